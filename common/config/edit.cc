@@ -53,6 +53,8 @@ class Editor {
     bool is_blank_line(size_t begin) const { return is_blank(begin, line_end(begin)); }
     void remove_lines(const Statement& statement);
     void remove_inline(const Statement& statement);
+    void remove_from_list(const Word& word);
+    void remove_list_end(const Statement& statement, size_t last_kept);
     size_t comma_behind(const Word& word) const;
     std::string indent_of(const Statement& statement) const;
 
@@ -175,6 +177,8 @@ void Editor::remove_inline(const Statement& statement) {
     size_t begin = statement.span.begin;
     size_t end = std::min(text_.find_first_not_of(kBlank, statement.span.end), text_.size());
     if (end < text_.size() && text_[end] == ';') end = std::min(text_.find_first_not_of(kBlank, end + 1), text_.size());
+    bool at_line_end = end == text_.size() || text_[end] == '\n';
+    while (at_line_end && begin > 0 && kBlank.contains(text_[begin - 1])) begin--;
     changes_.push_back({begin, end, ""});
 }
 
@@ -187,37 +191,50 @@ size_t Editor::comma_behind(const Word& word) const {
     return text_.size();
 }
 
+/// A word before one that stays: it goes with its comma, or with its line when it has one for itself.
+void Editor::remove_from_list(const Word& word) {
+    size_t begin = line_begin(word.span.begin);
+    size_t comma = comma_behind(word);
+    if (is_blank(begin, word.span.begin) && ends_line(comma + 1)) {
+        changes_.push_back({begin, std::min(line_end(comma) + 1, text_.size()), ""});
+    } else {
+        size_t end = std::min(text_.find_first_not_of(" \t", comma + 1), text_.size());
+        changes_.push_back({word.span.begin, end, ""});
+    }
+}
+
+/// The words behind `last_kept` go, and its comma.
+void Editor::remove_list_end(const Statement& statement, size_t last_kept) {
+    const auto& words = statement.arguments[0].words;
+    size_t end = words.back().span.end;
+    if (statement.has_block == HasBlock::yes) {
+        // The "{" has to stay in the line of the last word, so nothing between may.
+        changes_.push_back({words[last_kept].span.end, end, ""});
+        return;
+    }
+    size_t comma = comma_behind(words[last_kept]);
+    changes_.push_back({comma, comma + 1, ""});
+    size_t begin = words[last_kept + 1].span.begin;
+    size_t solid = text_.find_last_not_of(kBlank, begin - 1);
+    if (text_[solid] != '\n') {
+        begin = solid + 1;
+    } else if (ends_line(end)) {
+        begin = solid;
+        end = line_end(end);
+    }
+    changes_.push_back({begin, end, ""});
+}
+
 /// Takes words out of the list that is the statement's only argument; removes the statement when none is left.
 void Editor::remove_words(const Statement& statement, const std::vector<bool>& unwanted) {
     const auto& words = statement.arguments[0].words;
-    size_t kept = static_cast<size_t>(std::ranges::count(unwanted, false));
-    if (kept == 0) return remove(statement);
+    if (std::ranges::count(unwanted, false) == 0) return remove(statement);
     size_t last_kept = words.size() - 1;
     while (unwanted[last_kept]) last_kept--;
-    for (size_t i = 0; i < words.size(); i++) {
-        const Word& word = words[i];
-        bool is_last_of_all = i + 1 == words.size();
-        if (i == last_kept && !is_last_of_all) {
-            size_t comma = comma_behind(word);
-            changes_.push_back({comma, comma + 1, ""});
-        }
-        if (!unwanted[i]) continue;
-        size_t begin = word.span.begin;
-        size_t end = word.span.end;
-        if (!is_last_of_all) end = comma_behind(word) + 1;
-        if (i > last_kept) {
-            // With the blanks and the empty line in front, but never into a comment: its line must end.
-            size_t solid = text_.find_last_not_of(" \t\r", begin - 1);
-            if (text_[solid] == '\n' && i == words.size() - 1 && ends_line(end)) {
-                begin = solid;
-            } else if (text_[solid] != '\n') {
-                begin = solid + 1;
-            }
-        } else {
-            end = std::min(text_.find_first_not_of(" \t", end), text_.size());
-        }
-        changes_.push_back({begin, end, ""});
+    for (size_t i = 0; i < last_kept; i++) {
+        if (unwanted[i]) remove_from_list(words[i]);
     }
+    if (last_kept + 1 < words.size()) remove_list_end(statement, last_kept);
 }
 
 Result<std::string> Editor::finish() {

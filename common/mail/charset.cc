@@ -1,10 +1,9 @@
 #include "common/mail/charset.h"
 
-#include <iconv.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <iconv.h>
 
 #include "common/mail/utf8.h"
 #include "common/text/ascii.h"

@@ -1,10 +1,9 @@
 #include "common/mail/date.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <fmt/format.h>
 
 #include "common/mail/scanner.h"
 #include "common/text/ascii.h"
@@ -116,7 +115,7 @@ std::optional<int> take_year(Scanner& in) {
     if (!number || digits.size() < 2 || digits.size() > 4) return std::nullopt;
     auto year = static_cast<int>(*number);
     if (digits.size() == 2) return year < 50 ? year + 2000 : year + 1900;  // RFC 5322 4.3
-    return digits.size() == 3 ? year + 1900 : year;                       // RFC 5322 4.3
+    return digits.size() == 3 ? year + 1900 : year;                        // RFC 5322 4.3
 }
 
 // Mon Jan  2 15:04:05 2006, as asctime() writes it. DEVIATES RFC 5322 3.3: old senders do.

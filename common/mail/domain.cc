@@ -1,9 +1,8 @@
 #include "common/mail/domain.h"
 
 #include <arpa/inet.h>
-#include <idn2.h>
-
 #include <array>
+#include <idn2.h>
 #include <memory>
 
 #include "common/mail/scanner.h"

@@ -187,8 +187,8 @@ void MimeParser::take_root_field(std::string_view name, std::string_view value) 
 
 void MimeParser::fill_defaults(const Frame& frame, Part& part) {
     if (!frame.have_type) {
-        part.type = frame.digest_default ? "message" : "text";       // RFC 2046 5.1.5
-        part.subtype = frame.digest_default ? "rfc822" : "plain";    // RFC 2045 5.2
+        part.type = frame.digest_default ? "message" : "text";     // RFC 2046 5.1.5
+        part.subtype = frame.digest_default ? "rfc822" : "plain";  // RFC 2045 5.2
         if (!frame.digest_default) part.params = {{"charset", "us-ascii"}};
     }
     if (part.encoding.empty()) part.encoding = "7bit";  // RFC 2045 6.1

@@ -117,25 +117,23 @@ const char* MimeParser::collect_line(const char* p, const char* end) {
     auto length = line_length_;
     auto collected_mode = mode_;
     bool blank = length == (crlf ? 2u : 1u);
-    end_collected_line(true);
+    end_collected_line();
     end_body_line(length, crlf);
-    if (collected_mode == LineMode::header && blank && frames_.back().in_header && field_.size() == length) begin_body();
+    if (collected_mode == LineMode::header && blank && frames_.back().in_header && field_.size() == length)
+        begin_body();
     return stop;
 }
 
 // A line in candidate_, or in field_ if it started one, is complete: is it a delimiter? lines_ does not count it yet.
-void MimeParser::end_collected_line(bool terminated) {
-    auto length = line_length_;
-    bool starts_field = mode_ == LineMode::header && field_.starts_with('-') && line_start_ + length == offset_ &&
-                        (field_.size() == length || field_cut_);
-    if (open_boundaries_ == 0 || (mode_ == LineMode::header && !starts_field)) return;
-    std::string_view line = mode_ == LineMode::header ? std::string_view(field_) : std::string_view(candidate_);
+void MimeParser::end_collected_line() {
+    if (open_boundaries_ == 0) return;
+    bool starts_field = field_.size() == line_length_ || field_cut_;
+    if (mode_ == LineMode::header && !starts_field) return;
     Delimiter delimiter;
-    if (!find_delimiter(line, delimiter)) return;
+    if (!find_delimiter(mode_ == LineMode::header ? field_ : candidate_, delimiter)) return;
     field_.clear();
     field_cut_ = false;
     handle_delimiter(delimiter);
-    if (!terminated) line_start_ = offset_;
 }
 
 // The open multipart whose delimiter `line` is. Where one boundary is the start of another, the longest that fits
@@ -242,7 +240,7 @@ void MimeParser::begin_body() {
 MessageInfo MimeParser::finish() {
     if (line_length_ > 0) {
         info_.max_line_length = std::max(info_.max_line_length, line_length_);
-        if (mode_ != LineMode::body) end_collected_line(false);
+        if (mode_ != LineMode::body) end_collected_line();
     }
     close_frames(0, offset_, 0);
     info_.size = offset_;

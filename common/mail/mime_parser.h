@@ -25,8 +25,8 @@ struct MimeLimits {
     size_t field_bytes = 128 * 1024;   // bytes looked at of one header field; at least 1024
     size_t depth = 32;                 // nested parts
     size_t parts = 1000;
-    size_t addresses = 4096;   // address list entries kept, over all envelopes
-    size_t references = 256;   // ids of References
+    size_t addresses = 4096;  // address list entries kept, over all envelopes
+    size_t references = 256;  // ids of References
     ParamLimits params = {};
 };
 
@@ -61,7 +61,7 @@ class MimeParser {
     const char* scan_body(const char* p, const char* end);
     const char* collect_line(const char* p, const char* end);
     void end_body_line(uint64_t length, bool crlf);
-    void end_collected_line(bool terminated);
+    void end_collected_line();
     bool find_delimiter(std::string_view line, Delimiter& out) const;
     void handle_delimiter(const Delimiter& delimiter);
     void close_frames(size_t keep, uint64_t boundary_start, uint64_t line_ending);
@@ -86,10 +86,10 @@ class MimeParser {
     std::vector<Frame> frames_;
     size_t open_boundaries_ = 0;
 
-    uint64_t offset_ = 0;         // bytes consumed
-    uint64_t lines_ = 0;          // line ends before the current line
-    uint64_t line_start_ = 0;     // offset of the current line
-    uint64_t line_length_ = 0;    // bytes of the current line consumed
+    uint64_t offset_ = 0;           // bytes consumed
+    uint64_t lines_ = 0;            // line ends before the current line
+    uint64_t line_start_ = 0;       // offset of the current line
+    uint64_t line_length_ = 0;      // bytes of the current line consumed
     uint64_t previous_ending_ = 0;  // bytes of the line ending before the current line
     LineMode mode_ = LineMode::body;
     char last_byte_ = 0;

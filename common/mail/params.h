@@ -17,7 +17,7 @@
 namespace mox::mail {
 
 struct ParamLimits {
-    size_t count = 32;         // parameters of one field
+    size_t count = 32;          // parameters of one field
     size_t value_bytes = 1000;  // bytes of one value; longer parameters are left out
 };
 

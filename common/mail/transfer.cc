@@ -1,8 +1,7 @@
 #include "common/mail/transfer.h"
 
-#include <sodium.h>
-
 #include <array>
+#include <sodium.h>
 
 #include "common/mail/scanner.h"
 #include "common/text/ascii.h"

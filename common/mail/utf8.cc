@@ -25,11 +25,16 @@ size_t utf8_length(std::string_view s) {
 char32_t utf8_decode(std::string_view s, size_t length) {
     auto at = [&](size_t i) { return static_cast<char32_t>(static_cast<unsigned char>(s[i])); };
     switch (length) {
-        case 1: return at(0);
-        case 2: return (at(0) & 0x1f) << 6 | (at(1) & 0x3f);
-        case 3: return (at(0) & 0x0f) << 12 | (at(1) & 0x3f) << 6 | (at(2) & 0x3f);
-        case 4: return (at(0) & 0x07) << 18 | (at(1) & 0x3f) << 12 | (at(2) & 0x3f) << 6 | (at(3) & 0x3f);
-        default: return U'\ufffd';
+        case 1:
+            return at(0);
+        case 2:
+            return (at(0) & 0x1f) << 6 | (at(1) & 0x3f);
+        case 3:
+            return (at(0) & 0x0f) << 12 | (at(1) & 0x3f) << 6 | (at(2) & 0x3f);
+        case 4:
+            return (at(0) & 0x07) << 18 | (at(1) & 0x3f) << 12 | (at(2) & 0x3f) << 6 | (at(3) & 0x3f);
+        default:
+            return U'\ufffd';
     }
 }
 

@@ -8,6 +8,7 @@ start_suite  a function that starts suites (see Suite.start) for one test, and s
 On a failure the end of the log of every suite that runs is shown with the report.
 """
 
+import os
 import shutil
 import sys
 
@@ -46,7 +47,8 @@ def pytest_runtest_makereport(item, call):
 
 @pytest.fixture(scope="session")
 def shared_suite():
-    suite = mox.Suite.start(name="shared")
+    external = os.environ.get("MOX_E2E_EXTERNAL")
+    suite = mox.ExternalSuite(external) if external else mox.Suite.start(name="shared")
     yield suite
     suite.stop()
 

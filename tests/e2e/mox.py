@@ -852,3 +852,71 @@ class ImapRaw:
             return True
         except socket.timeout:
             return False
+
+
+def parse_imap(data):
+    """The parts of a response as nested lists: NIL is None, strings and literals are bytes, atoms are str.
+
+    An atom with a bracket runs to the closing one, so that BODY[HEADER.FIELDS (TO)]<0> is one atom.
+    """
+
+    def value(i):
+        if data[i : i + 1] == b"(":
+            items, i = [], i + 1
+            while data[i : i + 1] != b")":
+                if data[i : i + 1] == b" ":
+                    i += 1
+                    continue
+                assert i < len(data), f"list without an end: {data!r}"
+                item, i = value(i)
+                items.append(item)
+            return items, i + 1
+        if data[i : i + 1] == b'"':
+            end = re.compile(rb'"((?:[^"\\]|\\.)*)"', re.S).match(data, i)
+            return re.sub(rb"\\(.)", rb"\1", end.group(1)), end.end()
+        literal = re.compile(rb"~?\{(\d+)\}\r\n").match(data, i)
+        if literal:
+            end = literal.end() + int(literal.group(1))
+            return data[literal.end() : end], end
+        atom = re.compile(rb"[^\s()\[\]{\"]*(?:\[[^\]]*\][^\s()]*)?").match(data, i)
+        assert atom.end() > i, f"cannot parse at {i}: {data!r}"
+        word = atom.group().decode()
+        return (None if word.upper() == "NIL" else word), atom.end()
+
+    result, i = [], 0
+    while i < len(data):
+        if data[i : i + 1] == b" ":
+            i += 1
+            continue
+        item, i = value(i)
+        result.append(item)
+    return result
+
+
+def fetched(lines):
+    """FETCH answers among untagged lines: {sequence number: {ITEM: value}}; several for one message are merged."""
+    found = {}
+    for line in lines:
+        if not re.match(rb"\* \d+ FETCH ", line, re.I):
+            continue
+        _, number, _, items = parse_imap(line)
+        assert len(items) % 2 == 0, line
+        found.setdefault(int(number), {}).update({items[i].upper(): items[i + 1] for i in range(0, len(items), 2)})
+    return found
+
+
+class ExternalSuite(Suite):
+    """Somebody else's server, to check the tests themselves: MOX_E2E_EXTERNAL="imap=143,imaps=993"."""
+
+    def __init__(self, text):
+        self.ports = {name: int(port) for name, port in (pair.split("=") for pair in text.split(","))}
+        self.directory = self.data = self.log_path = "/nonexistent"
+
+    def status(self):
+        return []
+
+    def check_log(self):
+        pass
+
+    def stop(self, **unused):
+        pass

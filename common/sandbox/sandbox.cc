@@ -1,0 +1,140 @@
+#include "common/sandbox/sandbox.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/landlock.h>
+#include <pwd.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <ctime>
+
+#include "common/async/fd.h"
+#include "common/log/log.h"
+#include "common/sandbox/syscalls.h"
+
+namespace mox::sandbox {
+namespace {
+
+[[noreturn]] void refuse(std::string_view step) {
+    log::fatal("cannot confine this process", {{"step", step}, {"error", std::strerror(errno)}});
+}
+
+void must(bool ok, std::string_view step) {
+    if (!ok) refuse(step);
+}
+
+struct Ids {
+    uid_t uid = 0;
+    gid_t gid = 0;
+};
+
+Ids look_up(const std::string& user) {
+    const passwd* entry = getpwnam(user.c_str());
+    if (entry == nullptr) log::fatal("no such user", {{"user", user}});
+    if (entry->pw_uid == 0) log::fatal("this program must not run as root", {{"user", user}});
+    return {entry->pw_uid, entry->pw_gid};
+}
+
+void limit(decltype(RLIMIT_NOFILE) resource, uint64_t value, std::string_view name) {
+    rlimit wanted{value, value};
+    rlimit present{};
+    if (getrlimit(resource, &present) == 0 && present.rlim_max != RLIM_INFINITY && present.rlim_max < value)
+        wanted.rlim_cur = wanted.rlim_max = present.rlim_max;
+    must(setrlimit(resource, &wanted) == 0, name);
+}
+
+void drop_identity(const Ids& ids) {
+    must(setgroups(1, &ids.gid) == 0, "setgroups");
+    must(setresgid(ids.gid, ids.gid, ids.gid) == 0, "setresgid");
+    must(setresuid(ids.uid, ids.uid, ids.uid) == 0, "setresuid");
+    errno = EPERM;
+    must(setuid(0) != 0 && geteuid() == ids.uid, "giving up root");
+}
+
+int landlock_abi() {
+    return static_cast<int>(syscall(SYS_landlock_create_ruleset, nullptr, 0, LANDLOCK_CREATE_RULESET_VERSION));
+}
+
+// Landlock handles every kind of access; only what a rule gives remains. It also stays in force where chroot is not to
+// be had (not root), and binds ptrace and signals to processes of the same domain.
+void restrict_files(const Policy& policy, const std::string& directory) {
+    int abi = landlock_abi();
+    if (abi < 1) {
+        if (geteuid() != 0 && policy.files == Files::none)
+            log::debug("no landlock in this kernel: relying on the system call filter");
+        return;
+    }
+    landlock_ruleset_attr attributes{};
+    attributes.handled_access_fs = (LANDLOCK_ACCESS_FS_MAKE_SYM << 1) - 1;
+#ifdef LANDLOCK_ACCESS_FS_REFER
+    if (abi >= 2) attributes.handled_access_fs |= LANDLOCK_ACCESS_FS_REFER;
+#endif
+#ifdef LANDLOCK_ACCESS_FS_TRUNCATE
+    if (abi >= 3) attributes.handled_access_fs |= LANDLOCK_ACCESS_FS_TRUNCATE;
+#endif
+    Fd rules(static_cast<int>(syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0)));
+    must(static_cast<bool>(rules), "landlock_create_ruleset");
+    if (policy.files == Files::directory) {
+        Fd top(open(directory.c_str(), O_PATH | O_CLOEXEC | O_DIRECTORY));
+        must(static_cast<bool>(top), "opening the directory");
+        landlock_path_beneath_attr below{};
+        below.parent_fd = top.get();
+        below.allowed_access = attributes.handled_access_fs & ~static_cast<uint64_t>(LANDLOCK_ACCESS_FS_EXECUTE);
+        must(syscall(SYS_landlock_add_rule, rules.get(), LANDLOCK_RULE_PATH_BENEATH, &below, 0) == 0, "landlock_add_rule");
+    }
+    must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "no_new_privs");
+    must(syscall(SYS_landlock_restrict_self, rules.get(), 0) == 0, "landlock_restrict_self");
+}
+
+void set_limits(const Policy& policy) {
+    limit(RLIMIT_NOFILE, policy.max_files, "limit of files");
+    limit(RLIMIT_CORE, 0, "limit of core size");
+#if !defined(__SANITIZE_ADDRESS__) && !(defined(__has_feature) && __has_feature(address_sanitizer))
+    if (policy.max_memory > 0) limit(RLIMIT_AS, policy.max_memory, "limit of memory");
+#endif
+    // As root the user's processes are counted, and each program has its own user; otherwise the person's own would count.
+    if (geteuid() == 0 && policy.threads == Threads::none) limit(RLIMIT_NPROC, 0, "limit of processes");
+}
+
+}  // namespace
+
+bool have_landlock() {
+    return landlock_abi() >= 1;
+}
+
+void enter(const Policy& policy, const Identity& identity) {
+    tzset();
+    [[maybe_unused]] const char* text = std::strerror(EIO);
+    bool root = geteuid() == 0;
+    if (root && identity.user.empty()) log::fatal("started by root without a user to become");
+    Ids ids;
+    if (root) ids = look_up(identity.user);
+    set_limits(policy);
+    umask(077);
+    if (root) {
+        const std::string directory = identity.directory.empty() ? "/var/empty" : identity.directory;
+        must(chdir(directory.c_str()) == 0, "changing to " + directory);
+        must(chroot(".") == 0, "chroot");
+        must(chdir("/") == 0, "chdir");
+        drop_identity(ids);
+        restrict_files(policy, "/");
+    } else {
+        if (policy.files == Files::directory) must(chdir(identity.directory.c_str()) == 0, "changing to the directory");
+        restrict_files(policy, ".");
+    }
+    // Dies with moxd; after the change of user, which would clear it.
+    must(prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0, "dying with the parent");
+    must(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0, "not dumpable");
+    must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "no_new_privs");
+    std::string error = filter_system_calls(policy);
+    if (!error.empty()) log::fatal("cannot load the system call filter", {{"error", error}});
+}
+
+}  // namespace mox::sandbox

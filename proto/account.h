@@ -1,0 +1,263 @@
+// The mail of one account, for the worker that serves its logged-in clients. The channel itself names the account: nothing in
+// here can name another.
+//
+// A mailbox is read as columns (OpenMailbox: one sealed memory file of MessageRow) and kept up to date by asking what
+// changed since a modseq (GetChanges) whenever MailboxChanged says so. Every change is durable when it is answered.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/ipc/message.h"
+#include "proto/storage.h"
+
+namespace mox::proto {
+
+struct MailboxId {
+    uint64_t value = 0;
+    auto operator<=>(const MailboxId&) const = default;
+};
+struct Uid {
+    uint32_t value = 0;
+    auto operator<=>(const Uid&) const = default;
+};
+struct ModSeq {
+    uint64_t value = 0;
+    auto operator<=>(const ModSeq&) const = default;
+};
+struct UidRange {
+    uint32_t first;   // inclusive
+    uint32_t last;    // inclusive
+};
+
+/// System flags as bits (RFC 3501 2.3.2) and the keywords every mail program knows (RFC 5788 registry).
+enum Flag : uint32_t {
+    kSeen = 1,
+    kAnswered = 2,
+    kFlagged = 4,
+    kDeleted = 8,
+    kDraft = 16,
+    kForwarded = 32,    // $Forwarded
+    kJunk = 64,         // $Junk
+    kNotJunk = 128,     // $NotJunk
+    kPhishing = 256,    // $Phishing
+    kMdnSent = 512,     // $MDNSent
+    kAllFlags = 1023
+};
+
+/// One message in the columns of a mailbox, as laid out in the memory file: 48 bytes, little-endian, ascending by uid.
+struct MessageRow {
+    uint32_t uid;
+    uint32_t flags;            // Flag bits
+    uint64_t keywords;         // bit n: the mailbox's keyword number n
+    uint64_t modseq;
+    uint64_t size;             // RFC822.SIZE: prefix and file
+    int64_t received;          // INTERNALDATE, Unix seconds
+    int16_t received_zone;     // minutes
+    uint16_t reserved;
+    uint32_t reserved2;
+};
+static_assert(sizeof(MessageRow) == 48);
+
+constexpr size_t kMaxKeywords = 64;          // different keywords in one mailbox
+constexpr size_t kMaxMailboxName = 255;      // bytes of UTF-8
+constexpr size_t kMaxMailboxes = 10000;
+constexpr size_t kMaxMessagesPerOpen = 16;   // descriptors in one frame
+constexpr size_t kMaxInfosPerFetch = 500;
+
+/// Special-use attributes (RFC 6154) as bits.
+enum SpecialUse : uint32_t { kArchiveUse = 1, kDraftsUse = 2, kJunkUse = 4, kSentUse = 8, kTrashUse = 16 };
+
+struct Mailbox {
+    MailboxId id;
+    std::string name;          // UTF-8, '/' between levels
+    uint32_t special_use;
+    uint32_t uidvalidity;
+    uint32_t uidnext;
+    uint64_t highest_modseq;
+    uint64_t messages;
+    uint64_t unseen;
+    uint64_t deleted;
+    uint64_t size;             // bytes of all messages
+};
+
+/// First on every account channel, from storaged: which account it is. A worker compares it with its own.
+struct AccountOpened {
+    MOX_MESSAGE(AccountOpened, 0x0401, NoReply, from(Role::storaged))
+    std::string account;
+};
+/// Messages, flags or keywords of a mailbox changed: there is something after the modseq the worker has seen.
+struct MailboxChanged {
+    MOX_MESSAGE(MailboxChanged, 0x0402, NoReply, from(Role::storaged))
+    MailboxId mailbox;
+    uint64_t highest_modseq;
+};
+/// Mailboxes were created, renamed, deleted or (un)subscribed.
+struct MailboxListChanged {
+    MOX_MESSAGE(MailboxListChanged, 0x0403, NoReply, from(Role::storaged))
+};
+
+struct MailboxList {
+    std::vector<Mailbox> mailboxes;         // by name
+    std::vector<std::string> subscribed;    // also names that do not exist (RFC 3501 6.3.6)
+};
+struct ListMailboxes {
+    MOX_MESSAGE(ListMailboxes, 0x0410, MailboxList, from(Role::imapd_worker))
+};
+struct CreatedMailboxes {
+    std::vector<Mailbox> created;   // the named one last, missing parents before it
+};
+/// Errors: exists; bad_request for a name that is not allowed.
+struct CreateMailbox {
+    MOX_MESSAGE(CreateMailbox, 0x0411, CreatedMailboxes, from(Role::imapd_worker))
+    std::string name;
+    uint32_t special_use;
+};
+/// Errors: not_found; bad_request for INBOX or a mailbox with children (RFC 9051 6.3.5).
+struct DeleteMailbox {
+    MOX_MESSAGE(DeleteMailbox, 0x0412, Done, from(Role::imapd_worker))
+    std::string name;
+};
+/// Children move along; INBOX is emptied into a new mailbox (RFC 3501 6.3.5). Errors: not_found, exists, bad_request.
+struct RenameMailbox {
+    MOX_MESSAGE(RenameMailbox, 0x0413, Done, from(Role::imapd_worker))
+    std::string from_name;
+    std::string to_name;
+};
+enum class Subscription : uint8_t { subscribe, unsubscribe, kEnd };
+struct Subscribe {
+    MOX_MESSAGE(Subscribe, 0x0414, Done, from(Role::imapd_worker))
+    std::string name;
+    Subscription subscription;
+};
+
+struct MailboxColumns {
+    Mailbox mailbox;
+    std::vector<std::string> keywords;   // index = bit number; empty string: unused
+    uint64_t count;                      // rows
+    Fd rows;                             // sealed memory file of MessageRow; absent when count is 0
+};
+struct OpenMailbox {
+    MOX_MESSAGE(OpenMailbox, 0x0420, MailboxColumns, from(Role::imapd_worker))
+    std::string name;
+};
+struct MailboxChanges {
+    Mailbox mailbox;
+    std::vector<std::string> keywords;
+    std::vector<MessageRow> changed;   // new and changed, ascending by uid
+    std::vector<UidRange> expunged;
+    bool more;                         // bounded: ask again from mailbox.highest_modseq of this reply
+};
+/// What happened to a mailbox after a modseq. Error not_found: the mailbox is gone.
+struct GetChanges {
+    MOX_MESSAGE(GetChanges, 0x0421, MailboxChanges, from(Role::imapd_worker))
+    MailboxId mailbox;
+    uint64_t since;
+};
+
+struct MessageInfoBlob {
+    Uid uid;
+    uint32_t prefix_size;
+    std::string prefix;   // header lines in front of the stored file
+    std::string info;     // encoded mail::MessageInfo of the file (without the prefix)
+};
+struct MessageInfos {
+    std::vector<MessageInfoBlob> messages;   // those that exist, ascending; may be fewer than asked for, never none while any is left
+};
+struct FetchInfos {
+    MOX_MESSAGE(FetchInfos, 0x0422, MessageInfos, from(Role::imapd_worker))
+    MailboxId mailbox;
+    std::vector<Uid> uids;   // ascending, at most kMaxInfosPerFetch
+};
+struct MessageFile {
+    Uid uid;
+    std::string prefix;
+    std::string info;
+    uint64_t size;   // of the file's part
+    Fd file;         // read-only
+};
+struct MessageFiles {
+    std::vector<MessageFile> messages;   // those that exist
+};
+struct OpenMessages {
+    MOX_MESSAGE(OpenMessages, 0x0423, MessageFiles, from(Role::imapd_worker))
+    MailboxId mailbox;
+    std::vector<Uid> uids;   // ascending, at most kMaxMessagesPerOpen
+};
+
+enum class StoreMode : uint8_t { replace, add, remove, kEnd };
+struct FlagsStored {
+    std::vector<MessageRow> rows;         // the named messages that exist, as they are now
+    std::vector<std::string> keywords;    // of the mailbox, as they are now
+    std::vector<Uid> unchanged_since_failed;   // RFC 7162 3.1.3
+};
+/// Errors: bad_request when the mailbox has no room for another keyword.
+struct StoreFlags {
+    MOX_MESSAGE(StoreFlags, 0x0430, FlagsStored, from(Role::imapd_worker))
+    MailboxId mailbox;
+    std::vector<UidRange> uids;
+    StoreMode mode;
+    uint32_t flags;
+    std::vector<std::string> keywords;
+    std::optional<uint64_t> unchanged_since;
+};
+struct UidPair {
+    uint32_t source;
+    uint32_t destination;
+};
+struct MessagesCopied {
+    uint32_t uidvalidity;          // of the destination
+    std::vector<UidPair> uids;     // in ascending order of source; those that exist
+};
+/// Errors: not_found when the destination does not exist (TRYCREATE), over_quota.
+struct CopyMessages {
+    MOX_MESSAGE(CopyMessages, 0x0431, MessagesCopied, from(Role::imapd_worker))
+    MailboxId mailbox;
+    std::vector<UidRange> uids;
+    std::string destination;
+};
+struct MoveMessages {
+    MOX_MESSAGE(MoveMessages, 0x0432, MessagesCopied, from(Role::imapd_worker))
+    MailboxId mailbox;
+    std::vector<UidRange> uids;
+    std::string destination;
+};
+struct MessagesExpunged {
+    std::vector<UidRange> uids;
+    uint64_t highest_modseq;
+};
+/// Removes those of the named messages that have \Deleted.
+struct Expunge {
+    MOX_MESSAGE(Expunge, 0x0433, MessagesExpunged, from(Role::imapd_worker))
+    MailboxId mailbox;
+    std::vector<UidRange> uids;
+};
+struct AppendItem {
+    uint64_t spool;
+    uint64_t size;
+    uint32_t flags;
+    std::vector<std::string> keywords;
+    Timestamp received;
+    std::string info;
+};
+struct MessagesAppended {
+    uint32_t uidvalidity;
+    std::vector<Uid> uids;
+};
+/// All or none. Errors: not_found when the mailbox does not exist (TRYCREATE), over_quota.
+struct AppendMessages {
+    MOX_MESSAGE(AppendMessages, 0x0434, MessagesAppended, from(Role::imapd_worker))
+    std::string mailbox;
+    std::vector<AppendItem> items;
+};
+
+/// Served by storaged on an account channel (with the spool messages of proto/storage.h).
+using AccountMessages =
+    ipc::Messages<CreateSpool, DropSpool, ListMailboxes, CreateMailbox, DeleteMailbox, RenameMailbox, Subscribe, OpenMailbox,
+                  GetChanges, FetchInfos, OpenMessages, StoreFlags, CopyMessages, MoveMessages, Expunge, AppendMessages>;
+/// Served by the worker on its account channel.
+using AccountEventMessages = ipc::Messages<AccountOpened, MailboxChanged, MailboxListChanged>;
+
+}  // namespace mox::proto

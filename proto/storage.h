@@ -1,0 +1,213 @@
+// What storaged does for the processes that bring mail in and send it out, for authd and for moxd. The mail of one account,
+// for a logged-in client, is in proto/account.h.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/ipc/message.h"
+
+namespace mox::proto {
+
+using ipc::Done;
+using ipc::from;
+using ipc::NoReply;
+using ipc::Role;
+
+/// Seconds since 1970 and the zone it was written in.
+struct Timestamp {
+    int64_t unix_seconds = 0;
+    int16_t zone_minutes = 0;
+};
+
+// ---- spool: where a message is written before it is delivered
+
+/// A new, empty file for one message, to be written by the caller. It belongs to the caller's channel: no other may name
+/// it, and it is gone when the channel is. Everything that writes must be closed before the file is used: storaged
+/// refuses a file that anyone can still change.
+struct SpoolFile {
+    uint64_t spool;
+    Fd file;
+};
+struct CreateSpool {
+    MOX_MESSAGE(CreateSpool, 0x0301, SpoolFile, from(Role::smtpd, Role::queued, Role::imapd_worker))
+};
+struct DropSpool {
+    MOX_MESSAGE(DropSpool, 0x0302, NoReply, from(Role::smtpd, Role::queued, Role::imapd_worker))
+    uint64_t spool;
+};
+
+// ---- delivery
+
+/// What is known of a message beside its bytes; the same for every recipient.
+struct MessageFacts {
+    uint64_t size;        // bytes in the spool file
+    Timestamp received;
+    std::string info;     // encoded mail::MessageInfo of the file; storaged does not look inside
+    std::string mail_from;   // envelope sender, empty for <>
+    std::string remote_address;
+    std::string ehlo;
+};
+struct DeliveryTarget {
+    std::string account;
+    std::string mailbox;   // created when missing; empty: Inbox
+    std::string prefix;    // header lines in front of the file: Return-Path, Received ... (CRLF)
+};
+/// Reply to Deliver: for each target in order, nothing when it is on disk, else why not.
+struct DeliveryOutcome {
+    std::optional<Error> error;
+};
+struct DeliveryOutcomes {
+    std::vector<DeliveryOutcome> targets;
+};
+/// Stores the spooled message for each target; answered when durable. Uses the spool file up.
+struct Deliver {
+    MOX_MESSAGE(Deliver, 0x0303, DeliveryOutcomes, from(Role::smtpd, Role::queued))
+    uint64_t spool;
+    MessageFacts facts;
+    std::vector<DeliveryTarget> targets;
+};
+
+// ---- outgoing queue
+
+struct Enqueued {
+    std::vector<uint64_t> ids;   // one a recipient
+};
+/// Puts a submitted message into the queue, once a recipient; durable when answered. Uses the spool file up.
+struct Enqueue {
+    MOX_MESSAGE(Enqueue, 0x0310, Enqueued, from(Role::smtpd))
+    uint64_t spool;
+    MessageFacts facts;
+    std::string account;       // of the sender
+    std::string prefix;        // header lines in front of the file
+    bool smtputf8;
+    bool has_8bit;
+    std::string message_id;    // for lists and DSNs
+    std::vector<std::string> recipients;
+};
+
+struct QueueEntry {
+    uint64_t id;
+    uint64_t message;          // entries of one submission share it
+    std::string account;
+    std::string mail_from;
+    std::string recipient;
+    int64_t queued;            // Unix seconds
+    int64_t next_attempt;
+    int64_t last_attempt;      // 0: none yet
+    uint32_t attempts;
+    std::string last_error;
+    uint64_t size;             // prefix and file
+    bool smtputf8;
+    bool has_8bit;
+    bool delay_notified;
+    std::string message_id;
+};
+struct QueueEntries {
+    std::vector<QueueEntry> entries;
+};
+/// Entries with next_attempt not after `until`, oldest first, except those named.
+struct QueueDue {
+    MOX_MESSAGE(QueueDue, 0x0311, QueueEntries, from(Role::queued))
+    int64_t until;
+    uint32_t limit;
+    std::vector<uint64_t> except;
+};
+struct NextAttempt {
+    std::optional<int64_t> when;   // of the earliest entry not in `except`
+    uint64_t count;                // entries in the queue
+};
+struct QueueNext {
+    MOX_MESSAGE(QueueNext, 0x0312, NextAttempt, from(Role::queued))
+    std::vector<uint64_t> except;
+};
+/// Entries with an id above `after`, by id.
+struct QueueScan {
+    MOX_MESSAGE(QueueScan, 0x0313, QueueEntries, from(Role::queued))
+    uint64_t after;
+    uint32_t limit;
+};
+struct QueuedMessage {
+    std::string prefix;
+    std::string info;
+    Fd file;   // read-only
+};
+struct QueueOpen {
+    MOX_MESSAGE(QueueOpen, 0x0314, QueuedMessage, from(Role::queued))
+    uint64_t id;
+};
+/// Records an attempt before it is made (attempts + 1, next_attempt moved), so that a crash cannot hammer a host, or its
+/// outcome afterwards.
+struct QueueUpdate {
+    MOX_MESSAGE(QueueUpdate, 0x0315, Done, from(Role::queued))
+    uint64_t id;
+    int64_t next_attempt;
+    int64_t last_attempt;
+    uint32_t attempts;
+    std::string last_error;
+    bool delay_notified;
+};
+/// The entry has been delivered, has failed for good (after its DSN was stored) or was dropped by the admin.
+struct QueueRemove {
+    MOX_MESSAGE(QueueRemove, 0x0316, Done, from(Role::queued))
+    std::vector<uint64_t> ids;
+};
+/// Delivers a queue entry to an account of this host and removes it, in that order; durable when answered.
+struct QueueDeliverLocal {
+    MOX_MESSAGE(QueueDeliverLocal, 0x0317, Done, from(Role::queued))
+    uint64_t id;
+    Timestamp received;
+    DeliveryTarget target;   // its prefix goes in front of the entry's
+};
+/// storaged tells queued that the queue has new entries.
+struct QueueGrew {
+    MOX_MESSAGE(QueueGrew, 0x0318, NoReply, from(Role::storaged))
+};
+
+// ---- credentials and accounts
+
+/// What authd needs to verify a password; never the password.
+struct Credentials {
+    std::string argon2;              // libsodium crypto_pwhash_str
+    std::string scram_sha256_salt;
+    uint32_t scram_sha256_iterations;
+    ipc::Secret scram_sha256_stored_key;
+    ipc::Secret scram_sha256_server_key;
+};
+struct StoredCredentials {
+    std::optional<Credentials> credentials;   // absent: no password has been set
+};
+struct GetCredentials {
+    MOX_MESSAGE(GetCredentials, 0x0320, StoredCredentials, from(Role::authd))
+    std::string account;
+};
+struct SetCredentials {
+    MOX_MESSAGE(SetCredentials, 0x0321, Done, from(Role::authd))
+    std::string account;
+    Credentials credentials;
+};
+struct AccountChannel {
+    Fd channel;
+};
+/// A new channel that speaks proto/account.h for exactly this account.
+struct OpenAccount {
+    MOX_MESSAGE(OpenAccount, 0x0322, AccountChannel, from(Role::authd))
+    std::string account;
+};
+/// Takes an account's directory out of use: it is moved aside under removed/, from where it can be put back.
+struct RemoveAccount {
+    MOX_MESSAGE(RemoveAccount, 0x0323, Done, from(Role::moxd))
+    std::string account;
+};
+
+using StorageMessages =
+    ipc::Messages<CreateSpool, DropSpool, Deliver, Enqueue, QueueDue, QueueNext, QueueScan, QueueOpen, QueueUpdate, QueueRemove,
+                  QueueDeliverLocal, GetCredentials, SetCredentials, OpenAccount>;
+/// On storaged's channel to moxd, beside the Configure messages.
+using StorageAdminMessages = ipc::Messages<RemoveAccount>;
+/// What queued serves on its channel to storaged.
+using QueueEventMessages = ipc::Messages<QueueGrew>;
+
+}  // namespace mox::proto

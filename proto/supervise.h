@@ -1,0 +1,258 @@
+// Between moxd and each of its children, over descriptor 3 of the child: configuration, listening sockets, channels to the
+// other processes, log level, health, shutdown; and from the IMAP front, sessions to be handed to an account's worker.
+//
+// moxd sends everything; a child sends only what is listed in ToMoxd. moxd re-validates what it is told.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "common/ipc/message.h"
+
+namespace mox::proto {
+
+using ipc::Done;
+using ipc::from;
+using ipc::NoReply;
+using ipc::Role;
+
+/// The descriptor on which every child finds its channel to moxd.
+constexpr int kSuperviseFd = 3;
+
+/// What a listening socket serves.
+enum class Service : uint8_t { smtp, submission, submissions, imap, imaps, http, https, metrics, kEnd };
+
+enum class TlsMode : uint8_t { none, starttls, immediate, kEnd };
+/// Whether passwords may travel without TLS (local mode only).
+enum class InsecureAuth : uint8_t { refuse, allow, kEnd };
+
+struct Listener {
+    Service service;
+    std::string name;             // of the listen block
+    std::string hostname;         // for greetings
+    TlsMode tls;
+    InsecureAuth insecure_auth;
+    bool require_starttls;
+    uint64_t max_message_size;    // bytes
+    uint32_t max_connections;
+    uint32_t max_connections_per_address;
+    std::vector<uint32_t> certificates;   // indexes into the front's certificates, first is the default
+    Fd socket;
+};
+
+/// A certificate chain in PEM; its key stays in authd.
+struct Certificate {
+    std::string chain_pem;
+};
+
+enum class LocalMode : uint8_t { off, on, kEnd };
+
+// ---- configuration, one message for each role
+
+struct LogConfig {
+    uint8_t level;    // log::Level
+    uint8_t format;   // log::Format
+};
+
+struct ConfigureStoraged {
+    MOX_MESSAGE(ConfigureStoraged, 0x0101, Done, from(Role::moxd))
+    LogConfig log;
+    struct Account {
+        std::string name;
+        uint64_t quota;   // bytes, 0 = unlimited
+    };
+    std::vector<Account> accounts;
+};
+
+struct DirectoryDomain {
+    std::string name;         // A-labels, lower case
+    std::string separators;   // characters that end the significant part of a localpart
+    bool case_sensitive;
+    bool disabled;
+};
+struct DirectoryAddress {
+    std::string address;   // canonical; "*@domain" is the catch-all
+    std::string account;
+    std::string mailbox;   // empty: Inbox
+};
+struct DirectoryAccount {
+    std::string name;
+    std::string login_disabled;   // when not empty: the text that logins are refused with
+};
+
+struct ConfigureAuthd {
+    MOX_MESSAGE(ConfigureAuthd, 0x0102, Done, from(Role::moxd))
+    LogConfig log;
+    std::string hostname;
+    LocalMode local_mode;
+    std::string postmaster_account;
+    std::string postmaster_mailbox;
+    std::vector<DirectoryDomain> domains;
+    std::vector<DirectoryAccount> accounts;
+    std::vector<DirectoryAddress> addresses;
+    std::vector<ipc::Secret> private_keys_pem;
+};
+
+struct ConfigureDnsd {
+    MOX_MESSAGE(ConfigureDnsd, 0x0103, Done, from(Role::moxd))
+    LogConfig log;
+    std::vector<std::string> forward;      // "address" or "address@port"; empty: iterate from the root
+    std::string trust_anchor;              // DS or DNSKEY records; empty: none, nothing validates
+    std::string root_hints;                // zone text; empty: built in
+    std::vector<std::string> local_data;   // resource records in presentation form
+    bool no_dnssec;
+};
+
+struct ConfigureSmtpd {
+    MOX_MESSAGE(ConfigureSmtpd, 0x0104, Done, from(Role::moxd))
+    LogConfig log;
+    std::string hostname;
+    LocalMode local_mode;
+    std::vector<Certificate> certificates;
+    std::vector<Listener> listeners;   // the whole set: those missing are closed
+};
+
+struct ConfigureImapd {
+    MOX_MESSAGE(ConfigureImapd, 0x0105, Done, from(Role::moxd))
+    LogConfig log;
+    std::string hostname;
+    std::vector<Certificate> certificates;
+    std::vector<Listener> listeners;
+};
+
+struct ConfigureImapdWorker {
+    MOX_MESSAGE(ConfigureImapdWorker, 0x0106, Done, from(Role::moxd))
+    LogConfig log;
+    std::string account;   // the only one this worker serves
+};
+
+struct ConfigureHttpd {
+    MOX_MESSAGE(ConfigureHttpd, 0x0107, Done, from(Role::moxd))
+    LogConfig log;
+    std::string hostname;
+    std::vector<Certificate> certificates;
+    std::vector<Listener> listeners;
+};
+
+enum class TransportTls : uint8_t { opportunistic, starttls, implicit, none, kEnd };
+struct Transport {
+    std::string name;
+    std::string host;
+    uint16_t port;
+    TransportTls tls;
+    bool verify;
+    std::string username;
+    ipc::Secret password;
+};
+struct Route {
+    std::string account;                    // empty: for every sender account
+    std::string sender_domain;              // empty: for every sender domain
+    std::vector<std::string> from_domains;  // empty: all; a leading dot matches subdomains
+    std::vector<std::string> to_domains;
+    uint32_t min_attempts;
+    std::string transport;
+};
+
+struct ConfigureQueued {
+    MOX_MESSAGE(ConfigureQueued, 0x0108, Done, from(Role::moxd))
+    LogConfig log;
+    std::string hostname;
+    LocalMode local_mode;
+    std::vector<std::chrono::seconds> retry_after;   // the last is repeated
+    std::chrono::seconds give_up_after;
+    std::chrono::seconds delay_notice_after;
+    uint32_t max_concurrent;
+    uint32_t max_per_destination;
+    uint16_t outgoing_port;
+    std::vector<std::string> source_addresses;
+    std::vector<Transport> transports;
+    std::vector<Route> routes;   // in order of evaluation: account, sender domain, global; the first match wins
+    std::string ca_pem;          // trust anchors for verified TLS
+};
+
+// ---- for all children
+
+/// A new channel to another process, replacing the one to a process of that role before it.
+struct GivePeer {
+    MOX_MESSAGE(GivePeer, 0x0110, NoReply, from(Role::moxd))
+    Role role;
+    std::string name;
+    Fd channel;
+};
+
+/// The blocking channel on which a front has TLS handshakes signed by authd.
+struct GiveSigner {
+    MOX_MESSAGE(GiveSigner, 0x0111, NoReply, from(Role::moxd))
+    Fd channel;
+};
+
+struct SetLogLevel {
+    MOX_MESSAGE(SetLogLevel, 0x0112, NoReply, from(Role::moxd))
+    uint8_t level;
+};
+
+/// Finish what is under way, accept nothing new, then exit; moxd kills what is left after a few seconds.
+struct Shutdown {
+    MOX_MESSAGE(Shutdown, 0x0113, NoReply, from(Role::moxd))
+};
+
+struct Metrics {
+    std::string text;   // Prometheus exposition format, lines without HELP/TYPE duplicates
+};
+struct GetMetrics {
+    MOX_MESSAGE(GetMetrics, 0x0114, Metrics, from(Role::moxd))
+};
+
+// ---- from children
+
+/// httpd asks for the metrics of the whole suite.
+struct GetAllMetrics {
+    MOX_MESSAGE(GetAllMetrics, 0x0120, Metrics, from(Role::httpd))
+};
+
+enum class ImapSessionTls : uint8_t { none, tls, kEnd };
+
+/// A logged-in IMAP session for the worker of its account. The capability is `account_channel`, which storaged made for
+/// exactly that account; `account` only says which worker, and the worker compares the two.
+struct StartSession {
+    MOX_MESSAGE(StartSession, 0x0121, Done, from(Role::imapd))
+    std::string account;
+    std::string login;             // address used to log in, for logs
+    std::string remote_address;
+    uint64_t cid;
+    ImapSessionTls tls;
+    std::string tag;               // of the login command: the worker answers it
+    std::string pending_input;     // bytes the client sent behind the login command
+    std::string hostname;
+    uint64_t max_message_size;
+    Fd stream;                     // plain text to and from the client
+    Fd account_channel;
+};
+struct NewSession {
+    MOX_MESSAGE(NewSession, 0x0122, Done, from(Role::moxd))
+    StartSession session;
+};
+/// A worker without sessions asks to end. Error `busy` when a session is on its way to it.
+struct Retire {
+    MOX_MESSAGE(Retire, 0x0123, Done, from(Role::imapd_worker))
+};
+
+/// What every child serves for moxd, besides the Configure message of its role.
+#define MOX_COMMON_CHILD_MESSAGES \
+    ::mox::proto::GivePeer, ::mox::proto::SetLogLevel, ::mox::proto::Shutdown, ::mox::proto::GetMetrics
+
+using ToStoraged = ipc::Messages<ConfigureStoraged, MOX_COMMON_CHILD_MESSAGES>;
+using ToAuthd = ipc::Messages<ConfigureAuthd, MOX_COMMON_CHILD_MESSAGES>;
+using ToDnsd = ipc::Messages<ConfigureDnsd, MOX_COMMON_CHILD_MESSAGES>;
+using ToSmtpd = ipc::Messages<ConfigureSmtpd, GiveSigner, MOX_COMMON_CHILD_MESSAGES>;
+using ToImapd = ipc::Messages<ConfigureImapd, GiveSigner, MOX_COMMON_CHILD_MESSAGES>;
+using ToImapdWorker = ipc::Messages<ConfigureImapdWorker, NewSession, MOX_COMMON_CHILD_MESSAGES>;
+using ToHttpd = ipc::Messages<ConfigureHttpd, GiveSigner, MOX_COMMON_CHILD_MESSAGES>;
+using ToQueued = ipc::Messages<ConfigureQueued, MOX_COMMON_CHILD_MESSAGES>;
+/// What moxd serves for its children.
+using ToMoxd = ipc::Messages<GetAllMetrics, StartSession, Retire>;
+
+}  // namespace mox::proto
