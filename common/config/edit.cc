@@ -191,7 +191,7 @@ size_t Editor::comma_behind(const Word& word) const {
     return text_.size();
 }
 
-/// A word before one that stays: it goes with its comma, or with its line when it has one for itself.
+/// A word between two that stay: it goes with its comma, or with its line when it has one for itself.
 void Editor::remove_from_list(const Word& word) {
     size_t begin = line_begin(word.span.begin);
     size_t comma = comma_behind(word);
@@ -229,9 +229,13 @@ void Editor::remove_list_end(const Statement& statement, size_t last_kept) {
 void Editor::remove_words(const Statement& statement, const std::vector<bool>& unwanted) {
     const auto& words = statement.arguments[0].words;
     if (std::ranges::count(unwanted, false) == 0) return remove(statement);
+    size_t first_kept = 0;
+    while (unwanted[first_kept]) first_kept++;
     size_t last_kept = words.size() - 1;
     while (unwanted[last_kept]) last_kept--;
-    for (size_t i = 0; i < last_kept; i++) {
+    // The list begins in the line of the keyword, so the first word that stays moves up to it.
+    if (first_kept > 0) changes_.push_back({words[0].span.begin, words[first_kept].span.begin, ""});
+    for (size_t i = first_kept; i < last_kept; i++) {
         if (unwanted[i]) remove_from_list(words[i]);
     }
     if (last_kept + 1 < words.size()) remove_list_end(statement, last_kept);

@@ -1,6 +1,5 @@
 // mox.conf: the tables of its keywords. The page mox.conf(5) documents each of them.
 #include <algorithm>
-#include <set>
 
 #include "common/config/config.h"
 #include "common/config/schema.h"

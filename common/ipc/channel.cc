@@ -11,15 +11,6 @@
 namespace mox::ipc {
 namespace {
 
-struct Header {
-    uint32_t length;   // of the payload
-    uint32_t id;       // of the request; 0 when no reply is wanted
-    uint16_t kind;
-    uint8_t flags;
-    uint8_t fds;
-};
-static_assert(sizeof(Header) == 12);
-
 constexpr size_t kReadChunk = 65536;
 constexpr auto kWaitForPeer = std::chrono::seconds(5);
 
@@ -93,7 +84,7 @@ void Channel::enqueue(Kind kind, uint8_t flags, uint32_t id, Encoder encoder) {
         close("frame too large");
         return;
     }
-    Header header{static_cast<uint32_t>(encoder.bytes.size()), id, kind, flags,
+    FrameHeader header{static_cast<uint32_t>(encoder.bytes.size()), id, kind, flags,
                   static_cast<uint8_t>(encoder.fds.size())};
     std::string bytes(reinterpret_cast<const char*>(&header), sizeof header);
     bytes += encoder.bytes;
@@ -205,10 +196,10 @@ bool Channel::receive() {
 
 bool Channel::take_frames() {
     size_t at = 0;
-    while (!lost_ && served_ < kMaxServed && input_.size() - at >= sizeof(Header)) {
-        Header header;
+    while (!lost_ && served_ < kMaxServed && input_.size() - at >= sizeof(FrameHeader)) {
+        FrameHeader header;
         std::memcpy(&header, input_.data() + at, sizeof header);
-        if (header.length > kMaxFrame || header.fds > kMaxFdsPerFrame || header.flags > (kReply | kError)) {
+        if (header.length > kMaxFrame || header.fds > kMaxFdsPerFrame || header.flags > (kReplyFlag | kErrorFlag)) {
             violation("-", "malformed header");
             return false;
         }
@@ -223,7 +214,7 @@ bool Channel::take_frames() {
             fds.push_back(std::move(input_fds_.front()));
             input_fds_.pop_front();
         }
-        if (header.flags & kReply) {
+        if (header.flags & kReplyFlag) {
             handle_reply(header.id, header.flags, payload, std::move(fds));
         } else {
             frame_fds_ = std::move(fds);
@@ -246,7 +237,7 @@ void Channel::handle_reply(uint32_t id, uint8_t flags, std::string_view payload,
     }
     Pending& pending = *found->second;
     if (pending.result) return violation("reply", "twice");
-    if (flags & kError) {
+    if (flags & kErrorFlag) {
         auto error = decode<Error>(payload);
         if (!error || !fds.empty()) return violation("reply", "error does not decode");
         pending.result = std::unexpected(std::move(*error));

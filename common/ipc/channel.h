@@ -20,12 +20,11 @@
 #include "common/async/fd.h"
 #include "common/async/loop.h"
 #include "common/async/task.h"
+#include "common/ipc/frame.h"
 #include "common/ipc/message.h"
 
 namespace mox::ipc {
 
-constexpr size_t kMaxFrame = 4u << 20;          // bytes of payload
-constexpr size_t kMaxFdsPerFrame = 16;
 constexpr size_t kMaxServed = 512;              // requests under way per channel
 constexpr size_t kHighWater = 1u << 20;         // bytes waiting to go out before callers wait
 constexpr size_t kMaxQueued = 64u << 20;        // bytes waiting to go out before the peer counts as stuck
@@ -158,11 +157,8 @@ class Channel {
         Encoder encoder;
         if (result) encoder.put(*result);
         else encoder.put(result.error());
-        enqueue(M::kKind, result ? kReply : kReply | kError, id, std::move(encoder));
+        enqueue(M::kKind, result ? kReplyFlag : kReplyFlag | kErrorFlag, id, std::move(encoder));
     }
-
-    static constexpr uint8_t kReply = 1;
-    static constexpr uint8_t kError = 2;
 
     Fd socket_;
     PeerId peer_;

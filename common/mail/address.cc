@@ -1,7 +1,5 @@
 #include "common/mail/address.h"
 
-#include <arpa/inet.h>
-
 #include "common/mail/domain.h"
 #include "common/mail/scanner.h"
 #include "common/mail/utf8.h"

@@ -23,15 +23,16 @@ class ListParser {
         while (true) {
             in_.clear_comment();
             in_.skip_cfws();
-            if (in_.done() || entries_.size() >= max_) break;
+            if (in_.done()) break;
             if (in_.accept(',')) continue;  // RFC 5322 4.4: empty list elements
             if (in_.accept(';')) {
                 end_group();
-            } else {
-                element();
+                continue;
             }
+            if (!has_room(1)) truncated_ = true;
+            if (truncated_) break;
+            element();
         }
-        truncated_ = !in_.done();
         end_group();
     }
 
@@ -69,6 +70,8 @@ class ListParser {
         auto words = take_words();
         if (in_.accept(':')) {
             end_group();  // groups do not nest (RFC 5322 3.4)
+            truncated_ = !has_room(2);
+            if (truncated_) return;
             entries_.push_back({std::nullopt, std::nullopt, words.phrase, std::nullopt});
             in_group_ = true;
         } else if (in_.accept('<')) {
@@ -160,6 +163,9 @@ class ListParser {
     void add(std::optional<std::string> name, std::optional<std::string> adl, std::string mailbox, std::string host) {
         entries_.push_back({std::move(name), std::move(adl), std::move(mailbox), std::move(host)});
     }
+
+    // For `count` more entries, the end of the open group not forgotten.
+    bool has_room(size_t count) const { return entries_.size() + count + (in_group_ ? 1 : 0) <= max_; }
 
     void end_group() {
         if (in_group_) entries_.emplace_back();

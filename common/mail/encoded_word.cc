@@ -131,7 +131,7 @@ class Decoder {
 }  // namespace
 
 std::string decode_encoded_words(std::string_view text, size_t max_bytes) {
-    auto line = unfold(text.substr(0, std::min(text.size(), max_bytes * 4)));
+    auto line = unfold(text.substr(0, std::min(text.size(), max_bytes * 4 + kMaxWord)));
     return Decoder(max_bytes).run(line);
 }
 

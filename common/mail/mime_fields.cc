@@ -60,11 +60,13 @@ void MimeParser::keep_text(std::optional<std::string>& to, std::string_view valu
 
 void MimeParser::keep_addresses(std::vector<EnvelopeAddress>& to, std::string_view value) {
     auto entries = parse_address_list(value, limits_.addresses - kept_addresses_, &info_.truncated);
+    bool in_group = false;
     for (auto& entry : entries) {
-        if (kept_addresses_ >= limits_.addresses || !keep(cost(entry))) {
-            info_.truncated = true;
+        if (!keep(cost(entry))) {
+            if (in_group) to.emplace_back();  // what is kept stays a closed group
             break;
         }
+        if (!entry.host) in_group = entry.mailbox.has_value();
         ++kept_addresses_;
         to.push_back(std::move(entry));
     }

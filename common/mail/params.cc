@@ -112,11 +112,12 @@ std::string percent_decode(std::string_view in) {
 }
 
 std::string join_pieces(std::vector<Piece> pieces) {
-    std::ranges::stable_sort(pieces, {}, &Piece::index);
+    std::ranges::sort(pieces, {}, &Piece::index);
     std::string charset, bytes;
     size_t expected = 0;
     for (const auto& piece : pieces) {
-        if (piece.index != expected) break;  // RFC 2231 3: numbered from 0 without gaps
+        if (piece.index < expected) continue;  // given twice
+        if (piece.index != expected) break;    // RFC 2231 3: numbered from 0 without gaps
         std::string_view value = *piece.value;
         if (expected == 0 && piece.encoded) {
             // RFC 2231 4: charset'language'text

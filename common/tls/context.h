@@ -1,0 +1,49 @@
+// The two ends of TLS: a server's context made of certificates (keys: signer.h), and a client's handshake.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/async/stream.h"
+#include "common/error.h"
+#include "common/tls/transport.h"
+#include "proto/auth.h"
+
+namespace mox::tls {
+
+/// What a listener serves TLS with. TLS 1.2 and 1.3 only.
+class ServerContext {
+  public:
+    /// The first chain is the default, the others are chosen by server name. Error bad_request when one does not parse.
+    static Result<std::shared_ptr<ServerContext>> make(const std::vector<std::string>& chains_pem);
+
+    /// Does the handshake on a connected socket; throws ConnectionLost or DeadlinePassed.
+    async::Task<std::unique_ptr<TlsTransport>> accept(Fd socket, async::Deadline deadline);
+
+    /// tls-server-end-point (RFC 5929 section 4): a hash of the default certificate; empty where several certificates
+    /// make it uncertain which one the client saw.
+    const proto::ChannelBinding& binding() const { return binding_; }
+
+  private:
+    ServerContext() = default;
+    ConfigHandle config_;
+    TlsHandle server_;
+    proto::ChannelBinding binding_;
+};
+
+/// How a client checks the server's certificate.
+enum class Verify : uint8_t {
+    none,          // opportunistic: against listeners only
+    certificate,   // chain and name
+};
+
+/// Does a client's handshake; `server_name` for SNI and verification, `ca_pem` the trust anchors. Throws ConnectionLost or
+/// DeadlinePassed.
+async::Task<std::unique_ptr<TlsTransport>> connect(Fd socket, std::string server_name, Verify verify, std::string ca_pem,
+                                                   async::Deadline deadline);
+
+/// Loads what libtls and libcrypto would otherwise load at first use: call before the sandbox is entered.
+void prepare();
+
+}  // namespace mox::tls

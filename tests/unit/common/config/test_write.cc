@@ -1,0 +1,64 @@
+#include "tests/unit/catch.h"
+#include "tests/unit/common/config/helpers.h"
+
+using namespace mox::config;
+
+TEST_CASE("domains.conf is written in its canonical form and read back the same") {
+    std::string text = R"(route { to-domain .x.y, z; min-attempts 2; transport t }
+account a { quota 1536K; address A@a.b, *@a.b { mailbox "L \"1\"" }; route { transport t }; max-outgoing-per-day 0 }
+account b { login-disabled "no \\ more"; full-name "B" }
+domain a.b; domain c.d { localpart-separators none; disabled; case-sensitive; description "d"; route { from-domain q; transport t } }
+transport t { host h.x; username u; password "p\"w"; verify no }
+transport o { host 192.0.2.1; tls opportunistic }
+)";
+    const std::string canonical = R"(domain "a.b"
+domain "c.d" {
+    description "d"
+    disabled yes
+    localpart-separators none
+    case-sensitive yes
+    route {
+        from-domain "q"
+        transport "t"
+    }
+}
+account "a" {
+    address "A@a.b" { mailbox "L \"1\"" }
+    address "*@a.b" { mailbox "L \"1\"" }
+    quota 1536K
+    max-outgoing-per-day 0
+    route {
+        transport "t"
+    }
+}
+account "b" {
+    full-name "B"
+    login-disabled "no \\ more"
+}
+transport "t" {
+    host "h.x"
+    port 587
+    tls starttls
+    verify no
+    username "u"
+    password "p\"w"
+}
+transport "o" {
+    host "192.0.2.1"
+    port 25
+    tls opportunistic
+}
+route {
+    to-domain ".x.y", "z"
+    min-attempts 2
+    transport "t"
+}
+)";
+    auto first = parse_domains(text, "d");
+    REQUIRE(first);
+    CHECK(write_domains(*first) == canonical);
+    auto second = parse_domains(canonical, "d");
+    REQUIRE(second);
+    CHECK(*second == *first);
+    CHECK(write_domains(*second) == canonical);
+}

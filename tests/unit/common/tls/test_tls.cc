@@ -1,0 +1,143 @@
+// Handshakes between this library's two ends, with the key outside of the server's context.
+#include <sys/socket.h>
+
+#include <thread>
+
+#include "common/ipc/channel.h"
+#include "common/tls/context.h"
+#include "common/tls/key_store.h"
+#include "common/tls/self_signed.h"
+#include "common/tls/signer.h"
+#include "tests/unit/catch.h"
+
+using namespace std::chrono_literals;
+
+// Inside, since libtls has a global struct named tls.
+namespace mox {
+namespace {
+
+struct LocalSigner : tls::Signer {
+    tls::KeyStore store;
+    int signatures = 0;
+    std::optional<std::string> sign(proto::SignTls request) override {
+        signatures++;
+        auto reply = store.sign(request);
+        if (!reply) return std::nullopt;
+        return reply->bytes;
+    }
+};
+
+LocalSigner& signer() {
+    static LocalSigner s;
+    tls::use_signer(s);
+    return s;
+}
+
+struct Outcome {
+    std::string server_error, client_error, version, cipher, echoed;
+    int done = 0;
+};
+
+async::Task<void> serve(std::shared_ptr<tls::ServerContext> context, Fd socket, Outcome& outcome) {
+    try {
+        async::Stream stream(co_await context->accept(std::move(socket), async::in(5s)));
+        auto& transport = static_cast<tls::TlsTransport&>(stream.transport());
+        outcome.version = transport.version();
+        outcome.cipher = transport.cipher();
+        auto line = co_await stream.read_line(1000, async::in(5s));
+        stream.write(line.text);
+        stream.write("\r\n");
+        co_await stream.flush(async::in(5s));
+    } catch (const std::exception& e) {
+        outcome.server_error = e.what();
+    }
+    if (++outcome.done == 2) async::Loop::current().stop();
+}
+
+async::Task<void> use(Fd socket, tls::Verify verify, std::string name, std::string ca, Outcome& outcome) {
+    try {
+        async::Stream stream(co_await tls::connect(std::move(socket), name, verify, ca, async::in(5s)));
+        stream.write("hello\r\n");
+        co_await stream.flush(async::in(5s));
+        auto line = co_await stream.read_line(1000, async::in(5s));
+        outcome.echoed = line.text;
+    } catch (const std::exception& e) {
+        outcome.client_error = e.what();
+    }
+    if (++outcome.done == 2) async::Loop::current().stop();
+}
+
+Outcome handshake(std::shared_ptr<tls::ServerContext> context, tls::Verify verify, std::string name, std::string ca) {
+    async::Loop loop;
+    int ends[2];
+    REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
+    Outcome outcome;
+    async::Scope scope;
+    scope.spawn(serve(context, Fd(ends[0]), outcome));
+    scope.spawn(use(Fd(ends[1]), verify, name, ca, outcome));
+    if (outcome.done < 2) loop.run();
+    return outcome;
+}
+
+}  // namespace
+
+TEST_CASE("a handshake is signed by a key that the server does not have") {
+    auto type = GENERATE(tls::KeyType::ecdsa_p256, tls::KeyType::rsa_2048);
+    tls::prepare();
+    auto made = tls::make_self_signed({"localhost"}, {"127.0.0.1"}, type);
+    REQUIRE(made);
+    auto& s = signer();
+    s.store.clear();
+    auto context = tls::ServerContext::make({made->certificate_pem});
+    REQUIRE(context);
+
+    SECTION("and verified by the client") {
+        REQUIRE(s.store.add(made->key_pem));
+        int before = s.signatures;
+        Outcome o = handshake(*context, tls::Verify::certificate, "localhost", made->certificate_pem);
+        CHECK(o.server_error == "");
+        CHECK(o.client_error == "");
+        CHECK(o.version == "TLSv1.3");
+        CHECK(o.echoed == "hello");
+        CHECK(s.signatures == before + 1);
+    }
+    SECTION("a wrong name is refused") {
+        REQUIRE(s.store.add(made->key_pem));
+        CHECK(handshake(*context, tls::Verify::certificate, "elsewhere.test", made->certificate_pem).client_error != "");
+    }
+    SECTION("a signer without the key fails the handshake, not the process") {
+        CHECK(handshake(*context, tls::Verify::none, "localhost", "").client_error != "");
+    }
+}
+
+TEST_CASE("the key store signs only what fits") {
+    auto ec = tls::make_self_signed({"a.test"}, {});
+    REQUIRE(ec);
+    tls::KeyStore store;
+    CHECK_FALSE(store.add("no key"));
+    REQUIRE(store.add(ec->key_pem));
+    std::string id = tls::public_key_id_of_certificate(ec->certificate_pem);
+    REQUIRE(id.size() == 32);
+    using proto::SignatureScheme;
+    CHECK(store.sign({id, SignatureScheme::ecdsa_digest, std::string(32, 'x')}));
+    CHECK(store.sign({id, SignatureScheme::ecdsa_digest, std::string(20, 'x')}).error().code == ErrorCode::bad_request);
+    CHECK(store.sign({id, SignatureScheme::rsa_raw_padded, std::string(256, 'x')}).error().code == ErrorCode::bad_request);
+    CHECK(store.sign({std::string(32, 'y'), SignatureScheme::ecdsa_digest, std::string(32, 'x')}).error().code ==
+          ErrorCode::not_found);
+}
+
+TEST_CASE("a remote signer survives a channel that dies") {
+    auto [here, there] = ipc::make_socket_pair();
+    tls::RemoteSigner remote;
+    remote.attach(std::move(here));
+    there.reset();
+    CHECK_FALSE(remote.sign({std::string(32, 'x'), proto::SignatureScheme::ecdsa_digest, std::string(32, 'x')}));
+    CHECK_FALSE(remote.sign({std::string(32, 'x'), proto::SignatureScheme::ecdsa_digest, std::string(32, 'x')}));
+}
+
+TEST_CASE("a certificate that does not parse is refused") {
+    CHECK_FALSE(tls::ServerContext::make({"garbage"}));
+    CHECK_FALSE(tls::ServerContext::make({}));
+}
+
+}  // namespace mox
