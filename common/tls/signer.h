@@ -35,7 +35,8 @@ class RemoteSigner : public Signer {
     Fd channel_;
 };
 
-/// From now on the private-key operations of this process go to `signer`, which must outlive all TLS use.
+/// From now on the private-key operations of this process go to `signer`, which must outlive all TLS use. Call before the first
+/// ServerContext is made: a key takes its method when it is made.
 void use_signer(Signer& signer);
 
 /// The name of a key on signing channels, from a certificate or key in PEM; empty when it cannot be read.

@@ -1,7 +1,8 @@
 // Handshakes between this library's two ends, with the key outside of the server's context.
+#include <signal.h>
 #include <sys/socket.h>
-
-#include <thread>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "common/ipc/channel.h"
 #include "common/tls/context.h"
@@ -16,21 +17,60 @@ using namespace std::chrono_literals;
 namespace mox {
 namespace {
 
-struct LocalSigner : tls::Signer {
+struct SignServer {
     tls::KeyStore store;
-    int signatures = 0;
-    std::optional<std::string> sign(proto::SignTls request) override {
-        signatures++;
-        auto reply = store.sign(request);
-        if (!reply) return std::nullopt;
-        return reply->bytes;
-    }
+    Result<proto::Signature> on(proto::SignTls request) { return store.sign(request); }
 };
 
-LocalSigner& signer() {
-    static LocalSigner s;
-    tls::use_signer(s);
-    return s;
+/// What authd does, in a process of its own: the method that use_signer() installs would act on its keys as well.
+class SigningProcess {
+  public:
+    explicit SigningProcess(const std::string& key_pem) {
+        auto [here, there] = ipc::make_socket_pair();
+        pid_ = fork();
+        if (pid_ == 0) {
+            here.reset();
+            async::Loop loop;
+            SignServer server;
+            if (!key_pem.empty() && !server.store.add(key_pem)) _exit(2);
+            ipc::Channel channel(std::move(there), {ipc::Role::smtpd, "test"});
+            channel.serve(proto::SignMessages{}, server);
+            channel.start();
+            alarm(30);
+            loop.run();
+            _exit(0);
+        }
+        channel_ = std::move(here);
+    }
+    /// Sends the handshakes of this process there from now on.
+    void use() {
+        signer().attach(Fd(dup(channel_.get())));
+    }
+    ~SigningProcess() {
+        kill(pid_, SIGKILL);
+        waitpid(pid_, nullptr, 0);
+    }
+    static tls::RemoteSigner& signer() {
+        static tls::RemoteSigner s;
+        return s;
+    }
+
+  private:
+    pid_t pid_;
+    Fd channel_;
+};
+
+/// Keys and signing processes, made before use_signer() is called: its method would act on them too.
+struct World {
+    tls::SelfSigned ec = *tls::make_self_signed({"localhost"}, {"127.0.0.1"}, tls::KeyType::ecdsa_p256);
+    tls::SelfSigned rsa = *tls::make_self_signed({"localhost"}, {"127.0.0.1"}, tls::KeyType::rsa_2048);
+    SigningProcess ec_authd{ec.key_pem};
+    SigningProcess rsa_authd{rsa.key_pem};
+    SigningProcess empty_authd{""};
+};
+World& world() {
+    static World w;
+    return w;
 }
 
 struct Outcome {
@@ -81,38 +121,9 @@ Outcome handshake(std::shared_ptr<tls::ServerContext> context, tls::Verify verif
 
 }  // namespace
 
-TEST_CASE("a handshake is signed by a key that the server does not have") {
-    auto type = GENERATE(tls::KeyType::ecdsa_p256, tls::KeyType::rsa_2048);
-    tls::prepare();
-    auto made = tls::make_self_signed({"localhost"}, {"127.0.0.1"}, type);
-    REQUIRE(made);
-    auto& s = signer();
-    s.store.clear();
-    auto context = tls::ServerContext::make({made->certificate_pem});
-    REQUIRE(context);
-
-    SECTION("and verified by the client") {
-        REQUIRE(s.store.add(made->key_pem));
-        int before = s.signatures;
-        Outcome o = handshake(*context, tls::Verify::certificate, "localhost", made->certificate_pem);
-        CHECK(o.server_error == "");
-        CHECK(o.client_error == "");
-        CHECK(o.version == "TLSv1.3");
-        CHECK(o.echoed == "hello");
-        CHECK(s.signatures == before + 1);
-    }
-    SECTION("a wrong name is refused") {
-        REQUIRE(s.store.add(made->key_pem));
-        CHECK(handshake(*context, tls::Verify::certificate, "elsewhere.test", made->certificate_pem).client_error != "");
-    }
-    SECTION("a signer without the key fails the handshake, not the process") {
-        CHECK(handshake(*context, tls::Verify::none, "localhost", "").client_error != "");
-    }
-}
-
+// Before use_signer() is called in this process: tests run in this order.
 TEST_CASE("the key store signs only what fits") {
-    auto ec = tls::make_self_signed({"a.test"}, {});
-    REQUIRE(ec);
+    const auto* ec = &world().ec;
     tls::KeyStore store;
     CHECK_FALSE(store.add("no key"));
     REQUIRE(store.add(ec->key_pem));
@@ -124,6 +135,33 @@ TEST_CASE("the key store signs only what fits") {
     CHECK(store.sign({id, SignatureScheme::rsa_raw_padded, std::string(256, 'x')}).error().code == ErrorCode::bad_request);
     CHECK(store.sign({std::string(32, 'y'), SignatureScheme::ecdsa_digest, std::string(32, 'x')}).error().code ==
           ErrorCode::not_found);
+}
+
+TEST_CASE("a handshake is signed by a key that the server does not have") {
+    bool rsa = GENERATE(false, true);
+    tls::prepare();
+    const auto& made = rsa ? world().rsa : world().ec;
+    auto& authd = rsa ? world().rsa_authd : world().ec_authd;
+    tls::use_signer(SigningProcess::signer());
+    auto context = tls::ServerContext::make({made.certificate_pem});
+    REQUIRE(context);
+
+    SECTION("and verified by the client") {
+        authd.use();
+        Outcome o = handshake(*context, tls::Verify::certificate, "localhost", made.certificate_pem);
+        CHECK(o.server_error == "");
+        CHECK(o.client_error == "");
+        CHECK(o.version == "TLSv1.3");
+        CHECK(o.echoed == "hello");
+    }
+    SECTION("a wrong name is refused") {
+        authd.use();
+        CHECK(handshake(*context, tls::Verify::certificate, "elsewhere.test", made.certificate_pem).client_error != "");
+    }
+    SECTION("a signer without the key fails the handshake, not the process") {
+        world().empty_authd.use();
+        CHECK(handshake(*context, tls::Verify::none, "localhost", "").client_error != "");
+    }
 }
 
 TEST_CASE("a remote signer survives a channel that dies") {

@@ -1,0 +1,23 @@
+// The server's half of simple SASL mechanisms: taking apart what clients send. Verification is authd's.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace mox::sasl {
+
+constexpr size_t kMaxLogin = 320;       // bytes: localpart 64, "@", domain 255
+constexpr size_t kMaxPassword = 1024;   // bytes
+
+/// The message of PLAIN (RFC 4616 section 2).
+struct PlainCredentials {
+    std::string authzid;
+    std::string authcid;
+    std::string password;
+};
+
+/// Nothing when the decoded message is not three parts separated by NUL, or a part is too long or empty.
+std::optional<PlainCredentials> parse_plain(std::string_view decoded);
+
+}  // namespace mox::sasl
