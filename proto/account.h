@@ -66,6 +66,8 @@ constexpr size_t kMaxMailboxName = 255;      // bytes of UTF-8
 constexpr size_t kMaxMailboxes = 10000;
 constexpr size_t kMaxMessagesPerOpen = 16;   // descriptors in one frame
 constexpr size_t kMaxInfosPerFetch = 500;
+constexpr size_t kMaxMessagesPerStore = 50000;    // existing messages that one StoreFlags may name (its reply has a row for each)
+constexpr size_t kMaxMessagesPerCopy = 400000;    // the same for CopyMessages and MoveMessages; and what one Expunge removes
 
 /// Special-use attributes (RFC 6154) as bits.
 enum SpecialUse : uint32_t { kArchiveUse = 1, kDraftsUse = 2, kJunkUse = 4, kSentUse = 8, kTrashUse = 16 };
@@ -179,7 +181,7 @@ struct MessageFile {
     Fd file;         // read-only
 };
 struct MessageFiles {
-    std::vector<MessageFile> messages;   // those that exist
+    std::vector<MessageFile> messages;   // those that exist, ascending; may be fewer than asked for, never none while any is left
 };
 struct OpenMessages {
     MOX_MESSAGE(OpenMessages, 0x0423, MessageFiles, from(Role::imapd_worker))
@@ -193,7 +195,7 @@ struct FlagsStored {
     std::vector<std::string> keywords;    // of the mailbox, as they are now
     std::vector<Uid> unchanged_since_failed;   // RFC 7162 3.1.3
 };
-/// Errors: bad_request when the mailbox has no room for another keyword.
+/// Errors: bad_request when the mailbox has no room for another keyword, or for more than kMaxMessagesPerStore messages.
 struct StoreFlags {
     MOX_MESSAGE(StoreFlags, 0x0430, FlagsStored, from(Role::imapd_worker))
     MailboxId mailbox;
@@ -228,7 +230,7 @@ struct MessagesExpunged {
     std::vector<UidRange> uids;
     uint64_t highest_modseq;
 };
-/// Removes those of the named messages that have \Deleted.
+/// Removes those of the named messages that have \Deleted, at most kMaxMessagesPerCopy at once: ask again until none is left.
 struct Expunge {
     MOX_MESSAGE(Expunge, 0x0433, MessagesExpunged, from(Role::imapd_worker))
     MailboxId mailbox;

@@ -117,8 +117,6 @@ struct SignTls {
 };
 
 using AuthMessages = ipc::Messages<ResolveAddress, CheckSender, LoginPlain, ScramStart, ScramFinish>;
-/// On authd's channel to moxd, beside the Configure messages.
-using AuthAdminMessages = ipc::Messages<SetPassword>;
 /// On the signing channels.
 using SignMessages = ipc::Messages<SignTls>;
 

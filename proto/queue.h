@@ -42,6 +42,4 @@ struct QueueDrop {
     QueueFilter filter;
 };
 
-using QueueAdminMessages = ipc::Messages<QueueList, QueueKick, QueueDrop>;
-
 }  // namespace mox::proto

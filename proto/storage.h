@@ -205,8 +205,6 @@ struct RemoveAccount {
 using StorageMessages =
     ipc::Messages<CreateSpool, DropSpool, Deliver, Enqueue, QueueDue, QueueNext, QueueScan, QueueOpen, QueueUpdate, QueueRemove,
                   QueueDeliverLocal, GetCredentials, SetCredentials, OpenAccount>;
-/// On storaged's channel to moxd, beside the Configure messages.
-using StorageAdminMessages = ipc::Messages<RemoveAccount>;
 /// What queued serves on its channel to storaged.
 using QueueEventMessages = ipc::Messages<QueueGrew>;
 

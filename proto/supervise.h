@@ -11,6 +11,9 @@
 #include <vector>
 
 #include "common/ipc/message.h"
+#include "proto/auth.h"
+#include "proto/queue.h"
+#include "proto/storage.h"
 
 namespace mox::proto {
 
@@ -189,6 +192,14 @@ struct GiveSigner {
     Fd channel;
 };
 
+/// The other end of such a channel, for authd: on it, `role` may ask for signatures and nothing else.
+struct GiveSignClient {
+    MOX_MESSAGE(GiveSignClient, 0x0115, NoReply, from(Role::moxd))
+    Role role;
+    std::string name;
+    Fd channel;
+};
+
 struct SetLogLevel {
     MOX_MESSAGE(SetLogLevel, 0x0112, NoReply, from(Role::moxd))
     uint8_t level;
@@ -208,9 +219,17 @@ struct GetMetrics {
 
 // ---- from children
 
+/// What each process said, unread by moxd: httpd groups the lines by metric and adds a label process="name" to each sample.
+struct ProcessMetrics {
+    std::string process;
+    std::string text;
+};
+struct AllMetrics {
+    std::vector<ProcessMetrics> processes;
+};
 /// httpd asks for the metrics of the whole suite.
 struct GetAllMetrics {
-    MOX_MESSAGE(GetAllMetrics, 0x0120, Metrics, from(Role::httpd))
+    MOX_MESSAGE(GetAllMetrics, 0x0120, AllMetrics, from(Role::httpd))
 };
 
 enum class ImapSessionTls : uint8_t { none, tls, kEnd };
@@ -244,14 +263,14 @@ struct Retire {
 #define MOX_COMMON_CHILD_MESSAGES \
     ::mox::proto::GivePeer, ::mox::proto::SetLogLevel, ::mox::proto::Shutdown, ::mox::proto::GetMetrics
 
-using ToStoraged = ipc::Messages<ConfigureStoraged, MOX_COMMON_CHILD_MESSAGES>;
-using ToAuthd = ipc::Messages<ConfigureAuthd, MOX_COMMON_CHILD_MESSAGES>;
+using ToStoraged = ipc::Messages<ConfigureStoraged, RemoveAccount, MOX_COMMON_CHILD_MESSAGES>;
+using ToAuthd = ipc::Messages<ConfigureAuthd, GiveSignClient, SetPassword, MOX_COMMON_CHILD_MESSAGES>;
 using ToDnsd = ipc::Messages<ConfigureDnsd, MOX_COMMON_CHILD_MESSAGES>;
 using ToSmtpd = ipc::Messages<ConfigureSmtpd, GiveSigner, MOX_COMMON_CHILD_MESSAGES>;
 using ToImapd = ipc::Messages<ConfigureImapd, GiveSigner, MOX_COMMON_CHILD_MESSAGES>;
 using ToImapdWorker = ipc::Messages<ConfigureImapdWorker, NewSession, MOX_COMMON_CHILD_MESSAGES>;
 using ToHttpd = ipc::Messages<ConfigureHttpd, GiveSigner, MOX_COMMON_CHILD_MESSAGES>;
-using ToQueued = ipc::Messages<ConfigureQueued, MOX_COMMON_CHILD_MESSAGES>;
+using ToQueued = ipc::Messages<ConfigureQueued, QueueList, QueueKick, QueueDrop, MOX_COMMON_CHILD_MESSAGES>;
 /// What moxd serves for its children.
 using ToMoxd = ipc::Messages<GetAllMetrics, StartSession, Retire>;
 

@@ -24,6 +24,7 @@ import socket
 import ssl
 import subprocess
 import tempfile
+import threading
 import time
 import uuid
 
@@ -206,8 +207,11 @@ class Suite:
     """One running suite. Use `with Suite() as suite` or Suite.start(...); stop() checks a clean end."""
 
     live = []
+    #: Starts that failed in a row. After three the next ones are not waited for: a broken suite shall not cost an hour.
+    failed_starts = 0
 
     def __init__(self, directory=None, name="suite"):
+        assert os.path.exists(os.path.join(BUILD, "moxd", "moxd")), f"moxd is not built in {BUILD}"
         base = os.environ.get("MOX_E2E_TMP", os.path.join(BUILD, "e2e-tmp"))
         os.makedirs(base, exist_ok=True)
         self.own_directory = directory is None
@@ -252,6 +256,7 @@ class Suite:
         else:
             os.makedirs(self.data, exist_ok=True)
             os.chmod(self.data, 0o755)
+            os.makedirs(os.path.join(self.data, "empty"), mode=0o755, exist_ok=True)
             self.write_config(config, domains, files)
             arguments = ["-d", "-f", os.path.join(self.data, "mox.conf")]
         self.run(arguments, wait)
@@ -272,7 +277,6 @@ class Suite:
         """Starts moxd (again, when it was stopped before)."""
         self.arguments = arguments or self.arguments
         program = os.path.join(BUILD, "moxd", "moxd")
-        assert os.path.exists(program), f"{program} is not built"
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
                 [program, *self.arguments],
@@ -291,7 +295,7 @@ class Suite:
         greetings = {"smtp": b"220", "submission": b"220", "imap": b"* OK"}
 
         def answers(name):
-            assert self.process.poll() is None, f"moxd ended with {self.process.returncode}\n{self.log_tail()}"
+            assert self.process.poll() is None, f"moxd ended with {self.process.returncode}"
             try:
                 with socket.create_connection((HOST, self.ports[name]), timeout=2 * SLOW) as s:
                     wanted = greetings.get(name)
@@ -299,8 +303,15 @@ class Suite:
             except OSError:
                 return False
 
+        if Suite.failed_starts >= 3:
+            seconds = 2
+        Suite.failed_starts += 1
         for name in self.expect_ports:
-            wait_for(lambda name=name: answers(name), seconds, f"{name} on port {self.ports[name]}\n{self.log_tail()}")
+            try:
+                wait_for(lambda name=name: answers(name), seconds, f"{name} on port {self.ports[name]}")
+            except AssertionError as e:
+                raise AssertionError(f"{e}\n{self.log_tail()}") from None
+        Suite.failed_starts = 0
         self.note_processes()
 
     def note_processes(self):
@@ -920,3 +931,173 @@ class ExternalSuite(Suite):
 
     def stop(self, **unused):
         pass
+
+
+# ------------------------------------------------------------------------------------ the rest of the world
+
+#: A mox.conf that is not local mode: the fixed part, with the resolver's and the queue's statements to be filled in.
+CONFIG = """
+hostname "mail.test.example"
+data-directory "{dir}/data"
+control-socket "{dir}/control"
+chroot-directory "{dir}/empty"
+log { level debug }
+postmaster account "admin"
+
+listen test {
+    address 127.0.0.1
+    tls self-signed
+    max-message-size 40M
+    smtp { port {port[smtp]} }
+    submission { port {port[submission]} }
+    submissions { port {port[submissions]} }
+    imap { port {port[imap]} }
+    imaps { port {port[imaps]} }
+    http { port {port[http]} }
+    https { port {port[https]} }
+    metrics { port {port[metrics]} }
+}
+"""
+
+#: Two domains and accounts to go with CONFIG; the passwords are set by start_configured.
+DOMAINS = """
+domain "test.example"       # the domain of most tests
+domain "other.example"
+account admin {
+    address "admin@test.example"
+}
+account alice {
+    address "alice@test.example", "alice@other.example"
+}
+account bob {
+    address "bob@test.example", "*@other.example"
+}
+"""
+PASSWORDS = {"admin": "admin-password", "alice": "alice-password", "bob": "bob-password"}
+
+
+def start_configured(start_suite, extra="", extra_domains="", config=CONFIG, domains=DOMAINS, **options):
+    """A suite with CONFIG and DOMAINS (and more statements) whose accounts have their PASSWORDS."""
+    suite = start_suite(config + extra, domains + extra_domains, **options)
+    for name, password in PASSWORDS.items():
+        suite.control("password", name, stdin=password + "\n")
+    return suite
+
+
+class Sink:
+    """Another mail server: takes or refuses messages as it is told, and keeps what it got.
+
+    answers: {"MAIL": [replies], "RCPT": ..., "DATA": ..., "END": ...}; the first of a list is used once and dropped, the
+    last one stays. tls: (certificate, key) to offer STARTTLS with.
+    """
+
+    def __init__(self, answers=None, tls=None, address=HOST):
+        self.answers = {"MAIL": ["250 2.1.0 ok"], "RCPT": ["250 2.1.5 ok"], "DATA": ["354 go on"], "END": ["250 2.0.0 ok"]}
+        self.answers.update(answers or {})
+        self.tls = tls
+        self.messages = []  # (sender with parameters, recipients, bytes, whether TLS was used)
+        self.connections = 0
+        self.commands = []
+        self.lock = threading.Lock()
+        self.listener = socket.create_server((address, 0))
+        self.port = self.listener.getsockname()[1]
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *unused):
+        self.listener.close()
+
+    def accept(self):
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except OSError:
+                return
+            self.connections += 1
+            threading.Thread(target=self.serve, args=(connection,), daemon=True).start()
+
+    def answer(self, what):
+        with self.lock:
+            replies = self.answers[what]
+            return replies.pop(0) if len(replies) > 1 else replies[0]
+
+    def serve(self, connection):
+        with contextlib.suppress(OSError, ssl.SSLError, ValueError), connection:
+            connection.settimeout(60)
+            self.session(connection)
+
+    def session(self, connection):
+        stream = connection.makefile("rwb", buffering=0)
+        secure, sender, recipients = False, None, []
+
+        def say(text):
+            stream.write(text.encode() + b"\r\n")
+
+        say("220 sink.example ESMTP")
+        while line := stream.readline(70_000):
+            command = line.decode("utf-8", "replace").rstrip("\r\n")
+            verb = command.split(" ")[0].split(":")[0].upper()
+            self.commands.append(command)
+            if verb in ("EHLO", "HELO"):
+                offered = ["PIPELINING", "8BITMIME", "SMTPUTF8", "ENHANCEDSTATUSCODES"]
+                if self.tls and not secure:
+                    offered.append("STARTTLS")
+                say("250-sink.example\r\n" + "\r\n".join(f"250-{x}" for x in offered) + "\r\n250 SIZE 50000000")
+            elif verb == "STARTTLS" and self.tls:
+                say("220 go on")
+                context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+                context.load_cert_chain(*self.tls)
+                connection = context.wrap_socket(connection, server_side=True)
+                stream, secure = connection.makefile("rwb", buffering=0), True
+            elif verb == "MAIL":
+                reply = self.answer("MAIL")
+                sender, recipients = command[10:], []
+                say(reply)
+            elif verb == "RCPT":
+                reply = self.answer("RCPT")
+                if reply[0] == "2":
+                    recipients.append(re.search(r"<(.*?)>", command).group(1))
+                say(reply)
+            elif verb == "DATA":
+                reply = self.answer("DATA") if recipients else "503 5.5.1 no recipients"
+                say(reply)
+                if reply[0] != "3":
+                    continue
+                content = b""
+                while True:
+                    line = stream.readline(70_000)
+                    if not line:
+                        return
+                    if content == b"" or content.endswith(b"\r\n"):  # else the line before was none: a bare LF
+                        if line == b".\r\n":
+                            break
+                        line = line.removeprefix(b".")
+                    content += line
+                reply = self.answer("END")
+                if reply[0] == "2":
+                    with self.lock:
+                        self.messages.append((sender, recipients, content, secure))
+                say(reply)
+            elif verb == "QUIT":
+                say("221 2.0.0 bye")
+                return
+            else:
+                say("250 2.0.0 ok" if verb in ("NOOP", "RSET") else "500 5.5.1 what?")
+
+    def wait_message(self, test_id=None, seconds=20):
+        def find():
+            with self.lock:
+                return next((m for m in self.messages if test_id is None or test_id_of(m[2]) == test_id), None)
+
+        return wait_for(find, seconds, f"a message at the sink; it heard {self.commands}")
+
+
+def make_certificate(directory, name="sink.example"):
+    """A self-signed certificate and its key, as paths."""
+    certificate, key = os.path.join(directory, "cert.pem"), os.path.join(directory, "key.pem")
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+    command += ["-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}", "-keyout", key, "-out", certificate]
+    subprocess.run(command, check=True, capture_output=True)
+    return certificate, key

@@ -112,8 +112,8 @@ def test_capabilities_after_login(raw):
 
 
 def test_commands_of_later_states_are_refused(suite):
-    with suite.imap_raw() as client:
-        for command in ("SELECT INBOX", "FETCH 1 FLAGS", 'LIST "" *', "IDLE", "EXPUNGE"):
+    for command in ("SELECT INBOX", "FETCH 1 FLAGS", 'LIST "" *', "IDLE", "EXPUNGE"):
+        with suite.imap_raw() as client:
             lines, last = client.command(command)
             assert last[:3] in (b"NO ", b"BAD"), (command, last)
 
@@ -225,31 +225,24 @@ class OpensslImap(mox.ImapRaw):
             bufsize=0,
         )
         threading.Timer(mox.TIMEOUT, self.process.kill).start()
-        self.buffer, self.count, self.material = b"", 0, None
-        while not self.buffer.startswith(b"* "):
-            line = self.raw_line()
-            found = re.search(rb"Keying material: ([0-9A-F]+)", line)
-            if found:
-                self.material = bytes.fromhex(found.group(1).decode())
-        self.greeting = self.raw_line()
+        self.buffer, self.pending, self.count, self.material = b"", b"", 0, None
+        self.greeting = self.line()
 
     def __exit__(self, *unused):
         self.process.kill()
         self.process.wait()
 
-    def raw_line(self):
-        while b"\n" not in self.buffer:
-            self.fill()
-        line, _, self.buffer = self.buffer.partition(b"\n")
-        return line
-
     def fill(self):
+        """Lines of the server end with CRLF; those of s_client itself, which come in between, with LF."""
         data = self.process.stdout.read(65536)
         if not data:
             raise EOFError
-        self.buffer += data
-        # What s_client says about session tickets goes between the server's lines.
-        self.buffer = re.sub(rb"---\nPost-Handshake New Session Ticket.*?---\nread R BLOCK\n", b"", self.buffer, flags=re.S)
+        *lines, self.pending = (self.pending + data).split(b"\n")
+        for line in lines:
+            if line.endswith(b"\r"):
+                self.buffer += line + b"\n"
+            elif found := re.search(rb"Keying material: ([0-9A-F]+)", line):
+                self.material = bytes.fromhex(found.group(1).decode())
 
     def write(self, data):
         self.process.stdin.write(data if isinstance(data, bytes) else data.encode())
@@ -722,7 +715,7 @@ BROKEN = [
     b"Content-Type: nonsense\r\n\r\n\r\n",
     b"Content-Type: message/rfc822\r\n\r\n",
     b'From: "unclosed <a@b>\r\nTo: ,,,<>;;:\r\nDate: never\r\n\r\nx',
-    b"From: \xff\xfe\x00 <a@b>\r\n\r\nx",
+    b"From: \xff\xfe\x01 <a@b>\r\n\r\nx",
     b"".join(b'Content-Type: multipart/mixed; boundary="b%d"\r\n\r\n--b%d\r\n' % (i, i) for i in range(500)),
     b"Content-Type: message/rfc822\r\n\r\n" * 500,
     b"X: y\r\n" * 20_000 + b"\r\nbody",
@@ -1253,9 +1246,12 @@ def test_endless_line(suite):
 def test_pipelined_commands(box):
     fill(box, 3)
     box.write(b"".join(b"p%d FETCH 1:3 (FLAGS UID)\r\n" % i for i in range(1000)))
+    answers = 0
     for i in range(1000):
         lines, last = box.until(f"p{i}")
-        assert last.startswith(b"OK") and len(fetched(lines)) == 3
+        assert last.startswith(b"OK"), last
+        answers += len([line for line in lines if b" FETCH " in line])
+    assert answers == 3000
 
 
 def test_a_reader_that_stops_does_not_stop_others(box, suite):

@@ -1,0 +1,94 @@
+#include "authd/authd.h"
+
+#include <sodium.h>
+
+namespace mox::authd {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr size_t kHashThreads = 2;
+constexpr size_t kMaxExchanges = 1000;   // SCRAM exchanges under way, per client process
+constexpr auto kExchangeLimit = 60s;
+
+}  // namespace
+
+Authd::Authd(process::Process& process)
+    : Common(process), pool_(kHashThreads, mailbox_), logins_(directory_, storage_, pool_) {
+    call(storage_);
+    accept({ipc::Role::smtpd, ipc::Role::imapd, ipc::Role::queued}, [this](Fd socket, ipc::PeerId peer) {
+        clients_.add(std::move(socket), std::move(peer), proto::AuthMessages{}, std::make_unique<Client>(*this));
+    });
+}
+
+Result<ipc::Done> Authd::on(proto::ConfigureAuthd config) {
+    process().apply(config.log);
+    tls::KeyStore keys;
+    crypto_generichash_state state;
+    crypto_generichash_init(&state, nullptr, 0, 32);
+    for (const auto& pem : config.private_keys_pem) {
+        if (auto added = keys.add(pem.value); !added) return added;
+        crypto_generichash_update(&state, reinterpret_cast<const unsigned char*>(pem.value.data()), pem.value.size());
+    }
+    if (!config.private_keys_pem.empty()) {
+        std::string secret(32, '\0');
+        crypto_generichash_final(&state, reinterpret_cast<unsigned char*>(secret.data()), secret.size());
+        logins_.set_secret(std::move(secret));
+    }
+    keys_ = std::move(keys);
+    directory_ = Directory(std::move(config));
+    return ipc::Done{};
+}
+
+void Authd::on(proto::GiveSignClient message) {
+    sign_clients_.add(std::move(message.channel), {message.role, message.name + " (signing)"}, proto::SignMessages{},
+                      std::make_unique<SignClient>(*this));
+}
+
+std::string Authd::metrics() {
+    return logins_.metrics() +
+           fmt::format("# HELP mox_tls_signatures_total TLS handshakes signed.\n# TYPE mox_tls_signatures_total counter\n"
+                       "mox_tls_signatures_total {}\n",
+                       signatures_);
+}
+
+Result<proto::Signature> Authd::SignClient::on(proto::SignTls m) {
+    authd.signatures_++;
+    return authd.keys_.sign(m);
+}
+
+Result<proto::ResolvedAddress> Authd::Client::on(proto::ResolveAddress m) {
+    return authd.directory_.resolve(m.address);
+}
+
+Result<ipc::Done> Authd::Client::on(proto::CheckSender m) {
+    if (authd.directory_.may_send(m.account, m.address)) return ipc::Done{};
+    return permanent(ErrorCode::denied, "this address is not yours to send with");
+}
+
+async::Task<Result<proto::LoggedIn>> Authd::Client::on(proto::LoginPlain m) {
+    return authd.logins_.plain(std::move(m));
+}
+
+async::Task<Result<proto::ScramChallenge>> Authd::Client::on(proto::ScramStart m) {
+    auto now = async::Clock::now();
+    std::erase_if(exchanges, [&](const auto& e) { return e.second.until < now; });
+    if (exchanges.size() >= kMaxExchanges) co_return temporary(ErrorCode::busy, "too many logins under way, try again");
+    Exchange exchange{m.context, nullptr, now + kExchangeLimit};
+    auto challenge = co_await authd.logins_.scram_start(std::move(m), exchange.server);
+    if (!challenge) co_return challenge;
+    challenge->session = next_exchange++;
+    exchanges.emplace(challenge->session, std::move(exchange));
+    co_return challenge;
+}
+
+async::Task<Result<proto::ScramDone>> Authd::Client::on(proto::ScramFinish m) {
+    auto found = exchanges.find(m.session);
+    if (found == exchanges.end()) co_return permanent(ErrorCode::not_found, "no such login under way");
+    Exchange exchange = std::move(found->second);
+    exchanges.erase(found);
+    co_return co_await authd.logins_.scram_finish(exchange.context, *exchange.server, std::move(m.client_final));
+}
+
+}  // namespace mox::authd

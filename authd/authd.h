@@ -1,0 +1,60 @@
+// authd: the directory, logins and private keys, for the processes that face the network.
+#pragma once
+
+#include <map>
+#include <memory>
+
+#include "authd/logins.h"
+#include "common/process/process.h"
+#include "common/tls/key_store.h"
+
+namespace mox::authd {
+
+class Authd : public process::Common {
+  public:
+    explicit Authd(process::Process& process);
+
+    using Common::on;
+    Result<ipc::Done> on(proto::ConfigureAuthd config);
+    void on(proto::GiveSignClient message);
+    async::Task<Result<ipc::Done>> on(proto::SetPassword m) { return logins_.set_password(std::move(m)); }
+
+  protected:
+    std::string metrics() override;
+
+  private:
+    /// A front or queued that asks.
+    struct Client {
+        Authd& authd;
+        struct Exchange {
+            proto::LoginContext context;
+            std::unique_ptr<ScramServer> server;
+            async::Clock::time_point until;
+        };
+        std::map<uint64_t, Exchange> exchanges;
+        uint64_t next_exchange = 1;
+
+        Result<proto::ResolvedAddress> on(proto::ResolveAddress m);
+        Result<ipc::Done> on(proto::CheckSender m);
+        async::Task<Result<proto::LoggedIn>> on(proto::LoginPlain m);
+        async::Task<Result<proto::ScramChallenge>> on(proto::ScramStart m);
+        async::Task<Result<proto::ScramDone>> on(proto::ScramFinish m);
+    };
+    /// A front whose handshakes are signed: nothing else is answered on its channel.
+    struct SignClient {
+        Authd& authd;
+        Result<proto::Signature> on(proto::SignTls m);
+    };
+
+    Directory directory_;
+    tls::KeyStore keys_;
+    uint64_t signatures_ = 0;
+    ipc::Link storage_{ipc::Role::storaged};
+    async::LoopMailbox mailbox_;
+    async::WorkerPool pool_;
+    Logins logins_;
+    process::Served<Client> clients_;
+    process::Served<SignClient> sign_clients_;
+};
+
+}  // namespace mox::authd

@@ -1,0 +1,162 @@
+#include "authd/logins.h"
+
+#include <sodium.h>
+
+#include "authd/passwords.h"
+#include "common/log/log.h"
+
+namespace mox::authd {
+
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr auto kStorageLimit = 10s;
+constexpr auto kRememberFor = 15min;
+constexpr size_t kMaxRemembered = 10000;
+constexpr size_t kMaxQueuedHashes = 64;
+
+std::string random_secret() {
+    std::string secret(32, '\0');
+    randombytes_buf(secret.data(), secret.size());
+    return secret;
+}
+
+std::string_view to_string(proto::LoginProtocol p) {
+    return p == proto::LoginProtocol::imap ? "imap" : "submission";
+}
+
+}  // namespace
+
+Logins::Logins(const Directory& directory, ipc::Link& storage, async::WorkerPool& pool)
+    : directory_(directory), storage_(storage), pool_(pool), secret_(random_secret()), cache_secret_(random_secret()) {}
+
+async::Task<Result<Logins::Candidate>> Logins::find(std::string login) {
+    auto account = directory_.account_of_login(login);
+    // An unknown user costs the same question as a known one.
+    auto stored = co_await storage_.call(proto::GetCredentials{account ? *account : directory_.postmaster_account()}, kStorageLimit);
+    if (!stored && stored.error().is_temporary()) co_return std::unexpected(std::move(stored.error()));
+    if (!account || !stored || !stored->credentials) {
+        Candidate made_up{"", made_up_credentials(login, secret_)};
+        made_up.credentials.argon2 = dummy_credentials().argon2;
+        co_return made_up;
+    }
+    co_return Candidate{std::move(*account), std::move(*stored->credentials)};
+}
+
+std::string Logins::remembered_key(const Candidate& candidate, std::string_view password) const {
+    // Bound to the stored hash: new credentials make old memories worthless.
+    std::string text = candidate.credentials.argon2 + '\0' + std::string(password);
+    std::string out(32, '\0');
+    crypto_generichash(reinterpret_cast<unsigned char*>(out.data()), out.size(),
+                       reinterpret_cast<const unsigned char*>(text.data()), text.size(),
+                       reinterpret_cast<const unsigned char*>(cache_secret_.data()), cache_secret_.size());
+    return out;
+}
+
+async::Task<bool> Logins::matches(Candidate candidate, std::string password) {
+    std::string key = remembered_key(candidate, password);
+    auto found = remembered_.find(candidate.account);
+    if (!candidate.account.empty() && found != remembered_.end() && found->second.until > async::Clock::now() &&
+        sodium_memcmp(found->second.key.data(), key.data(), key.size()) == 0)
+        co_return true;
+    bool right = co_await pool_.run([credentials = candidate.credentials, password = std::move(password)] {
+        return verify_password(credentials, password);
+    });
+    if (!right || candidate.account.empty()) co_return false;
+    if (remembered_.size() >= kMaxRemembered) remembered_.erase(remembered_.begin());
+    remembered_[candidate.account] = {std::move(key), async::Clock::now() + kRememberFor};
+    co_return true;
+}
+
+async::Task<Result<proto::LoggedIn>> Logins::succeed(proto::LoginContext context, std::string account, std::string login) {
+    log::Logger logger(context.cid);
+    if (std::string text = directory_.login_disabled(account); !text.empty()) {
+        logger.info("login refused: disabled", {{"account", account}});
+        co_return permanent(ErrorCode::denied, text);
+    }
+    throttle_.succeeded(context.remote_address, account);
+    succeeded_++;
+    proto::LoggedIn result{account, std::move(login), {}};
+    if (context.protocol == proto::LoginProtocol::imap) {
+        auto opened = co_await storage_.call(proto::OpenAccount{account}, kStorageLimit);
+        if (!opened) co_return std::unexpected(std::move(opened.error()));
+        result.account_channel = std::move(opened->channel);
+    }
+    logger.info("login", {{"protocol", to_string(context.protocol)}, {"account", account}, {"remote", context.remote_address}});
+    co_return result;
+}
+
+async::Task<Error> Logins::fail(proto::LoginContext context, std::string account, std::string login, std::string_view why) {
+    failed_++;
+    log::Logger(context.cid)
+        .info("login failed", {{"protocol", to_string(context.protocol)},
+                               {"login", std::string_view(login).substr(0, 320)},
+                               {"remote", context.remote_address},
+                               {"why", why}});
+    co_await async::sleep_for(throttle_.failed(context.remote_address, account, async::Clock::now()));
+    co_return Error{Persistence::permanent, ErrorCode::denied, "wrong user name or password"};
+}
+
+async::Task<Result<proto::LoggedIn>> Logins::plain(proto::LoginPlain request) {
+    if (throttle_.blocked(request.context.remote_address, async::Clock::now())) {
+        blocked_++;
+        co_return temporary(ErrorCode::busy, "too many failed logins from your network, try again in some minutes");
+    }
+    if (pool_.queued() > kMaxQueuedHashes) co_return temporary(ErrorCode::busy, "too many logins at the moment, try again");
+    if (request.password.value.size() > kMaxPassword)
+        co_return std::unexpected(co_await fail(request.context, "", request.login, "password too long"));
+    auto candidate = co_await find(request.login);
+    if (!candidate) co_return std::unexpected(std::move(candidate.error()));
+    std::string account = candidate->account;
+    if (!co_await matches(std::move(*candidate), std::move(request.password.value)))
+        co_return std::unexpected(co_await fail(request.context, account, request.login, "wrong user or password"));
+    co_return co_await succeed(request.context, std::move(account), request.login);
+}
+
+async::Task<Result<proto::ScramChallenge>> Logins::scram_start(proto::ScramStart request,
+                                                               std::unique_ptr<ScramServer>& server) {
+    if (throttle_.blocked(request.context.remote_address, async::Clock::now())) {
+        blocked_++;
+        co_return temporary(ErrorCode::busy, "too many failed logins from your network, try again in some minutes");
+    }
+    auto started = ScramServer::start(request);
+    if (!started) co_return std::unexpected(std::move(started.error()));
+    server = std::make_unique<ScramServer>(std::move(*started));
+    auto candidate = co_await find(server->user());
+    if (!candidate) co_return std::unexpected(std::move(candidate.error()));
+    co_return proto::ScramChallenge{0, server->challenge(candidate->credentials)};
+}
+
+async::Task<Result<proto::ScramDone>> Logins::scram_finish(proto::LoginContext context, ScramServer& server,
+                                                           std::string client_final) {
+    auto final_message = server.finish(client_final);
+    auto account = directory_.account_of_login(server.user());
+    if (!final_message || !account) {
+        std::string why = final_message ? "unknown user" : final_message.error().text;
+        co_return std::unexpected(co_await fail(std::move(context), account.value_or(""), server.user(), why));
+    }
+    auto logged_in = co_await succeed(std::move(context), std::move(*account), server.user());
+    if (!logged_in) co_return std::unexpected(std::move(logged_in.error()));
+    co_return proto::ScramDone{std::move(*final_message), std::move(*logged_in)};
+}
+
+async::Task<Result<ipc::Done>> Logins::set_password(proto::SetPassword request) {
+    if (request.password.value.size() < kMinPassword || request.password.value.size() > kMaxPassword)
+        co_return permanent(ErrorCode::bad_request,
+                            fmt::format("a password has {} to {} bytes", kMinPassword, kMaxPassword));
+    auto credentials =
+        co_await pool_.run([password = std::move(request.password.value)] { return make_credentials(password); });
+    remembered_.erase(request.account);
+    co_return co_await storage_.call(proto::SetCredentials{request.account, std::move(credentials)}, kStorageLimit);
+}
+
+std::string Logins::metrics() const {
+    return fmt::format(
+        "# HELP mox_authentication_total Logins by result.\n# TYPE mox_authentication_total counter\n"
+        "mox_authentication_total{{result=\"ok\"}} {}\nmox_authentication_total{{result=\"failed\"}} {}\n"
+        "mox_authentication_total{{result=\"ratelimited\"}} {}\n",
+        succeeded_, failed_, blocked_);
+}
+
+}  // namespace mox::authd

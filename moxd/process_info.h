@@ -1,0 +1,18 @@
+// What the kernel says of a process, for status.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <string>
+
+namespace mox::moxd {
+
+/// "exit status 1", "signal 9 (Killed)".
+std::string how_it_ended(int wait_status);
+/// Bytes: PSS where the kernel lets us see it, else RSS; 0 when the process is gone.
+uint64_t memory_of_process(pid_t pid);
+/// Name of its effective user, or its number.
+std::string user_of_process(pid_t pid);
+
+}  // namespace mox::moxd

@@ -1,0 +1,490 @@
+#include "moxd/supervisor.h"
+
+#include <fcntl.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+
+#include "common/log/log.h"
+#include "moxd/process_info.h"
+
+namespace mox::moxd {
+
+using ipc::Role;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr auto kConfigureLimit = 20s;
+constexpr auto kFirstBackoff = 50ms;
+constexpr auto kMaxBackoff = 10'000ms;
+constexpr auto kStableAfter = 10s;      // having run that long, a child starts again at once
+constexpr size_t kMaxWorkers = 5000;
+constexpr size_t kMaxGreeting = 64 * 1024;   // bytes of text in a session handed over
+
+/// Who may talk to whom: the client asks, the server answers.
+struct Edge {
+    Role client;
+    Role server;
+};
+constexpr std::array kWiring = {
+    Edge{Role::smtpd, Role::storaged}, Edge{Role::smtpd, Role::authd},  Edge{Role::smtpd, Role::dnsd},
+    Edge{Role::imapd, Role::authd},    Edge{Role::queued, Role::storaged}, Edge{Role::queued, Role::authd},
+    Edge{Role::queued, Role::dnsd},    Edge{Role::authd, Role::storaged},
+};
+/// Fronts whose TLS handshakes authd signs.
+constexpr std::array kSigned = {Role::smtpd, Role::imapd, Role::httpd};
+
+}  // namespace
+
+/// Answers what one child asks.
+struct Supervisor::FromChild {
+    Supervisor& supervisor;
+    Child& child;
+    async::Task<Result<proto::AllMetrics>> on(proto::GetAllMetrics) { return supervisor.all_metrics(); }
+    async::Task<Result<ipc::Done>> on(proto::StartSession m) { return supervisor.start_session(std::move(m)); }
+    Result<ipc::Done> on(proto::Retire) { return supervisor.retire(child); }
+};
+
+struct Supervisor::Entry {
+    Child child;
+    FromChild handler;
+    Entry(ChildSpec spec, Supervisor& supervisor) : child(std::move(spec)), handler{supervisor, child} {}
+};
+
+Supervisor::Supervisor(SupervisorOptions options, Settings settings)
+    : options_(std::move(options)), settings_(std::move(settings)) {}
+
+Supervisor::~Supervisor() {
+    scope_.cancel();
+    for (auto& entry : children_) entry->child.kill(SIGKILL);
+    for (auto& worker : workers_) worker.entry->child.kill(SIGKILL);
+}
+
+std::string Supervisor::program_path(Role role) const {
+    std::string program(role == Role::imapd_worker ? "imapd-worker" : ipc::to_string(role));
+    // Installed, all programs are in one directory; in a build each has its folder.
+    std::string installed = options_.program_directory + "/" + program;
+    struct stat st {};
+    if (stat(installed.c_str(), &st) == 0 && S_ISREG(st.st_mode)) return installed;
+    std::string folder(role == Role::imapd_worker ? "imapd" : ipc::to_string(role));
+    return options_.program_directory + "/" + folder + "/" + program;
+}
+
+std::unique_ptr<Supervisor::Entry> Supervisor::make_entry(Role role, std::string name) {
+    ChildSpec spec;
+    spec.role = role;
+    spec.name = std::move(name);
+    spec.program = program_path(role);
+    if (options_.root) {
+        spec.user = user_of(settings_.config, role);
+        spec.directory = settings_.config.chroot_directory;
+    }
+    if (role == Role::storaged) spec.directory = settings_.config.data_directory;
+    return std::make_unique<Entry>(std::move(spec), *this);
+}
+
+Supervisor::Entry& Supervisor::add(Role role, std::string name) {
+    children_.push_back(make_entry(role, std::move(name)));
+    return *children_.back();
+}
+
+Result<ipc::Done> Supervisor::prepare_directories() {
+    auto make = [](const std::string& path, mode_t mode) -> Result<ipc::Done> {
+        for (size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1))
+            mkdir(path.substr(0, slash).c_str(), 0755);
+        if (mkdir(path.c_str(), mode) != 0 && errno != EEXIST)
+            return permanent(ErrorCode::io, path + ": " + std::strerror(errno));
+        return ipc::Done{};
+    };
+    if (auto done = make(settings_.config.data_directory, 0700); !done) return done;
+    if (!options_.root) return ipc::Done{};
+    if (auto done = make(settings_.config.chroot_directory, 0755); !done) return done;
+    for (Role role : {Role::storaged, Role::authd, Role::dnsd, Role::smtpd, Role::imapd, Role::httpd, Role::queued}) {
+        std::string user = user_of(settings_.config, role);
+        const passwd* entry = getpwnam(user.c_str());
+        if (entry == nullptr)
+            return permanent(ErrorCode::not_found,
+                             fmt::format("no user {0} for {1}: useradd --system --no-create-home --shell /usr/sbin/nologin {0}",
+                                         user, ipc::to_string(role)));
+        if (role == Role::storaged && chown(settings_.config.data_directory.c_str(), entry->pw_uid, entry->pw_gid) != 0)
+            return permanent(ErrorCode::io, settings_.config.data_directory + ": " + std::strerror(errno));
+    }
+    return ipc::Done{};
+}
+
+Result<ipc::Done> Supervisor::start() {
+    if (auto done = prepare_directories(); !done) return done;
+    endpoints_ = endpoints(settings_);
+    if (auto done = listeners_.update(endpoints_); !done) return done;
+    async::Loop::current().on_signal(SIGCHLD, [this] { reap(); });
+    auto numbered = [&](Role role, uint16_t count) {
+        for (uint16_t i = 1; i <= count; i++)
+            add(role, count == 1 ? std::string(ipc::to_string(role)) : fmt::format("{}/{}", ipc::to_string(role), i));
+    };
+    for (Role role : {Role::storaged, Role::authd, Role::dnsd}) numbered(role, 1);
+    numbered(Role::smtpd, settings_.config.workers.smtpd);
+    numbered(Role::imapd, settings_.config.workers.imapd);
+    numbered(Role::httpd, settings_.config.workers.httpd);
+    numbered(Role::queued, 1);
+    for (auto& entry : children_)
+        if (!launch(*entry)) return permanent(ErrorCode::io, "cannot start " + entry->child.name());
+    return ipc::Done{};
+}
+
+bool Supervisor::launch(Entry& entry) {
+    if (!entry.child.spawn()) return false;
+    auto channel = entry.child.channel();
+    channel->serve(proto::ToMoxd{}, entry.handler);
+    channel->start();
+    entry.child.link().attach(channel);
+    scope_.spawn(bring_up(entry));
+    return true;
+}
+
+async::Task<void> Supervisor::bring_up(Entry& entry) {
+    if (entry.child.spec().role == Role::imapd_worker) co_return;   // configured when it gets its account
+    pid_t pid = entry.child.pid();
+    auto done = co_await configure(entry);
+    if (entry.child.pid() != pid) co_return;
+    if (!done) {
+        log::error("process did not take its configuration", {{"process", entry.child.name()}, {"error", done.error().text}});
+        entry.child.kill(SIGKILL);
+        co_return;
+    }
+    entry.child.ready = true;
+    join(entry);
+    log::debug("process ready", {{"process", entry.child.name()}, {"child", pid}});
+    changed_.notify_all();
+}
+
+proto::LogConfig Supervisor::log_config() const {
+    auto level = static_cast<uint8_t>(settings_.config.log.level);
+    if (options_.verbose) level = std::max(level, static_cast<uint8_t>(log::Level::debug));
+    return {level, static_cast<uint8_t>(settings_.config.log.format)};
+}
+
+async::Task<Result<ipc::Done>> Supervisor::configure(Entry& entry) {
+    auto channel = entry.child.channel();
+    if (channel == nullptr) co_return temporary(ErrorCode::channel_lost, "not running");
+    auto deadline = async::in(kConfigureLimit);
+    Role role = entry.child.spec().role;
+    auto with_log = [&](auto message) {
+        message.log = log_config();
+        return message;
+    };
+    auto with_listeners = [&](auto message) {
+        message.log = log_config();
+        message.listeners = listeners_.for_role(endpoints_, role);
+        return message;
+    };
+    switch (role) {
+        case Role::storaged:
+            co_return co_await channel->call(with_log(for_storaged(settings_)), deadline);
+        case Role::authd:
+            co_return co_await channel->call(with_log(for_authd(settings_)), deadline);
+        case Role::dnsd:
+            co_return co_await channel->call(with_log(for_dnsd(settings_)), deadline);
+        case Role::smtpd:
+            co_return co_await channel->call(with_listeners(for_smtpd(settings_)), deadline);
+        case Role::imapd:
+            co_return co_await channel->call(with_listeners(for_imapd(settings_)), deadline);
+        case Role::httpd:
+            co_return co_await channel->call(with_listeners(for_httpd(settings_)), deadline);
+        case Role::queued:
+            co_return co_await channel->call(with_log(for_queued(settings_)), deadline);
+        default:
+            co_return permanent(ErrorCode::internal, "no configuration for this role");
+    }
+}
+
+void Supervisor::join(Entry& entry) {
+    for (auto& other : children_)
+        if (other.get() != &entry && other->child.ready) {
+            join_pair(entry, *other);
+            join_pair(*other, entry);
+        }
+}
+
+void Supervisor::join_pair(Entry& client, Entry& server) {
+    Role from = client.child.spec().role;
+    Role to = server.child.spec().role;
+    for (const Edge& edge : kWiring) {
+        if (edge.client != from || edge.server != to) continue;
+        auto [a, b] = ipc::make_socket_pair();
+        client.child.link().send(proto::GivePeer{to, server.child.name(), std::move(a)});
+        server.child.link().send(proto::GivePeer{from, client.child.name(), std::move(b)});
+    }
+    if (to == Role::authd && std::ranges::find(kSigned, from) != kSigned.end()) {
+        auto [a, b] = ipc::make_socket_pair();
+        client.child.link().send(proto::GiveSigner{std::move(a)});
+        server.child.link().send(proto::GiveSignClient{from, client.child.name(), std::move(b)});
+    }
+}
+
+void Supervisor::reap() {
+    for (;;) {
+        int wait_status = 0;
+        pid_t pid = waitpid(-1, &wait_status, WNOHANG);
+        if (pid <= 0) return;
+        auto found = std::ranges::find_if(children_, [&](auto& e) { return e->child.pid() == pid; });
+        if (found != children_.end()) child_ended(**found, wait_status);
+        else worker_ended(pid, wait_status);
+    }
+}
+
+void Supervisor::child_ended(Entry& entry, int wait_status) {
+    Child& child = entry.child;
+    auto ran = async::Clock::now() - child.started;
+    if (!stopping_)
+        log::error("process ended", {{"process", child.name()}, {"child", child.pid()}, {"how", how_it_ended(wait_status)}});
+    child.ended();
+    changed_.notify_all();
+    if (stopping_) return;
+    child.backoff = ran > kStableAfter ? kFirstBackoff : std::min(kMaxBackoff, std::max(kFirstBackoff, child.backoff * 2));
+    scope_.spawn(restart_later(entry));
+}
+
+async::Task<void> Supervisor::restart_later(Entry& entry) {
+    do {
+        co_await async::sleep_for(entry.child.backoff);
+        if (stopping_ || entry.child.running()) co_return;
+        entry.child.restarts++;
+        entry.child.backoff = std::min(kMaxBackoff, entry.child.backoff * 2);
+    } while (!launch(entry));
+    log::info("process restarted", {{"process", entry.child.name()}, {"restarts", entry.child.restarts}});
+}
+
+void Supervisor::worker_ended(pid_t pid, int wait_status) {
+    auto is_it = [&](const auto& entry) { return entry->child.pid() == pid; };
+    auto found = std::ranges::find_if(workers_, [&](auto& w) { return is_it(w.entry); });
+    if (found != workers_.end()) {
+        log::error("account worker ended", {{"process", found->entry->child.name()},
+                                            {"account", found->account},
+                                            {"how", how_it_ended(wait_status)}});
+        // One that dies at once must not be started over and over.
+        bool early = found->account.empty();
+        found->entry->child.ended();
+        gone_.push_back(std::move(found->entry));
+        workers_.erase(found);
+        worker_failures_ = early ? worker_failures_ + 1 : 0;
+    } else if (auto retired = std::ranges::find_if(gone_, is_it); retired != gone_.end()) {
+        (*retired)->child.ended();
+    }
+    std::erase_if(gone_, [](const auto& e) { return !e->child.running() && e->child.link().channel() == nullptr; });
+    changed_.notify_all();
+}
+
+bool Supervisor::all_ready() const {
+    return std::ranges::all_of(children_, [](const auto& e) { return e->child.ready; });
+}
+
+async::Task<Result<ipc::Done>> Supervisor::wait_until_ready(async::Clock::duration limit) {
+    auto deadline = async::in(limit);
+    try {
+        while (!all_ready()) co_await changed_.wait(deadline);
+    } catch (const async::DeadlinePassed&) {
+        co_return temporary(ErrorCode::timeout, "not all programs started; the log says why");
+    }
+    ensure_blank_worker();
+    co_return ipc::Done{};
+}
+
+async::Task<Result<ipc::Done>> Supervisor::reload() {
+    auto settings = load_settings(settings_.config_file);
+    if (!settings) {
+        log::error("configuration refused, the running one stays", {{"error", settings.error().text}});
+        co_return std::unexpected(std::move(settings.error()));
+    }
+    co_return co_await apply(std::move(*settings));
+}
+
+async::Task<Result<ipc::Done>> Supervisor::apply(Settings settings) {
+    if (settings.config.data_directory != settings_.config.data_directory || settings.config.workers != settings_.config.workers ||
+        settings.config.users != settings_.config.users || settings.config.control_socket != settings_.config.control_socket)
+        co_return permanent(ErrorCode::bad_request,
+                            "data-directory, control-socket, user and workers take a restart of moxd to change");
+    auto wanted = endpoints(settings);
+    if (auto done = listeners_.update(wanted); !done) co_return done;
+    settings_ = std::move(settings);
+    endpoints_ = std::move(wanted);
+    log::set_level(static_cast<log::Level>(log_config().level));
+    log::set_format(static_cast<log::Format>(log_config().format));
+    std::string failed;
+    // storaged and authd know of an account before anybody can ask for it.
+    for (size_t i = 0; i < children_.size(); i++) {
+        Entry& entry = *children_[i];
+        if (!entry.child.ready) continue;   // it gets the new one when it comes up
+        if (auto done = co_await configure(entry); !done)
+            failed += fmt::format("{}{}: {}", failed.empty() ? "" : "; ", entry.child.name(), done.error().text);
+    }
+    if (!failed.empty()) co_return temporary(ErrorCode::unavailable, failed);
+    log::info("configuration in force");
+    co_return ipc::Done{};
+}
+
+size_t Supervisor::alive() const {
+    auto running = [](const auto& e) { return e->child.running(); };
+    return static_cast<size_t>(std::ranges::count_if(children_, running)) +
+           static_cast<size_t>(std::ranges::count_if(gone_, running)) +
+           static_cast<size_t>(std::ranges::count_if(workers_, [&](const auto& w) { return running(w.entry); }));
+}
+
+async::Task<void> Supervisor::end_children(bool storage_too, async::Deadline deadline) {
+    auto is_storage = [](const Child& c) { return c.spec().role == Role::storaged; };
+    for (auto& entry : children_)
+        if (storage_too || !is_storage(entry->child)) entry->child.link().send(proto::Shutdown{});
+    for (auto& worker : workers_) worker.entry->child.link().send(proto::Shutdown{});
+    size_t left = storage_too ? 0 : 1;
+    try {
+        while (alive() > left) co_await changed_.wait(deadline);
+    } catch (const async::DeadlinePassed&) {
+        for (auto& entry : children_)
+            if (entry->child.running() && (storage_too || !is_storage(entry->child))) {
+                log::warn("process did not end in time: killed", {{"process", entry->child.name()}});
+                entry->child.kill(SIGKILL);
+            }
+        for (auto& worker : workers_) worker.entry->child.kill(SIGKILL);
+        for (auto& entry : gone_) entry->child.kill(SIGKILL);
+    }
+}
+
+async::Task<void> Supervisor::stop() {
+    stopping_ = true;
+    listeners_.close();
+    co_await end_children(false, async::in(5s));
+    co_await end_children(true, async::in(5s));
+    try {
+        auto deadline = async::in(2s);
+        while (alive() > 0) co_await changed_.wait(deadline);
+    } catch (const async::DeadlinePassed&) {
+        log::error("processes are left that even SIGKILL did not end");
+    }
+}
+
+Result<ipc::Done> Supervisor::restart(const std::string& name) {
+    size_t count = 0;
+    auto matches = [&](const Child& c) { return c.running() && (c.name() == name || ipc::to_string(c.spec().role) == name); };
+    for (auto& entry : children_)
+        if (matches(entry->child)) entry->child.kill(SIGKILL), count++;
+    for (auto& worker : workers_)
+        if (matches(worker.entry->child)) worker.entry->child.kill(SIGKILL), count++;
+    if (count == 0) return permanent(ErrorCode::not_found, "no process named " + name + "; moxctl status lists them");
+    return ipc::Done{};
+}
+
+void Supervisor::set_log_level(uint8_t level) {
+    log::set_level(static_cast<log::Level>(level));
+    settings_.config.log.level = static_cast<config::LogLevel>(level);
+    for (auto& entry : children_) entry->child.link().send(proto::SetLogLevel{level});
+    for (auto& worker : workers_) worker.entry->child.link().send(proto::SetLogLevel{level});
+}
+
+std::vector<proto::ProcessStatus> Supervisor::status() const {
+    std::vector<proto::ProcessStatus> result;
+    auto row = [&](const Child& c) {
+        auto uptime = std::chrono::duration_cast<std::chrono::seconds>(async::Clock::now() - c.started).count();
+        bool running = c.running();
+        result.push_back({c.name(), std::string(ipc::to_string(c.spec().role)), running ? c.pid() : 0,
+                          running ? user_of_process(c.pid()) : "", running ? uptime : 0, c.restarts,
+                          running ? memory_of_process(c.pid()) : 0, running});
+    };
+    for (const auto& entry : children_) row(entry->child);
+    for (const auto& worker : workers_) row(worker.entry->child);
+    return result;
+}
+
+ipc::Link& Supervisor::link(Role role) {
+    auto found = std::ranges::find_if(children_, [&](auto& e) { return e->child.spec().role == role; });
+    return (*found)->child.link();
+}
+
+async::Task<void> Supervisor::collect_metrics(Entry& entry, std::vector<proto::ProcessMetrics>& into) {
+    auto channel = entry.child.channel();
+    if (channel == nullptr || !entry.child.ready) co_return;
+    std::string name = entry.child.name();
+    auto metrics = co_await channel->call(proto::GetMetrics{}, async::in(2s));
+    if (metrics && metrics->text.size() <= 256 * 1024) into.push_back({std::move(name), std::move(metrics->text)});
+}
+
+async::Task<Result<proto::AllMetrics>> Supervisor::all_metrics() {
+    proto::AllMetrics all;
+    std::string own = "# HELP mox_process_restarts_total Times the process was started again.\n# TYPE mox_process_restarts_total counter\n";
+    for (const auto& p : status()) own += fmt::format("mox_process_restarts_total{{name=\"{}\"}} {}\n", p.name, p.restarts);
+    own += "# HELP mox_process_memory_bytes Proportional set size of the process.\n# TYPE mox_process_memory_bytes gauge\n";
+    for (const auto& p : status()) own += fmt::format("mox_process_memory_bytes{{name=\"{}\"}} {}\n", p.name, p.memory);
+    all.processes.push_back({"moxd", std::move(own)});
+    async::Scope scope;
+    for (auto& entry : children_) scope.spawn(collect_metrics(*entry, all.processes));
+    co_await scope.join();
+    co_return all;
+}
+
+// ---- account workers
+
+Supervisor::Worker* Supervisor::worker_of(const std::string& account) {
+    auto found = std::ranges::find(workers_, account, &Worker::account);
+    return found == workers_.end() ? nullptr : &*found;
+}
+
+void Supervisor::ensure_blank_worker() {
+    if (stopping_ || worker_of("") != nullptr || workers_.size() >= kMaxWorkers || worker_failures_ > 5) return;
+    workers_.push_back({make_entry(Role::imapd_worker, fmt::format("imapd-worker/{}", next_worker_++)), "", 0});
+    if (!launch(*workers_.back().entry)) workers_.pop_back();
+}
+
+async::Task<Result<ipc::Done>> Supervisor::start_session(proto::StartSession session) {
+    const auto& accounts = settings_.domains.accounts;
+    bool known = std::ranges::find(accounts, session.account, &config::Account::name) != accounts.end();
+    if (!known || session.tag.size() + session.pending_input.size() + session.login.size() > kMaxGreeting ||
+        !session.stream || !session.account_channel)
+        co_return permanent(ErrorCode::bad_request, "not a session of an account here");
+    Worker* worker = worker_of(session.account);
+    if (worker == nullptr) {
+        worker_failures_ = 0;
+        ensure_blank_worker();
+        worker = worker_of("");
+        if (worker == nullptr) co_return temporary(ErrorCode::busy, "too many account workers");
+        worker->account = session.account;
+    }
+    bool is_new = !worker->entry->child.ready;
+    auto channel = worker->entry->child.channel();
+    // Counted until the worker has it, whatever becomes of this task: meanwhile the worker may not retire.
+    struct Coming {
+        Supervisor& supervisor;
+        std::shared_ptr<ipc::Channel> channel;
+        ~Coming() {
+            for (Worker& w : supervisor.workers_)
+                if (w.entry->child.channel() == channel) w.sessions_coming--;
+        }
+    } coming{*this, channel};
+    worker->sessions_coming++;
+    // The worker takes its account first: messages on a channel stay in order.
+    if (is_new) {
+        worker->entry->child.ready = true;
+        auto message = for_imapd_worker(settings_, session.account);
+        message.log = log_config();
+        auto configured = co_await channel->call(std::move(message), async::in(5s));
+        if (!configured) co_return configured;
+        ensure_blank_worker();
+    }
+    co_return co_await channel->call(proto::NewSession{std::move(session)}, async::in(10s));
+}
+
+Result<ipc::Done> Supervisor::retire(Child& child) {
+    auto found = std::ranges::find_if(workers_, [&](auto& w) { return &w.entry->child == &child; });
+    if (found == workers_.end()) return ipc::Done{};
+    if (found->sessions_coming > 0) return temporary(ErrorCode::busy, "a session is on its way");
+    gone_.push_back(std::move(found->entry));
+    workers_.erase(found);
+    return ipc::Done{};
+}
+
+}  // namespace mox::moxd

@@ -1,0 +1,101 @@
+// Keeps the suite running: starts the programs, gives each its configuration, joins them by channels, restarts those that die
+// and joins them again, hands logged-in sessions to account workers, and ends everything in order.
+//
+// The invariant: every pair of ready processes that the wiring table names has exactly one channel between them, and a
+// process is ready only after it acknowledged its configuration. Nothing a child says is trusted: what it may ask for stands
+// in proto::ToMoxd, and is checked here again.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "moxd/child.h"
+#include "moxd/listeners.h"
+#include "moxd/settings.h"
+#include "proto/control.h"
+
+namespace mox::moxd {
+
+struct SupervisorOptions {
+    std::string program_directory;   // with the programs, or with a folder for each
+    bool root = false;               // each child gets its own user and root directory
+    bool verbose = false;            // log level debug, whatever the configuration says
+};
+
+class Supervisor {
+  public:
+    Supervisor(SupervisorOptions options, Settings settings);
+    ~Supervisor();
+
+    /// Binds and starts everything; an error when a port cannot be had or a user is missing.
+    Result<ipc::Done> start();
+    /// Waits until every program has its configuration and its peers.
+    async::Task<Result<ipc::Done>> wait_until_ready(async::Clock::duration limit);
+    /// Puts new settings in force without dropping a connection; on an error the old ones stay.
+    async::Task<Result<ipc::Done>> apply(Settings settings);
+    /// Reads the files again and applies them.
+    async::Task<Result<ipc::Done>> reload();
+    /// Ends all processes: fronts first, storaged last; kills what does not end in time.
+    async::Task<void> stop();
+    /// Ends a process or all of a role; they start again by themselves. Error not_found.
+    Result<ipc::Done> restart(const std::string& name);
+    void set_log_level(uint8_t level);
+    std::vector<proto::ProcessStatus> status() const;
+
+    const Settings& settings() const { return settings_; }
+    /// The child of a role that there is one of.
+    ipc::Link& link(ipc::Role role);
+
+    // What children may ask; `child` is who.
+    async::Task<Result<proto::AllMetrics>> all_metrics();
+    async::Task<Result<ipc::Done>> start_session(proto::StartSession session);
+    Result<ipc::Done> retire(Child& worker);
+
+  private:
+    struct FromChild;
+    struct Entry;
+    /// The worker of an account, or a blank one.
+    struct Worker {
+        std::unique_ptr<Entry> entry;
+        std::string account;      // empty: blank
+        size_t sessions_coming = 0;
+    };
+
+    Entry& add(ipc::Role role, std::string name);
+    std::unique_ptr<Entry> make_entry(ipc::Role role, std::string name);
+    bool launch(Entry& entry);
+    async::Task<void> bring_up(Entry& entry);
+    async::Task<Result<ipc::Done>> configure(Entry& entry);
+    async::Task<void> restart_later(Entry& entry);
+    void join(Entry& entry);
+    void join_pair(Entry& client, Entry& server);
+    void reap();
+    void child_ended(Entry& entry, int wait_status);
+    void worker_ended(pid_t pid, int wait_status);
+    bool all_ready() const;
+    size_t alive() const;
+    async::Task<void> end_children(bool storage_too, async::Deadline deadline);
+    Result<ipc::Done> prepare_directories();
+    std::string program_path(ipc::Role role) const;
+    Worker* worker_of(const std::string& account);
+    void ensure_blank_worker();
+    proto::LogConfig log_config() const;
+    async::Task<void> collect_metrics(Entry& entry, std::vector<proto::ProcessMetrics>& into);
+
+    SupervisorOptions options_;
+    Settings settings_;
+    std::vector<Endpoint> endpoints_;
+    Listeners listeners_;
+    bool stopping_ = false;
+    async::Notify changed_;                          // a child ended or became ready
+    std::vector<std::unique_ptr<Entry>> children_;   // the fixed ones
+    std::vector<Worker> workers_;
+    std::vector<std::unique_ptr<Entry>> gone_;       // ended or retiring workers, until the loop is out of their code
+    uint64_t next_worker_ = 1;
+    uint32_t worker_failures_ = 0;
+    async::Scope scope_;
+};
+
+}  // namespace mox::moxd

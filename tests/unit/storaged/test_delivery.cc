@@ -1,0 +1,305 @@
+#include <fcntl.h>
+
+#include "tests/unit/storaged/world.h"
+
+using namespace mox;
+using namespace mox::storaged::test;
+using proto::MailboxId;
+
+namespace {
+
+constexpr std::string_view kText = "Subject: hello\r\n\r\nbody\r\n";
+
+}  // namespace
+
+TEST_CASE("a delivered message is listed, opened and read back byte for byte") {
+    TemporaryDirectory directory;
+    World w;
+    CHECK_FALSE(w.deliver("alice", "", kText));
+    auto alice = w.open("alice");
+    auto opened = w.call(*alice, proto::OpenMailbox{"inbox"});
+    REQUIRE(opened);
+    CHECK(opened->mailbox.name == "INBOX");
+    CHECK(opened->mailbox.messages == 1);
+    CHECK(opened->mailbox.unseen == 1);
+    CHECK(opened->mailbox.uidnext == 2);
+    auto rows = rows_of(*opened);
+    REQUIRE(rows.size() == 1);
+    CHECK(rows[0].uid == 1);
+    CHECK(rows[0].size == kText.size() + 11);
+    CHECK(rows[0].received == 1700000000);
+    CHECK(rows[0].received_zone == 60);
+    CHECK(rows[0].modseq == opened->mailbox.highest_modseq);
+    // Sealed: nobody can change what others read.
+    CHECK(ftruncate(opened->rows.get(), 0) != 0);
+    CHECK(pwrite(opened->rows.get(), "x", 1, 0) < 0);
+    auto files = w.call(*alice, proto::OpenMessages{opened->mailbox.id, {{1}, {2}}});
+    REQUIRE(files);
+    REQUIRE(files->messages.size() == 1);
+    CHECK(files->messages[0].prefix == "Prefix: x\r\n");
+    CHECK(files->messages[0].info == "info of " + std::string(kText));
+    CHECK(text_of(files->messages[0].file) == kText);
+    CHECK((fcntl(files->messages[0].file.get(), F_GETFL) & O_ACCMODE) == O_RDONLY);
+    auto infos = w.call(*alice, proto::FetchInfos{opened->mailbox.id, {{1}}});
+    REQUIRE(infos);
+    REQUIRE(infos->messages.size() == 1);
+    CHECK(infos->messages[0].prefix_size == 11);
+    CHECK(count_files("spool") == 0);
+}
+
+TEST_CASE("mail and its numbers outlive a clean end and a crash") {
+    TemporaryDirectory directory;
+    World w;
+    CHECK_FALSE(w.deliver("alice", "", "one"));
+    w.restart();
+    CHECK_FALSE(w.deliver("alice", "", "two"));
+    w.crash();
+    w.start();
+    CHECK_FALSE(w.deliver("alice", "Lists/mox", "three"));
+    auto alice = w.open("alice");
+    auto inbox = w.call(*alice, proto::OpenMailbox{"INBOX"});
+    REQUIRE(inbox);
+    auto rows = rows_of(*inbox);
+    REQUIRE(rows.size() == 2);
+    CHECK(rows[0].uid == 1);
+    CHECK(rows[1].uid == 2);
+    CHECK(rows[1].modseq > rows[0].modseq);
+    auto files = w.call(*alice, proto::OpenMessages{inbox->mailbox.id, {{1}, {2}}});
+    REQUIRE(files);
+    REQUIRE(files->messages.size() == 2);
+    CHECK(text_of(files->messages[0].file) == "one");
+    CHECK(text_of(files->messages[1].file) == "two");
+    auto lists = w.call(*alice, proto::OpenMailbox{"Lists/mox"});
+    REQUIRE(lists);
+    CHECK(lists->count == 1);
+    CHECK(lists->mailbox.highest_modseq > rows[1].modseq);
+    CHECK(count_files("accounts/alice/stray") == 0);
+}
+
+TEST_CASE("one message to many recipients: each gets an outcome of its own") {
+    TemporaryDirectory directory;
+    World w;
+    w.accounts.clear();
+    std::vector<proto::DeliveryTarget> targets;
+    for (int i = 0; i < 100; i++) {
+        std::string name = "user" + std::to_string(i);
+        w.accounts.push_back({name, 0});
+        targets.push_back({name, "", "To: " + name + "\r\n"});
+    }
+    w.configure();
+    targets.push_back({"nobody", "", ""});
+    targets.push_back({"user3", "bad//name", ""});
+    targets.push_back({"user3", "Other", ""});
+    auto outcomes = w.deliver_to(targets, kText);
+    REQUIRE(outcomes);
+    REQUIRE(outcomes->targets.size() == 103);
+    for (size_t i = 0; i < 100; i++) CHECK_FALSE(outcomes->targets[i].error);
+    REQUIRE(outcomes->targets[100].error);
+    CHECK(outcomes->targets[100].error->code == ErrorCode::not_found);
+    REQUIRE(outcomes->targets[101].error);
+    CHECK(outcomes->targets[101].error->code == ErrorCode::bad_request);
+    CHECK_FALSE(outcomes->targets[102].error);
+    w.settle();
+    // One file on disk under many names, none left over.
+    CHECK(count_files("accounts/user3/msg") == 2);
+    struct stat st {};
+    REQUIRE(stat("accounts/user7/msg/0/1", &st) == 0);
+    CHECK(st.st_nlink == 101);
+    auto client = w.open("user99");
+    auto inbox = w.call(*client, proto::OpenMailbox{"INBOX"});
+    REQUIRE(inbox);
+    CHECK(inbox->count == 1);
+}
+
+TEST_CASE("a spool file that can still be changed is refused") {
+    TemporaryDirectory directory;
+    World w;
+    auto file = w.call(w.smtpd, proto::CreateSpool{});
+    REQUIRE(file);
+    World::write_all(file->file, kText);
+    SECTION("a descriptor is open") {
+        auto result = w.call(w.smtpd, proto::Deliver{file->spool, World::facts(kText), {{"alice", "", ""}}});
+        CHECK(error_of(result).code == ErrorCode::bad_request);
+    }
+    SECTION("a writable mapping is left") {
+        void* map = mmap(nullptr, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, file->file.get(), 0);
+        REQUIRE(map != MAP_FAILED);
+        file->file.reset();
+        auto result = w.call(w.smtpd, proto::Deliver{file->spool, World::facts(kText), {{"alice", "", ""}}});
+        CHECK(error_of(result).code == ErrorCode::bad_request);
+        munmap(map, 4096);
+    }
+    w.settle();
+    CHECK(count_files("spool") == 0);
+    CHECK(count_files("accounts/alice") == 0);
+}
+
+TEST_CASE("a spool file is used once, with its true size, by its own channel") {
+    TemporaryDirectory directory;
+    World w;
+    uint64_t file = w.spool(*w.smtpd, kText);
+    SECTION("another channel") {
+        auto other = w.connect(Role::smtpd);
+        auto result = w.call(other, proto::Deliver{file, World::facts(kText), {{"alice", "", ""}}});
+        CHECK(error_of(result).code == ErrorCode::bad_request);
+        auto own = w.call(w.smtpd, proto::Deliver{file, World::facts(kText), {{"alice", "", ""}}});
+        CHECK(own);
+    }
+    SECTION("twice") {
+        CHECK(w.call(w.smtpd, proto::Deliver{file, World::facts(kText), {{"alice", "", ""}}}));
+        auto again = w.call(w.smtpd, proto::Deliver{file, World::facts(kText), {{"alice", "", ""}}});
+        CHECK(error_of(again).code == ErrorCode::bad_request);
+    }
+    SECTION("another size") {
+        auto facts = World::facts(kText);
+        facts.size++;
+        auto result = w.call(w.smtpd, proto::Deliver{file, facts, {{"alice", "", ""}}});
+        CHECK(error_of(result).code == ErrorCode::bad_request);
+    }
+    SECTION("dropped") {
+        w.smtpd->send(proto::DropSpool{file});
+        auto result = w.call(w.smtpd, proto::Deliver{file, World::facts(kText), {{"alice", "", ""}}});
+        CHECK(error_of(result).code == ErrorCode::bad_request);
+    }
+    SECTION("the channel is gone") {
+        w.smtpd.reset();
+    }
+    w.settle();
+    CHECK(count_files("spool") == 0);
+}
+
+TEST_CASE("an account over its quota refuses for now and heals") {
+    TemporaryDirectory directory;
+    World w;
+    w.accounts[0].quota = 100;
+    w.configure();
+    CHECK_FALSE(w.deliver("alice", "", std::string(60, 'a')));
+    auto error = w.deliver("alice", "", std::string(60, 'b'));
+    REQUIRE(error);
+    CHECK(error->code == ErrorCode::over_quota);
+    CHECK(error->is_temporary());
+    w.settle();
+    CHECK(count_files("accounts/alice/msg") == 1);
+    auto alice = w.open("alice");
+    auto inbox = w.call(*alice, proto::OpenMailbox{"INBOX"});
+    REQUIRE(inbox);
+    auto copied = w.call(*alice, proto::CopyMessages{inbox->mailbox.id, {{1, 1}}, "Archive"});
+    CHECK(error_of(copied).code == ErrorCode::over_quota);
+    w.call(*alice, proto::StoreFlags{inbox->mailbox.id, {{1, 9}}, proto::StoreMode::add, proto::kDeleted, {}, {}});
+    CHECK(w.call(*alice, proto::Expunge{inbox->mailbox.id, {{1, 9}}}));
+    CHECK_FALSE(w.deliver("alice", "", std::string(60, 'b')));
+}
+
+TEST_CASE("a disk that is nearly full refuses new mail, and takes it again later") {
+    TemporaryDirectory directory;
+    World w;
+    CHECK_FALSE(w.deliver("alice", "", kText));
+    uint64_t file = w.spool(*w.smtpd, kText);
+    w.server->engine().reserve.set(UINT64_MAX);
+    CHECK(error_of(w.call(w.smtpd, proto::CreateSpool{})).code == ErrorCode::no_space);
+    auto outcomes = w.call(w.smtpd, proto::Deliver{file, World::facts(kText), {{"alice", "", ""}}});
+    REQUIRE(outcomes);
+    REQUIRE(outcomes->targets[0].error);
+    CHECK(outcomes->targets[0].error->code == ErrorCode::no_space);
+    w.server->engine().reserve.set(0);
+    CHECK_FALSE(w.deliver("alice", "", kText));
+}
+
+namespace {
+
+async::Task<bool> deliver_one(World& w, size_t number) {
+    auto file = co_await w.smtpd->call(proto::CreateSpool{}, async::in(30s));
+    if (!file) co_return false;
+    std::string text = "message " + std::to_string(number);
+    if (write(file->file.get(), text.data(), text.size()) < 0) co_return false;
+    file->file.reset();
+    proto::Deliver request{file->spool, World::facts(text), {}};
+    request.targets.push_back({number % 2 == 0 ? "alice" : "bob", "", ""});
+    auto outcomes = co_await w.smtpd->call(std::move(request), async::in(30s));
+    co_return outcomes && !outcomes->targets[0].error;
+}
+
+async::Task<size_t> deliver_many(World& w, size_t count) {
+    std::vector<async::Task<bool>> tasks;
+    for (size_t i = 0; i < count; i++) tasks.push_back(deliver_one(w, i));
+    size_t good = 0;
+    for (auto& task : tasks) {
+        bool ok = co_await task;
+        good += ok ? 1 : 0;
+    }
+    co_return good;
+}
+
+}  // namespace
+
+TEST_CASE("deliveries that wait together share their flushes and commits") {
+    TemporaryDirectory directory;
+    World w;
+    REQUIRE(w.wait(deliver_many(w, 2)) == 2);   // opens both accounts
+    uint64_t flushes = w.server->engine().syncer.counters().flushes;
+    uint64_t commits = w.server->engine().counters.transactions;
+    CHECK(w.wait(deliver_many(w, 50)) == 50);
+    CHECK(w.server->engine().syncer.counters().flushes - flushes <= 25);
+    CHECK(w.server->engine().counters.transactions - commits <= 25);
+    auto alice = w.open("alice");
+    auto inbox = w.call(*alice, proto::OpenMailbox{"INBOX"});
+    REQUIRE(inbox);
+    CHECK(inbox->count == 26);
+}
+
+TEST_CASE("a file without a row is put aside after a crash, never deleted or overwritten") {
+    TemporaryDirectory directory;
+    World w;
+    CHECK_FALSE(w.deliver("alice", "", "one"));
+    SECTION("found at the next start") {
+        w.crash();
+        REQUIRE(link("accounts/alice/msg/0/1", "accounts/alice/msg/0/2") == 0);
+        REQUIRE(link("accounts/alice/msg/0/1", "accounts/alice/msg/0/77") == 0);
+        w.start();
+        CHECK_FALSE(w.deliver("alice", "", "two"));
+        CHECK(count_files("accounts/alice/stray") == 2);
+        CHECK(count_files("accounts/alice/msg") == 2);
+        // A number that was seen on disk is not used again.
+        CHECK(std::filesystem::exists("accounts/alice/msg/0/78"));
+    }
+    SECTION("met by a delivery after a clean end") {
+        w.restart();
+        REQUIRE(link("accounts/alice/msg/0/1", "accounts/alice/msg/0/2") == 0);
+        CHECK_FALSE(w.deliver("alice", "", "two"));
+        CHECK(count_files("accounts/alice/stray") == 1);
+        auto alice = w.open("alice");
+        auto files = w.call(*alice, proto::OpenMessages{{1}, {{2}}});
+        REQUIRE(files);
+        REQUIRE(files->messages.size() == 1);
+        CHECK(text_of(files->messages[0].file) == "two");
+    }
+}
+
+TEST_CASE("a database of a newer version is refused and left alone") {
+    TemporaryDirectory directory;
+    World w;
+    CHECK_FALSE(w.deliver("alice", "", "one"));
+    w.wait(World::finish(*w.server));
+    w.crash();
+    {
+        storaged::Database db("accounts/alice/index.db");
+        db.execute("PRAGMA user_version = 1000");
+    }
+    w.start();
+    auto error = w.deliver("alice", "", "two");
+    REQUIRE(error);
+    CHECK(error->is_temporary());
+    CHECK(error->code == ErrorCode::unavailable);
+    CHECK(error_of(w.call(w.authd, proto::OpenAccount{"alice"})).code == ErrorCode::unavailable);
+    CHECK_FALSE(w.deliver("bob", "", "two"));
+}
+
+TEST_CASE("a message of a role that may not send it costs that channel, and nothing else") {
+    TemporaryDirectory directory;
+    World w;
+    CHECK_FALSE(w.call(w.smtpd, proto::OpenAccount{"alice"}));
+    CHECK(w.smtpd->lost());
+    CHECK_FALSE(w.call(w.authd, proto::QueueDue{0, 1, {}}));
+    CHECK(w.authd->lost());
+    CHECK(w.call(w.queued, proto::QueueDue{0, 1, {}}));
+}
