@@ -6,6 +6,8 @@
 #include <csignal>
 #include <cstdio>
 
+#include "common/process/probe.h"
+
 namespace mox::process {
 namespace {
 
@@ -25,10 +27,12 @@ Process::Process(ipc::Role role, int argc, char** argv)
     : name_(ipc::to_string(role)), parent_(take_supervision(role), {ipc::Role::moxd, "moxd"}) {
     log::set_program(name_);
     int option = 0;
-    while ((option = getopt(argc, argv, "u:d:i:")) != -1) {
+    while ((option = getopt(argc, argv, "u:d:i:T:t:")) != -1) {
         if (option == 'u') identity_.user = optarg;
         else if (option == 'd') identity_.directory = optarg;
         else if (option == 'i') name_ = optarg;
+        else if (option == 'T') probe_ = optarg;
+        else if (option == 't') probe_target_ = optarg;
         else std::exit(1);
     }
     log::set_program(name_);
@@ -42,6 +46,7 @@ Process::Process(ipc::Role role, int argc, char** argv)
 
 void Process::confine(const sandbox::Policy& policy) {
     sandbox::enter(policy, identity_);
+    if (!probe_.empty()) run_probe(probe_, probe_target_);
 }
 
 void Process::stop(int exit_status) {

@@ -26,8 +26,8 @@ namespace mox::process {
 
 class Process {
   public:
-    /// Reads the arguments (-u user, -d directory, -i name; -V prints the version), takes the supervision descriptor. A person
-    /// who starts a child by hand is told to start moxd.
+    /// Reads the arguments (-u user, -d directory, -i name; -T and -t for tests of the sandbox) and takes the supervision
+    /// descriptor. A person who starts a child by hand is told to start moxd.
     Process(ipc::Role role, int argc, char** argv);
 
     /// Enters the sandbox; see sandbox::enter.
@@ -54,6 +54,8 @@ class Process {
     async::Task<void> end_with_parent();
     std::string name_;
     sandbox::Identity identity_;
+    std::string probe_;          // a test of the sandbox: see probe.h
+    std::string probe_target_;
     async::Loop loop_;
     int exit_status_ = 0;
     ipc::Channel parent_;
