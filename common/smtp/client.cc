@@ -1,9 +1,8 @@
 #include "common/smtp/client.h"
 
+#include <algorithm>
 #include <fmt/format.h>
 #include <unistd.h>
-
-#include <algorithm>
 
 #include "common/smtp/dot_stuffing.h"
 #include "common/text/ascii.h"
@@ -12,7 +11,7 @@
 namespace mox::smtp {
 namespace {
 
-constexpr size_t kBlock = 32 * 1024;   // of content read and sent at a time
+constexpr size_t kBlock = 32 * 1024;  // of content read and sent at a time
 
 bool has_mechanism(const Extensions& e, std::string_view name) {
     return std::ranges::find(e.mechanisms, name) != e.mechanisms.end();
@@ -47,12 +46,16 @@ Outcome Client::named(Outcome outcome) const {
 }
 
 void Client::fail(Outcome outcome) {
+    // A reply that is positive, but not the one that had to come.
+    if (outcome.delivered())
+        outcome = failure(Verdict::temporary, Scope::host, "4.5.0", "unexpected answer: " + outcome.text);
     throw Failed{named(std::move(outcome))};
 }
 
 Outcome Client::from_exception(const std::exception& e) const {
     bool late = dynamic_cast<const async::DeadlinePassed*>(&e) != nullptr;
-    std::string text = late ? "no answer in time while " + stage_ : fmt::format("connection lost while {}: {}", stage_, e.what());
+    std::string text =
+        late ? "no answer in time while " + stage_ : fmt::format("connection lost while {}: {}", stage_, e.what());
     Scope scope = fresh_tls_ ? Scope::tls : Scope::host;
     // Nobody knows whether the server has the message: another one must not get it at once as well.
     if (uncertain_) scope = Scope::message;
@@ -137,8 +140,7 @@ async::Task<void> Client::hello() {
         co_return;
     }
     // RFC 5321 3.2: fall back to HELO; but there is no TLS and no AUTH after it.
-    bool needs_extensions =
-        options_.tls == ClientTls::starttls || !options_.username.empty() || !tls_version_.empty();
+    bool needs_extensions = options_.tls == ClientTls::starttls || !options_.username.empty() || !tls_version_.empty();
     if (reply.severity() != 5 || needs_extensions || broken_) fail(from_reply(reply, Scope::host));
     stage_ = "sending HELO";
     reply = co_await command("HELO " + options_.hostname, options_.timeouts.command);
@@ -162,7 +164,7 @@ async::Task<void> Client::start_tls() {
         // RFC 3207 4: a server that cannot just now (454) takes the mail in plain text.
         if (options_.tls == ClientTls::opportunistic && !broken_) co_return;
         Outcome outcome = from_reply(reply, Scope::host);
-        outcome.verdict = Verdict::temporary;   // it may have TLS later; without it no mail goes there
+        outcome.verdict = Verdict::temporary;  // it may have TLS later; without it no mail goes there
         if (!outcome.enhanced.starts_with("4.")) outcome.enhanced = "4.7.0";
         fail(std::move(outcome));
     }
@@ -172,7 +174,7 @@ async::Task<void> Client::start_tls() {
     auto transport = stream_->release_transport();
     stream_.reset();
     co_await handshake(static_cast<async::SocketTransport&>(*transport).release());
-    co_await hello();   // RFC 3207 4.2: what was announced before is void
+    co_await hello();  // RFC 3207 4.2: what was announced before is void
 }
 
 async::Task<void> Client::authenticate() {
@@ -213,8 +215,9 @@ std::optional<Outcome> Client::refuse(const Mail& mail) const {
         return failure(Verdict::permanent, Scope::message, "5.1.3", "an address holds characters that no address has");
     uint64_t size = mail.prefix.size() + mail.file_size;
     if (extensions_.max_size && size > *extensions_.max_size)  // RFC 1870 6.3
-        return failure(Verdict::permanent, Scope::message, "5.3.4",
-                       fmt::format("the message has {} bytes, the server takes at most {}", size, *extensions_.max_size));
+        return failure(
+            Verdict::permanent, Scope::message, "5.3.4",
+            fmt::format("the message has {} bytes, the server takes at most {}", size, *extensions_.max_size));
     if (mail.needs_smtputf8 && !extensions_.smtputf8)  // RFC 6531 3.2
         return failure(Verdict::permanent, Scope::message, "5.6.7",
                        "the message needs internationalised addresses (SMTPUTF8), which the server does not support");
@@ -277,8 +280,8 @@ async::Task<void> Client::transact(const Mail& mail, std::vector<std::optional<O
     }
 }
 
-// MAIL, each RCPT and DATA, in one write where the server allows it (RFC 2920 3.1). True when the content may follow; the
-// recipients without an outcome are then those it is for.
+// MAIL, each RCPT and DATA, in one write where the server allows it (RFC 2920 3.1). True when the content may follow;
+// the recipients without an outcome are then those it is for.
 async::Task<bool> Client::envelope(const Mail& mail, std::vector<std::optional<Outcome>>& outcomes) {
     bool pipelined = extensions_.pipelining;
     auto say = [&](const std::string& line) { stream_->write(line + "\r\n"); };
@@ -293,8 +296,10 @@ async::Task<bool> Client::envelope(const Mail& mail, std::vector<std::optional<O
     co_await flush(span);
     Reply reply = co_await read_reply(span);
     bool sender_ok = reply.severity() == 2;
-    if (sender_ok) in_transaction_ = true;
-    else for (auto& outcome : outcomes) outcome = named(from_reply(reply, Scope::message));
+    if (sender_ok)
+        in_transaction_ = true;
+    else
+        for (auto& outcome : outcomes) outcome = named(from_reply(reply, Scope::message));
     if (!sender_ok && (!pipelined || broken_)) co_return false;
 
     stage_ = "sending RCPT";
@@ -305,8 +310,10 @@ async::Task<bool> Client::envelope(const Mail& mail, std::vector<std::optional<O
             co_await flush(span);
         }
         reply = as_too_many(co_await read_reply(span));
-        if (reply.severity() == 2) some = true;
-        else if (sender_ok) outcomes[i] = named(from_reply(reply, Scope::message));
+        if (reply.severity() == 2)
+            some = true;
+        else if (sender_ok)
+            outcomes[i] = named(from_reply(reply, Scope::message));
         if (broken_) fail(from_reply(reply, Scope::host));
     }
     if (!some && !pipelined) co_return false;
@@ -325,7 +332,8 @@ async::Task<bool> Client::envelope(const Mail& mail, std::vector<std::optional<O
         co_return false;
     }
     Outcome refused = named(from_reply(reply, Scope::message));
-    if (refused.delivered()) refused = named(failure(Verdict::temporary, Scope::host, "4.5.0", "DATA answered with " + refused.text));
+    if (refused.delivered())
+        refused = named(failure(Verdict::temporary, Scope::host, "4.5.0", "DATA answered with " + refused.text));
     for (auto& outcome : outcomes) {
         if (!outcome) outcome = refused;
     }

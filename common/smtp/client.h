@@ -1,10 +1,10 @@
 // The sending side of an SMTP connection: greeting, EHLO, STARTTLS, AUTH, and then messages.
 //
-// Owns the connected socket. open() makes the session ready, send() hands over one message and says for each recipient what became
-// of it, quit() ends politely. No exception leaves these; a connection that broke is not usable() any more. The content is
-// streamed from a prefix and a file in pieces, so memory does not depend on its size. Pipelined where the server allows it.
-// What the server cannot take (8-bit content, internationalised addresses, size) is refused before it is sent.
-// RFCs: 5321, 2920, 3207, 4954, 6152, 6531, 1870, 9422. Timeouts: 5321 4.5.3.2.
+// Owns the connected socket. open() makes the session ready, send() hands over one message and says for each recipient
+// what became of it, quit() ends politely. No exception leaves these; a connection that broke is not usable() any more.
+// The content is streamed from a prefix and a file in pieces, so memory does not depend on its size. Pipelined where
+// the server allows it. What the server cannot take (8-bit content, internationalised addresses, size) is refused
+// before it is sent. RFCs: 5321, 2920, 3207, 4954, 6152, 6531, 1870, 9422. Timeouts: 5321 4.5.3.2.
 #pragma once
 
 #include <chrono>
@@ -30,7 +30,7 @@ enum class ClientTls : uint8_t {
 
 /// How long a server may take, RFC 5321 4.5.3.2.
 struct Timeouts {
-    std::chrono::milliseconds greeting = std::chrono::minutes(5);    // 4.5.3.2.1
+    std::chrono::milliseconds greeting = std::chrono::minutes(5);  // 4.5.3.2.1
     std::chrono::milliseconds handshake = std::chrono::minutes(1);
     std::chrono::milliseconds command = std::chrono::minutes(5);     // MAIL, RCPT: 4.5.3.2.2, 4.5.3.2.3
     std::chrono::milliseconds data = std::chrono::minutes(2);        // 4.5.3.2.4
@@ -40,16 +40,16 @@ struct Timeouts {
 };
 
 struct ClientOptions {
-    std::string hostname;        // ours, for EHLO
-    std::string remote_name;     // of the server: SNI, verification, logs
+    std::string hostname;     // ours, for EHLO
+    std::string remote_name;  // of the server: SNI, verification, logs
     std::string remote_address;
     ClientTls tls = ClientTls::opportunistic;
     tls::Verify verify = tls::Verify::none;
     std::string ca_pem;
-    std::string username;        // empty: no AUTH
+    std::string username;  // empty: no AUTH
     std::string password;
     Timeouts timeouts;
-    async::Deadline give_up = async::kNever;   // for the connection as a whole
+    async::Deadline give_up = async::kNever;  // for the connection as a whole
 };
 
 /// A message for recipients of one server.
@@ -114,15 +114,15 @@ class Client {
     ClientOptions options_;
     log::Logger log_;
     std::unique_ptr<async::Stream> stream_;
-    Fd socket_;                   // until open()
+    Fd socket_;  // until open()
     Extensions extensions_;
     std::string tls_version_;
     std::string stage_ = "connecting";
     bool ready_ = false;
     bool broken_ = false;
-    bool in_transaction_ = false;   // MAIL was accepted and not completed
-    bool fresh_tls_ = false;        // no reply has come through TLS yet
-    bool uncertain_ = false;        // the final dot is out and not answered
+    bool in_transaction_ = false;  // MAIL was accepted and not completed
+    bool fresh_tls_ = false;       // no reply has come through TLS yet
+    bool uncertain_ = false;       // the final dot is out and not answered
 };
 
 }  // namespace mox::smtp

@@ -24,8 +24,10 @@ void DotStuffing::feed(std::string_view bytes, std::string& out) {
             bytes.remove_prefix(line.size());
         }
         if (bytes.empty()) break;
-        if (bytes[0] == '\r') after_cr_ = true;
-        else end_line(out);  // RFC 5321 2.3.8: a bare LF never goes out
+        if (bytes[0] == '\r')
+            after_cr_ = true;
+        else
+            end_line(out);  // RFC 5321 2.3.8: a bare LF never goes out
         bytes.remove_prefix(1);
     }
 }

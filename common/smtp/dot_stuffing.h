@@ -1,7 +1,8 @@
 // The form of a message on the wire of DATA: lines end in CRLF, and lines that begin with a dot get another.
 //
-// A pure transformation of a stream, in pieces of any size. Nothing in the message can end DATA early: a bare LF or a bare CR
-// becomes CRLF, so that no server can take one for a line end that we did not see. RFCs: 5321 2.3.8, 4.1.1.4, 4.5.2.
+// A pure transformation of a stream, in pieces of any size. Nothing in the message can end DATA early: a bare LF or a
+// bare CR becomes CRLF, so that no server can take one for a line end that we did not see. RFCs:
+// 5321 2.3.8, 4.1.1.4, 4.5.2.
 #pragma once
 
 #include <string>

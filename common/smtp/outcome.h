@@ -1,7 +1,7 @@
 // What became of handing a message for one recipient to a server.
 //
-// A plain value: whether it was delivered, may be later or never, who said so, and whether another server of the same domain
-// could do better. RFCs: 5321 4.2.1 (first digit), 3463 (status).
+// A plain value: whether it was delivered, may be later or never, who said so, and whether another server of the same
+// domain could do better. RFCs: 5321 4.2.1 (first digit), 3463 (status).
 #pragma once
 
 #include <cstdint>
@@ -25,10 +25,10 @@ enum class Scope : uint8_t {
 struct Outcome {
     Verdict verdict = Verdict::temporary;
     Scope scope = Scope::message;
-    uint16_t code = 0;           // of the server's reply; 0: found out on this side
-    std::string enhanced;        // "5.1.1"; of a failure always there
-    std::string text;            // the whole reply in one line, or what was found out
-    std::string remote_name;     // host name, empty when there was none
+    uint16_t code = 0;        // of the server's reply; 0: found out on this side
+    std::string enhanced;     // "5.1.1"; of a failure always there
+    std::string text;         // the whole reply in one line, or what was found out
+    std::string remote_name;  // host name, empty when there was none
     std::string remote_address;
 
     bool delivered() const { return verdict == Verdict::delivered; }

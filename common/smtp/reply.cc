@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <utility>
+
 #include "common/text/ascii.h"
 
 namespace mox::smtp {
@@ -45,13 +47,19 @@ void take_limits(std::string_view rest, Extensions& out) {
 
 void take_extension(std::string_view line, Extensions& out) {
     auto keyword = text::to_upper(take_word(line));
-    if (keyword == "STARTTLS") out.starttls = true;
-    else if (keyword == "PIPELINING") out.pipelining = true;
-    else if (keyword == "8BITMIME") out.eight_bit_mime = true;
-    else if (keyword == "SMTPUTF8") out.smtputf8 = true;
-    else if (keyword == "LIMITS") take_limits(line, out);
+    if (keyword == "STARTTLS")
+        out.starttls = true;
+    else if (keyword == "PIPELINING")
+        out.pipelining = true;
+    else if (keyword == "8BITMIME")
+        out.eight_bit_mime = true;
+    else if (keyword == "SMTPUTF8")
+        out.smtputf8 = true;
+    else if (keyword == "LIMITS")
+        take_limits(line, out);
     else if (keyword == "AUTH") {
-        for (auto word = take_word(line); !word.empty(); word = take_word(line)) out.mechanisms.push_back(text::to_upper(word));
+        for (auto word = take_word(line); !word.empty(); word = take_word(line))
+            out.mechanisms.push_back(text::to_upper(word));
     } else if (keyword == "SIZE") {
         out.size = true;
         auto limit = text::parse_number<uint64_t>(take_word(line));
@@ -84,7 +92,8 @@ Result<ReplyParser::State> ReplyParser::feed(std::string_view line) {
     if (digits.size() != 3 || digits[0] < '2' || digits[0] > '5') return malformed("not an SMTP reply");
     // DEVIATES RFC 5321 4.2: the second and third digit may be any, there are servers with their own codes.
     uint16_t code = *text::parse_number<uint16_t>(digits);
-    if (!reply_.lines.empty() && code != reply_.code) return malformed("different codes in one reply");  // RFC 5321 4.2.1
+    if (!reply_.lines.empty() && code != reply_.code)
+        return malformed("different codes in one reply");  // RFC 5321 4.2.1
     // RFC 5321 4.2.1: the text may be missing, and then the blank in front of it.
     char separator = rest.empty() ? ' ' : rest[0];
     if (separator != ' ' && separator != '-') return malformed("not an SMTP reply");

@@ -1,8 +1,9 @@
 // Replies of SMTP servers: parsing them line by line, and what an EHLO reply announces.
 //
-// Pure functions over lines from outside, without their CRLF. Bounded in bytes and lines; control characters become blanks, so
-// that a reply can stand in a log or a notice. A reply whose lines have different codes, or that is no reply at all, is an
-// error: the connection cannot be trusted to be in step any more. RFCs: 5321 4.2, 2034, 3463, 1869, 1870, 4954, 9422.
+// Pure functions over lines from outside, without their CRLF. Bounded in bytes and lines; control characters become
+// blanks, so that a reply can stand in a log or a notice. A reply whose lines have different codes, or that is no reply
+// at all, is an error: the connection cannot be trusted to be in step any more. RFCs: 5321 4.2, 2034, 3463, 1869, 1870,
+// 4954, 9422.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +16,7 @@
 
 namespace mox::smtp {
 
-constexpr size_t kMaxReplyLine = 2048;        // DEVIATES RFC 5321 4.5.3.1.5 (512): some servers explain at length
+constexpr size_t kMaxReplyLine = 2048;  // DEVIATES RFC 5321 4.5.3.1.5 (512): some servers explain at length
 constexpr size_t kMaxReplyLines = 128;
 constexpr size_t kMaxReplyBytes = 32 * 1024;  // of all lines
 

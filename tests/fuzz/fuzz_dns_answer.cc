@@ -22,7 +22,8 @@ bool is_host(std::string_view name) {
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     std::string_view packet(reinterpret_cast<const char*>(data), size);
-    for (auto type : {RecordType::a, RecordType::aaaa, RecordType::mx, RecordType::txt, RecordType::ptr, RecordType::tlsa}) {
+    for (auto type :
+         {RecordType::a, RecordType::aaaa, RecordType::mx, RecordType::txt, RecordType::ptr, RecordType::tlsa}) {
         auto answer = parse_answer(packet, type);
         if (!answer) {
             require(answer.error().is_temporary());

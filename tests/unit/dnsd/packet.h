@@ -27,7 +27,8 @@ inline std::string name(std::string_view text) {
     return out + '\0';
 }
 inline std::string record(std::string_view owner, RecordType type, uint32_t ttl, const std::string& data) {
-    return name(owner) + u16(static_cast<unsigned>(type)) + u16(1) + u32(ttl) + u16(static_cast<unsigned>(data.size())) + data;
+    return name(owner) + u16(static_cast<unsigned>(type)) + u16(1) + u32(ttl) +
+           u16(static_cast<unsigned>(data.size())) + data;
 }
 /// Where the name of the question stands, as a compression pointer.
 inline const std::string kQuestionPointer("\xc0\x0c", 2);

@@ -39,7 +39,7 @@ TEST_CASE("aliases are followed and bounded") {
     p.answer(record("www.example", RecordType::cname, 30, name("b.example")));
     p.answer(record("b.example", RecordType::cname, 300, name("c.example")));
     p.answer(record("c.example", RecordType::a, 300, kV4));
-    p.answer(record("other.example", RecordType::a, 300, kV4));   // not asked for
+    p.answer(record("other.example", RecordType::a, 300, kV4));  // not asked for
     auto a = parse_answer(p.bytes(), RecordType::a);
     REQUIRE(a);
     CHECK(a->head.canonical_name == "c.example");
@@ -79,7 +79,7 @@ TEST_CASE("the strings of a TXT record are joined") {
     Packet p{"example", RecordType::txt};
     p.answer(record("example", RecordType::txt, 300, std::string("\3v=s\3pf1", 8)));
     p.answer(record("example", RecordType::txt, 300, std::string("\0", 1)));
-    p.answer(record("example", RecordType::txt, 300, "\5abc"));   // longer than it is
+    p.answer(record("example", RecordType::txt, 300, "\5abc"));  // longer than it is
     p.answer(record("example", RecordType::txt, 300, ""));
     auto a = parse_answer(p.bytes(), RecordType::txt);
     CHECK(a->texts == std::vector<std::string>{"v=spf1", ""});
@@ -125,9 +125,12 @@ TEST_CASE("compression pointers lead backwards only") {
     auto a = parse_answer(with(kQuestionPointer), RecordType::a);
     REQUIRE(a);
     CHECK(a->addresses.size() == 1);
-    CHECK_FALSE(parse_answer(with("\xc0\xff"), RecordType::a));                       // beyond
-    CHECK_FALSE(parse_answer(with(std::string("\xc0\x1b", 2)), RecordType::a));       // itself: the record begins at 27
-    CHECK_FALSE(parse_answer(with(std::string("\x40" "a", 2)), RecordType::a));       // a label type that is not
+    CHECK_FALSE(parse_answer(with("\xc0\xff"), RecordType::a));                  // beyond
+    CHECK_FALSE(parse_answer(with(std::string("\xc0\x1b", 2)), RecordType::a));  // itself: the record begins at 27
+    CHECK_FALSE(parse_answer(with(std::string("\x40"
+                                              "a",
+                                              2)),
+                             RecordType::a));  // a label type that is not
 }
 
 TEST_CASE("every truncation is refused or gives less, and never more") {
@@ -142,6 +145,7 @@ TEST_CASE("every truncation is refused or gives less, and never more") {
 TEST_CASE("an answer to another question, or with too many records, is refused") {
     Packet p{"example", RecordType::mx};
     CHECK_FALSE(parse_answer(p.bytes(), RecordType::a));
-    for (size_t i = 0; i <= kMaxRecords; i++) p.answer(record("example", RecordType::mx, 1, u16(1) + name("c.example")));
+    for (size_t i = 0; i <= kMaxRecords; i++)
+        p.answer(record("example", RecordType::mx, 1, u16(1) + name("c.example")));
     CHECK_FALSE(parse_answer(p.bytes(), RecordType::mx));
 }

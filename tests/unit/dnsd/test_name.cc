@@ -14,7 +14,10 @@ TEST_CASE("names that are asked for are checked") {
     CHECK(longest.size() == kMaxName);
     CHECK(check_name(longest));
     CHECK_FALSE(check_name(longest + "b"));
-    for (const char* bad : {"", ".", "a..b", ".a", "a b", "a\\b", "b\xc3\xbc" "cher.example", "a/b", "a\nb", "a.."}) {
+    for (const char* bad : {"", ".", "a..b", ".a", "a b", "a\\b",
+                            "b\xc3\xbc"
+                            "cher.example",
+                            "a/b", "a\nb", "a.."}) {
         CAPTURE(bad);
         CHECK_FALSE(check_name(bad));
     }
@@ -23,7 +26,7 @@ TEST_CASE("names that are asked for are checked") {
 TEST_CASE("reverse names") {
     CHECK(reverse_name("192.0.2.1").value() == "1.2.0.192.in-addr.arpa");
     CHECK(reverse_name("2001:db8::567:89ab").value() ==
-          "b.a.9.8.7.6.5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa");   // RFC 3596 2.5
+          "b.a.9.8.7.6.5.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.8.b.d.0.1.0.0.2.ip6.arpa");  // RFC 3596 2.5
     CHECK_FALSE(reverse_name("192.0.2"));
     CHECK_FALSE(reverse_name("example.org"));
 }

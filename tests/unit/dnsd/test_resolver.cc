@@ -1,10 +1,9 @@
 // The library on the loop: local data only, and a server on loopback that answers as told; nothing leaves the machine.
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <optional>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <optional>
 
 #include "dnsd/dnsd.h"
 #include "tests/unit/catch.h"
@@ -33,14 +32,18 @@ T wait(async::Loop& loop, async::Task<T> task) {
 
 proto::ConfigureDnsd local_config() {
     proto::ConfigureDnsd config{};
-    config.local_data = {"remote.example. 300 IN MX 10 mx.remote.example.", "mx.remote.example. 300 IN A 127.0.0.1",
-                         "mx.remote.example. 300 IN AAAA ::1",             "null.example. 300 IN MX 0 .",
-                         "empty.example. 300 IN TXT \"a text\"",           "1.2.0.192.in-addr.arpa. 300 IN PTR mx.remote.example."};
+    config.local_data = {"remote.example. 300 IN MX 10 mx.remote.example.",
+                         "mx.remote.example. 300 IN A 127.0.0.1",
+                         "mx.remote.example. 300 IN AAAA ::1",
+                         "null.example. 300 IN MX 0 .",
+                         "empty.example. 300 IN TXT \"a text\"",
+                         "1.2.0.192.in-addr.arpa. 300 IN PTR mx.remote.example."};
     config.no_dnssec = true;
     return config;
 }
 
-/// A name server on loopback: answers A for names that begin with "ok", "no such name" for others, nothing for "silent".
+/// A name server on loopback: answers A for names that begin with "ok", "no such name" for others, nothing for
+/// "silent".
 class Server {
   public:
     Server() : socket_(::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) {
@@ -74,11 +77,11 @@ class Server {
         if (first == "silent") return;
         size_t end = query.find('\0', 12) + 1;
         bool ok = first == "ok" && query.substr(end, 2) == testing::u16(1);
-        std::string reply = query.substr(0, 2) + testing::u16(ok ? 0x8180 : 0x8183) + testing::u16(1) + testing::u16(ok) +
-                            testing::u32(0) + query.substr(12, end + 4 - 12);
+        std::string reply = query.substr(0, 2) + testing::u16(ok ? 0x8180 : 0x8183) + testing::u16(1) +
+                            testing::u16(ok) + testing::u32(0) + query.substr(12, end + 4 - 12);
         if (ok)
-            reply += testing::kQuestionPointer + testing::u16(1) + testing::u16(1) + testing::u32(300) + testing::u16(4) +
-                     std::string("\xc0\x00\x02\x09", 4);
+            reply += testing::kQuestionPointer + testing::u16(1) + testing::u16(1) + testing::u32(300) +
+                     testing::u16(4) + std::string("\xc0\x00\x02\x09", 4);
         sendto(socket_.get(), reply.data(), reply.size(), 0, reinterpret_cast<const sockaddr*>(&from), sizeof from);
     }
     Fd socket_;
@@ -117,10 +120,12 @@ TEST_CASE("local data answers every kind of lookup without a packet") {
     CHECK(none->v4.status == proto::DnsStatus::no_data);
 
     CHECK(wait(loop, lookups.on(proto::LookupTxt{"empty.example"}))->texts == std::vector<std::string>{"a text"});
-    CHECK(wait(loop, lookups.on(proto::LookupReverse{"192.0.2.1"}))->names == std::vector<std::string>{"mx.remote.example"});
+    CHECK(wait(loop, lookups.on(proto::LookupReverse{"192.0.2.1"}))->names ==
+          std::vector<std::string>{"mx.remote.example"});
     CHECK(wait(loop, lookups.on(proto::LookupMx{"nothing.invalid"}))->answer.status == proto::DnsStatus::no_domain);
     CHECK(wait(loop, lookups.on(proto::LookupMx{"bad name"})).error().code == ErrorCode::bad_request);
-    CHECK(lookups.metrics().find("mox_dns_lookup_duration_seconds_count{type=\"mx\",result=\"found\"} 2") != std::string::npos);
+    CHECK(lookups.metrics().find("mox_dns_lookup_duration_seconds_count{type=\"mx\",result=\"found\"} 2") !=
+          std::string::npos);
     CHECK(resolver.pending() == 0);
 }
 
@@ -172,7 +177,7 @@ TEST_CASE("a lookup under way may be dropped, or outlive its configuration") {
             auto dropped = resolver.lookup("silent.test", RecordType::a);
             CHECK_FALSE(dropped.done());
         }
-        CHECK(resolver.pending() == 1);   // the library does not know yet
+        CHECK(resolver.pending() == 1);  // the library does not know yet
         auto waiting = resolver.lookup("silent.test", RecordType::mx);
         REQUIRE(resolver.configure(config));
         CHECK_FALSE(waiting.done());

@@ -1,4 +1,5 @@
 // The manual page has every command with its arguments, and no other.
+#include <algorithm>
 #include <fstream>
 #include <set>
 #include <sstream>
@@ -9,12 +10,17 @@
 namespace mox::moxctl {
 namespace {
 
-std::vector<std::string> page_lines() {
+/// The items of the section COMMANDS.
+std::vector<std::string> page_items() {
     std::ifstream file(MOX_SOURCE_ROOT "/man/moxctl.8");
     REQUIRE(file);
-    std::vector<std::string> lines;
-    for (std::string line; std::getline(file, line);) lines.push_back(line);
-    return lines;
+    std::vector<std::string> items;
+    bool inside = false;
+    for (std::string line; std::getline(file, line);) {
+        if (line.starts_with(".Sh ")) inside = line == ".Sh COMMANDS";
+        if (inside && line.starts_with(".It Ic ")) items.push_back(line);
+    }
+    return items;
 }
 
 /// Of ".It Ic queue list Oo Fl a Ar account Oc": the words without macros and punctuation.
@@ -33,33 +39,26 @@ std::multiset<std::string> words(const std::string& line) {
 }  // namespace
 
 TEST_CASE("every command stands in the manual page with its arguments") {
-    auto lines = page_lines();
+    auto items = page_items();
     for (const auto& command : commands()) {
         INFO(command.name);
         auto wanted = words(std::string(command.name) + " " + std::string(command.synopsis));
-        size_t found = 0;
-        for (const auto& line : lines)
-            if (line.starts_with(".It Ic ") && words(line) == wanted) found++;
-        CHECK(found == 1);
+        CHECK(std::ranges::count(items, wanted, words) == 1);
     }
 }
 
 TEST_CASE("every command of the manual page exists") {
-    std::string section;
-    size_t count = 0;
-    for (const auto& line : page_lines()) {
-        if (line.starts_with(".Sh ")) section = line.substr(4);
-        if (section != "COMMANDS" || !line.starts_with(".It Ic ")) continue;
-        count++;
-        INFO(line);
+    auto items = page_items();
+    CHECK(items.size() == commands().size());
+    for (const auto& item : items) {
+        INFO(item);
         bool known = false;
         for (const auto& command : commands()) {
             std::string begin = ".It Ic " + std::string(command.name);
-            known = known || line == begin || line.starts_with(begin + " ");
+            known = known || item == begin || item.starts_with(begin + " ");
         }
         CHECK(known);
     }
-    CHECK(count == commands().size());
 }
 
 TEST_CASE("the help has every command, in lines of a terminal's width") {

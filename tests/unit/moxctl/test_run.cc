@@ -48,7 +48,7 @@ struct FakeMoxd {
     Result<ipc::Done> on(proto::CtlAccountRemove m) { return echo("account remove " + m.account); }
     Result<proto::AccountSummaries> on(proto::CtlAccountList) {
         return proto::AccountSummaries{
-            {{"alice", {"alice@a.example", "*@a.example"}, 10u << 30, ""}, {"bob", {}, 0, "gone"}}};
+            {{"alice", {"alice@a.example", "*@a.example"}, uint64_t{10} << 30, ""}, {"bob", {}, 0, "gone"}}};
     }
     Result<ipc::Done> on(proto::CtlPassword m) { return echo("password " + m.account + " " + m.password.value); }
     Result<ipc::Done> on(proto::CtlAddressAdd m) { return echo("address add " + m.address + " " + m.account); }

@@ -102,7 +102,7 @@ TEST_CASE("one message to many recipients: each gets an outcome of its own") {
     w.settle();
     // One file on disk under many names, none left over.
     CHECK(count_files("accounts/user3/msg") == 2);
-    struct stat st {};
+    struct stat st{};
     REQUIRE(stat("accounts/user7/msg/0/1", &st) == 0);
     CHECK(st.st_nlink == 101);
     auto client = w.open("user99");
@@ -235,7 +235,7 @@ async::Task<size_t> deliver_many(World& w, size_t count) {
 TEST_CASE("deliveries that wait together share their flushes and commits") {
     TemporaryDirectory directory;
     World w;
-    REQUIRE(w.wait(deliver_many(w, 2)) == 2);   // opens both accounts
+    REQUIRE(w.wait(deliver_many(w, 2)) == 2);  // opens both accounts
     uint64_t flushes = w.server->engine().syncer.counters().flushes;
     uint64_t commits = w.server->engine().counters.transactions;
     CHECK(w.wait(deliver_many(w, 50)) == 50);

@@ -1,14 +1,13 @@
 // A storaged in a temporary directory on a real disk, and clients that talk to it over its real channels.
 #pragma once
 
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <filesystem>
 #include <map>
 #include <optional>
 #include <string>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include <vector>
 
 #include "common/ipc/channel.h"
@@ -200,7 +199,8 @@ inline std::string text_of(const Fd& file) {
 inline size_t count_files(const std::string& path) {
     size_t count = 0;
     std::error_code missing;
-    for (const auto& entry : std::filesystem::recursive_directory_iterator(path, missing)) count += entry.is_regular_file();
+    for (const auto& entry : std::filesystem::recursive_directory_iterator(path, missing))
+        count += entry.is_regular_file();
     return count;
 }
 /// The error of something that must have failed.

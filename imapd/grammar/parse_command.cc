@@ -1,0 +1,355 @@
+// The grammar of all commands but FETCH and SEARCH: one table of names, one function for each shape of arguments.
+#include <array>
+
+#include "common/text/ascii.h"
+#include "imapd/grammar/command.h"
+#include "imapd/grammar/parse.h"
+#include "proto/account.h"
+
+namespace mox::imapd {
+namespace {
+
+Arguments parse_none(Scanner&) {
+    return NoArguments{};
+}
+
+Arguments parse_login(Scanner& in) {
+    LoginArguments args;
+    in.space();
+    args.user = in.astring();
+    in.space();
+    args.password = in.astring();
+    return args;
+}
+
+Arguments parse_authenticate(Scanner& in) {
+    AuthenticateArguments args;
+    in.space();
+    args.mechanism = text::to_upper(in.atom("mechanism"));
+    if (in.take(' ')) args.initial = std::string(in.take('=') ? "=" : in.astring());   // RFC 4959 3
+    return args;
+}
+
+// RFC 2971 3.3: at most 30 field-value pairs
+Arguments parse_id(Scanner& in) {
+    constexpr size_t kMaxFields = 30;
+    IdArguments args;
+    in.space();
+    if (in.take_word("NIL")) return args;
+    in.expect('(');
+    if (in.take(')')) return args;
+    do {
+        if (args.fields.size() == kMaxFields) throw SyntaxError("too many ID fields");
+        std::string name = in.string();
+        in.space();
+        args.fields.emplace_back(std::move(name), in.nstring());
+    } while (in.take(' '));
+    in.expect(')');
+    return args;
+}
+
+Arguments parse_enable(Scanner& in) {
+    EnableArguments args;
+    in.space();
+    do args.names.push_back(text::to_upper(in.atom("capability")));
+    while (in.take(' '));
+    return args;
+}
+
+Arguments parse_mailbox(Scanner& in) {
+    in.space();
+    return MailboxArguments{in.mailbox()};
+}
+
+uint32_t parse_special_use(Scanner& in) {
+    in.expect('\\');
+    auto name = in.atom("special use");
+    constexpr std::pair<std::string_view, uint32_t> kUses[] = {{"Archive", proto::kArchiveUse},
+                                                               {"Drafts", proto::kDraftsUse},
+                                                               {"Junk", proto::kJunkUse},
+                                                               {"Sent", proto::kSentUse},
+                                                               {"Trash", proto::kTrashUse}};
+    for (const auto& [use, bit] : kUses)
+        if (text::iequals(use, name)) return bit;
+    throw SyntaxError("special use not supported");
+}
+
+// RFC 6154 3: CREATE mailbox (USE (\Sent))
+Arguments parse_create(Scanner& in) {
+    CreateArguments args;
+    in.space();
+    args.name = in.mailbox();
+    if (!in.take(' ')) return args;
+    in.expect('(');
+    if (!in.take_word("USE")) throw SyntaxError("unknown CREATE parameter");
+    in.space();
+    in.expect('(');
+    if (in.take(')')) return in.expect(')'), args;
+    do args.special_use |= parse_special_use(in);
+    while (in.take(' '));
+    in.expect(')');
+    in.expect(')');
+    return args;
+}
+
+Arguments parse_rename(Scanner& in) {
+    RenameArguments args;
+    in.space();
+    args.from = in.mailbox();
+    in.space();
+    args.to = in.mailbox();
+    return args;
+}
+
+uint32_t parse_status_items(Scanner& in) {
+    constexpr std::pair<std::string_view, uint32_t> kItems[] = {{"MESSAGES", kStatusMessages},
+                                                                {"RECENT", kStatusRecent},
+                                                                {"UIDNEXT", kStatusUidNext},
+                                                                {"UIDVALIDITY", kStatusUidValidity},
+                                                                {"UNSEEN", kStatusUnseen}};
+    uint32_t items = 0;
+    in.expect('(');
+    do {
+        auto word = in.atom("STATUS item");
+        uint32_t bit = 0;
+        for (const auto& [name, value] : kItems)
+            if (text::iequals(name, word)) bit = value;
+        if (bit == 0) throw SyntaxError("unknown STATUS item");
+        items |= bit;
+    } while (in.take(' '));
+    in.expect(')');
+    return items;
+}
+
+Arguments parse_status(Scanner& in) {
+    StatusArguments args;
+    in.space();
+    args.name = in.mailbox();
+    in.space();
+    args.items = parse_status_items(in);
+    return args;
+}
+
+// RFC 5258 3.1
+void parse_list_selection(Scanner& in, ListArguments& args) {
+    in.expect('(');
+    if (in.take(')')) return;
+    do {
+        if (in.take_word("SUBSCRIBED")) args.select_subscribed = true;
+        else if (in.take_word("RECURSIVEMATCH")) args.recursive_match = true;
+        else if (in.take_word("SPECIAL-USE")) args.select_special_use = true;   // RFC 6154 2
+        else if (!in.take_word("REMOTE")) throw SyntaxError("unknown LIST selection option");
+    } while (in.take(' '));
+    in.expect(')');
+    // RFC 5258 3.1: RECURSIVEMATCH cannot stand alone or only with REMOTE
+    if (args.recursive_match && !args.select_subscribed) throw SyntaxError("RECURSIVEMATCH needs SUBSCRIBED");
+}
+
+// RFC 5258 3.2, RFC 5819 2
+void parse_list_return(Scanner& in, ListArguments& args) {
+    in.expect('(');
+    if (in.take(')')) return;
+    do {
+        if (in.take_word("SUBSCRIBED")) args.return_subscribed = true;
+        else if (in.take_word("CHILDREN")) args.return_children = true;
+        else if (in.take_word("STATUS")) {
+            in.space();
+            args.return_status = parse_status_items(in);
+        } else if (!in.take_word("SPECIAL-USE")) throw SyntaxError("unknown LIST return option");
+    } while (in.take(' '));
+    in.expect(')');
+}
+
+Arguments parse_lsub(Scanner& in) {
+    ListArguments args;
+    in.space();
+    args.reference = in.astring();
+    in.space();
+    args.patterns.push_back(in.list_mailbox());
+    return args;
+}
+
+Arguments parse_list(Scanner& in) {
+    constexpr size_t kMaxPatterns = 100;
+    ListArguments args;
+    in.space();
+    if (in.peek() == '(') {
+        args.extended = true;
+        parse_list_selection(in, args);
+        in.space();
+    }
+    args.reference = in.astring();
+    in.space();
+    if (in.take('(')) {
+        args.extended = true;
+        do {
+            if (args.patterns.size() == kMaxPatterns) throw SyntaxError("too many patterns");
+            args.patterns.push_back(in.list_mailbox());
+        } while (in.take(' '));
+        in.expect(')');
+    } else {
+        args.patterns.push_back(in.list_mailbox());
+    }
+    if (in.take(' ')) {
+        args.extended = true;
+        if (!in.take_word("RETURN")) throw SyntaxError("expected RETURN");
+        in.space();
+        parse_list_return(in, args);
+    }
+    return args;
+}
+
+Arguments parse_append(Scanner& in) {
+    AppendArguments args;
+    in.space();
+    args.mailbox = in.mailbox();
+    in.space();
+    if (in.peek() == '(') {
+        args.flags = in.flag_list();
+        in.space();
+    }
+    if (in.peek() == '"') {
+        args.date = mail::parse_internal_date(in.string());
+        if (!args.date) throw SyntaxError("wrong date-time");
+        in.space();
+    }
+    if (!in.at_end()) throw SyntaxError("expected the message as a literal");
+    return args;
+}
+
+Arguments parse_store(Scanner& in) {
+    StoreArguments args;
+    in.space();
+    args.set = in.sequence_set();
+    in.space();
+    if (in.take('+')) args.mode = StoreArguments::Mode::add;
+    else if (in.take('-')) args.mode = StoreArguments::Mode::remove;
+    if (in.take_word("FLAGS.SILENT")) args.silent = true;
+    else if (!in.take_word("FLAGS")) throw SyntaxError("expected FLAGS");
+    in.space();
+    if (in.peek() == '(') {
+        args.flags = in.flag_list();
+    } else {
+        do in.flag(args.flags);
+        while (in.take(' '));
+    }
+    return args;
+}
+
+Arguments parse_copy(Scanner& in) {
+    CopyArguments args;
+    in.space();
+    args.set = in.sequence_set();
+    in.space();
+    args.mailbox = in.mailbox();
+    return args;
+}
+
+Arguments parse_expunge(Scanner&) {
+    return ExpungeArguments{};
+}
+
+Arguments parse_uid_expunge(Scanner& in) {
+    in.space();
+    return ExpungeArguments{in.sequence_set()};
+}
+
+struct Row {
+    std::string_view name;
+    Verb verb;
+    Arguments (*parse)(Scanner&);
+    Arguments (*parse_uid)(Scanner&) = nullptr;   // set for those with a UID form
+};
+
+constexpr std::array kCommands = {
+    Row{"CAPABILITY", Verb::capability, parse_none},
+    Row{"NOOP", Verb::noop, parse_none},
+    Row{"LOGOUT", Verb::logout, parse_none},
+    Row{"ID", Verb::id, parse_id},
+    Row{"STARTTLS", Verb::starttls, parse_none},
+    Row{"AUTHENTICATE", Verb::authenticate, parse_authenticate},
+    Row{"LOGIN", Verb::login, parse_login},
+    Row{"ENABLE", Verb::enable, parse_enable},
+    Row{"SELECT", Verb::select, parse_mailbox},
+    Row{"EXAMINE", Verb::examine, parse_mailbox},
+    Row{"CREATE", Verb::create, parse_create},
+    Row{"DELETE", Verb::delete_, parse_mailbox},
+    Row{"RENAME", Verb::rename, parse_rename},
+    Row{"SUBSCRIBE", Verb::subscribe, parse_mailbox},
+    Row{"UNSUBSCRIBE", Verb::unsubscribe, parse_mailbox},
+    Row{"LIST", Verb::list, parse_list},
+    Row{"LSUB", Verb::lsub, parse_lsub},
+    Row{"NAMESPACE", Verb::name_space, parse_none},
+    Row{"STATUS", Verb::status, parse_status},
+    Row{"APPEND", Verb::append, parse_append},
+    Row{"IDLE", Verb::idle, parse_none},
+    Row{"CHECK", Verb::check, parse_none},
+    Row{"CLOSE", Verb::close, parse_none},
+    Row{"UNSELECT", Verb::unselect, parse_none},
+    Row{"EXPUNGE", Verb::expunge, parse_expunge, parse_uid_expunge},
+    Row{"SEARCH", Verb::search, parse_search, parse_search},
+    Row{"FETCH", Verb::fetch, parse_fetch, parse_fetch},
+    Row{"STORE", Verb::store, parse_store, parse_store},
+    Row{"COPY", Verb::copy, parse_copy, parse_copy},
+    Row{"MOVE", Verb::move, parse_copy, parse_copy},
+};
+static_assert(kCommands.size() == static_cast<size_t>(Verb::kEnd));
+
+const Row* find_row(std::string_view name) {
+    for (const auto& row : kCommands)
+        if (text::iequals(row.name, name)) return &row;
+    return nullptr;
+}
+
+}  // namespace
+
+std::string_view to_string(Verb verb) {
+    for (const auto& row : kCommands)
+        if (row.verb == verb) return row.name;
+    return "UNKNOWN";
+}
+
+std::string find_tag(std::string_view text) {
+    try {
+        Scanner in(text);
+        return std::string(in.tag());
+    } catch (const SyntaxError&) {
+        return {};
+    }
+}
+
+Command parse_command(std::string_view text) {
+    Scanner in(text);
+    Command command;
+    command.tag = in.tag();
+    in.space();
+    auto name = in.atom("command");
+    if (text::iequals(name, "UID")) {
+        command.numbers = Numbers::uid;
+        in.space();
+        name = in.atom("command");
+    }
+    const Row* row = find_row(name);
+    if (row == nullptr || (command.numbers == Numbers::uid && row->parse_uid == nullptr)) throw SyntaxError("unknown command");
+    command.verb = row->verb;
+    command.arguments = command.numbers == Numbers::uid ? row->parse_uid(in) : row->parse(in);
+    in.end();
+    return command;
+}
+
+bool is_append_message(std::string_view text) {
+    try {
+        Scanner in(text);
+        in.tag();
+        in.space();
+        if (!in.take_word("APPEND")) return false;
+        in.space();
+        in.astring();
+        in.space();
+        return true;
+    } catch (const SyntaxError&) {
+        return false;
+    }
+}
+
+}  // namespace mox::imapd

@@ -1,0 +1,152 @@
+// SEARCH (RFC 3501 6.4.4 and 9: search, search-key). Nesting is bounded by kMaxDepth.
+#include <array>
+
+#include "common/text/ascii.h"
+#include "imapd/grammar/parse.h"
+#include "proto/account.h"
+
+namespace mox::imapd {
+namespace {
+
+using Kind = SearchKey::Kind;
+
+enum class Operand : uint8_t { none, text, keyword, header, date, size, uid_set, key, two_keys };
+
+struct Row {
+    std::string_view name;
+    Kind kind;
+    Operand operand = Operand::none;
+    uint32_t bits = 0;
+};
+
+constexpr std::array kKeys = {
+    Row{"ALL", Kind::all},
+    Row{"ANSWERED", Kind::flags, Operand::none, proto::kAnswered},
+    Row{"BCC", Kind::bcc, Operand::text},
+    Row{"BEFORE", Kind::before, Operand::date},
+    Row{"BODY", Kind::body, Operand::text},
+    Row{"CC", Kind::cc, Operand::text},
+    Row{"DELETED", Kind::flags, Operand::none, proto::kDeleted},
+    Row{"DRAFT", Kind::flags, Operand::none, proto::kDraft},
+    Row{"FLAGGED", Kind::flags, Operand::none, proto::kFlagged},
+    Row{"FROM", Kind::from, Operand::text},
+    Row{"HEADER", Kind::header, Operand::header},
+    Row{"KEYWORD", Kind::keyword, Operand::keyword},
+    Row{"LARGER", Kind::larger, Operand::size},
+    Row{"NEW", Kind::none},      // RFC 3501 6.4.4: RECENT UNSEEN; no message is \Recent here
+    Row{"NOT", Kind::not_, Operand::key},
+    Row{"OLD", Kind::all},       // NOT RECENT
+    Row{"ON", Kind::on, Operand::date},
+    Row{"OR", Kind::or_, Operand::two_keys},
+    Row{"RECENT", Kind::none},
+    Row{"SEEN", Kind::flags, Operand::none, proto::kSeen},
+    Row{"SENTBEFORE", Kind::sent_before, Operand::date},
+    Row{"SENTON", Kind::sent_on, Operand::date},
+    Row{"SENTSINCE", Kind::sent_since, Operand::date},
+    Row{"SINCE", Kind::since, Operand::date},
+    Row{"SMALLER", Kind::smaller, Operand::size},
+    Row{"SUBJECT", Kind::subject, Operand::text},
+    Row{"TEXT", Kind::text, Operand::text},
+    Row{"TO", Kind::to, Operand::text},
+    Row{"UID", Kind::uid_set, Operand::uid_set},
+    Row{"UNANSWERED", Kind::no_flags, Operand::none, proto::kAnswered},
+    Row{"UNDELETED", Kind::no_flags, Operand::none, proto::kDeleted},
+    Row{"UNDRAFT", Kind::no_flags, Operand::none, proto::kDraft},
+    Row{"UNFLAGGED", Kind::no_flags, Operand::none, proto::kFlagged},
+    Row{"UNKEYWORD", Kind::no_keyword, Operand::keyword},
+    Row{"UNSEEN", Kind::no_flags, Operand::none, proto::kSeen},
+};
+
+mail::Date parse_date(Scanner& in) {
+    // RFC 3501 9 date: date-text / DQUOTE date-text DQUOTE
+    auto date = mail::parse_imap_date(in.peek() == '"' ? in.string() : std::string(in.atom("date")));
+    if (!date) throw SyntaxError("wrong date");
+    return *date;
+}
+
+// KEYWORD of one of the flags that are bits looks at the bit.
+void parse_keyword(Scanner& in, SearchKey& key) {
+    FlagList list;
+    if (in.peek() == '\\') throw SyntaxError("expected a keyword");
+    in.flag(list);
+    if (list.bits != 0) {
+        key.bits = list.bits;
+        key.kind = key.kind == Kind::keyword ? Kind::flags : Kind::no_flags;
+    } else {
+        key.text = list.keywords.front();
+    }
+}
+
+SearchKey parse_key(Scanner& in, size_t depth);
+
+SearchKey parse_group(Scanner& in, size_t depth) {
+    SearchKey group;
+    group.kind = Kind::and_;
+    in.expect('(');
+    do group.children.push_back(parse_key(in, depth + 1));
+    while (in.take(' '));
+    in.expect(')');
+    return group;
+}
+
+void parse_operand(Scanner& in, Operand operand, SearchKey& key, size_t depth) {
+    if (operand == Operand::none) return;
+    in.space();
+    switch (operand) {
+        case Operand::none: break;
+        case Operand::text: key.text = in.astring(); break;
+        case Operand::keyword: parse_keyword(in, key); break;
+        case Operand::header:
+            key.field = in.astring();
+            in.space();
+            key.text = in.astring();
+            break;
+        case Operand::date: key.date = parse_date(in); break;
+        case Operand::size: key.size = in.number64(); break;
+        case Operand::uid_set: key.numbers = in.sequence_set(); break;
+        case Operand::key: key.children.push_back(parse_key(in, depth + 1)); break;
+        case Operand::two_keys:
+            key.children.push_back(parse_key(in, depth + 1));
+            in.space();
+            key.children.push_back(parse_key(in, depth + 1));
+            break;
+    }
+}
+
+SearchKey parse_key(Scanner& in, size_t depth) {
+    if (depth > kMaxDepth) throw SyntaxError("search keys nested too deeply");
+    if (in.peek() == '(') return parse_group(in, depth);
+    SearchKey key;
+    if (in.peek() == '*' || text::is_digit(in.peek())) {
+        key.kind = Kind::set;
+        key.numbers = in.sequence_set();
+        return key;
+    }
+    auto name = in.atom("search key");
+    for (const auto& row : kKeys) {
+        if (!text::iequals(row.name, name)) continue;
+        key.kind = row.kind;
+        key.bits = row.bits;
+        parse_operand(in, row.operand, key, depth);
+        return key;
+    }
+    throw SyntaxError("unknown search key");
+}
+
+}  // namespace
+
+Arguments parse_search(Scanner& in) {
+    SearchArguments args;
+    in.space();
+    if (in.take_word("CHARSET")) {
+        in.space();
+        args.charset = text::to_upper(in.astring());
+        in.space();
+    }
+    args.key.kind = Kind::and_;
+    do args.key.children.push_back(parse_key(in, 1));
+    while (in.take(' '));
+    return args;
+}
+
+}  // namespace mox::imapd

@@ -1,0 +1,85 @@
+// The tokens of IMAP: a cursor over one whole command whose literals stand in place, `{n}` CRLF and the n bytes.
+//
+// Each function takes one token of RFC 3501 9 from the cursor or throws SyntaxError with a text for the client. Nothing is
+// remembered but the position; every bound (ranges of a set, sizes) is checked here.
+#pragma once
+
+#include <cstdint>
+#include <exception>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "imapd/grammar/sequence_set.h"
+
+namespace mox::imapd {
+
+/// The command does not follow the grammar: answered with BAD and the text.
+struct SyntaxError : std::exception {
+    explicit SyntaxError(std::string what) : text(std::move(what)) {}
+    const char* what() const noexcept override { return text.c_str(); }
+    std::string text;
+};
+
+/// Flags as a command names them: those that are bits (proto::Flag) and the other keywords.
+struct FlagList {
+    uint32_t bits = 0;
+    std::vector<std::string> keywords;
+
+    friend bool operator==(const FlagList&, const FlagList&) = default;
+};
+
+/// A mailbox name as the storage knows it: UTF-8 from modified UTF-7, INBOX in its one spelling (RFC 3501 5.1, 5.1.3).
+/// Throws SyntaxError for what is not modified UTF-7.
+std::string decode_mailbox_name(std::string_view wire);
+/// The other way, for answers.
+std::string encode_mailbox_name(std::string_view name);
+
+class Scanner {
+  public:
+    explicit Scanner(std::string_view text) : text_(text) {}
+
+    bool at_end() const { return at_ == text_.size(); }
+    size_t position() const { return at_; }
+    std::string_view rest() const { return text_.substr(at_); }
+    /// The next byte, NUL at the end.
+    char peek() const { return at_end() ? '\0' : text_[at_]; }
+    /// Takes the byte if it is next.
+    bool take(char c);
+    /// Takes the word, in any case, if it is next and no longer atom begins with it.
+    bool take_word(std::string_view word);
+    /// Takes these bytes, in any case, if they are next.
+    bool take_prefix(std::string_view prefix);
+    void expect(char c);
+    void space();
+    void end();
+
+    std::string_view tag();
+    std::string_view atom(std::string_view what);
+    std::string string();
+    std::string astring();
+    std::optional<std::string> nstring();
+    /// `mailbox` of RFC 3501 9, decoded.
+    std::string mailbox();
+    /// `list-mailbox`: a pattern, still encoded.
+    std::string list_mailbox();
+    uint32_t number();
+    uint32_t nz_number();
+    uint64_t number64();
+    SequenceSet sequence_set();
+    /// One flag, added to the list.
+    void flag(FlagList& list);
+    /// `(flag flag)`.
+    FlagList flag_list();
+
+  private:
+    std::string_view take_while(bool (*accept)(char));
+    std::string quoted();
+    std::string literal();
+    uint32_t sequence_number();
+    std::string_view text_;
+    size_t at_ = 0;
+};
+
+}  // namespace mox::imapd

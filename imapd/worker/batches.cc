@@ -1,0 +1,94 @@
+#include "imapd/worker/batches.h"
+
+namespace mox::imapd {
+namespace {
+
+constexpr size_t kInfosAtOnce = 200;
+
+std::vector<proto::Uid> uids_of(const MailboxView& view, const std::vector<uint32_t>& indexes) {
+    std::vector<proto::Uid> out;
+    out.reserve(indexes.size());
+    for (uint32_t index : indexes) out.push_back({view.rows()[index].uid});
+    return out;
+}
+
+}  // namespace
+
+Selection to_selection(const std::vector<uint32_t>& indexes) {
+    Selection out;
+    for (uint32_t index : indexes) {
+        if (!out.empty() && out.back().end == index) out.back().end++;
+        else out.push_back({index, index + 1});
+    }
+    return out;
+}
+
+std::vector<uint32_t> SelectionWalk::next(size_t limit) {
+    std::vector<uint32_t> out;
+    while (range_ < selection_.size() && out.size() < limit) {
+        const auto& range = selection_[range_];
+        if (range.begin + at_ >= range.end) {
+            range_++;
+            at_ = 0;
+            continue;
+        }
+        uint32_t index = range.begin + at_++;
+        if (view_.is_gone(view_.rows()[index].uid)) gone_++;
+        else out.push_back(index);
+    }
+    return out;
+}
+
+template <class Item>
+Source<Item>::Source(Session& session, Selection selection) : session_(session), walk_(session.view(), std::move(selection)) {}
+
+template <class Item>
+void Source<Item>::ask_ahead() {
+    constexpr size_t kAtOnce = std::is_same_v<Item, RowInfo> ? kInfosAtOnce : proto::kMaxMessagesPerOpen;
+    if (wanted_.empty()) wanted_ = walk_.next(kAtOnce);
+    if (wanted_.empty()) return;
+    ahead_.emplace(session_.account().call(Request{session_.view().id(), uids_of(session_.view(), wanted_)}));
+}
+
+// What was asked for and lies before the last answer, but is not there, does not exist; what lies after it is asked for again,
+// unless nothing came at all.
+template <class Item>
+std::vector<Item> Source<Item>::take(Reply reply) {
+    std::vector<Item> out;
+    size_t at = 0;
+    for (auto& message : reply.messages) {
+        while (at < wanted_.size() && session_.view().rows()[wanted_[at]].uid < message.uid.value) {
+            at++;
+            missing_++;
+        }
+        if (at == wanted_.size() || session_.view().rows()[wanted_[at]].uid != message.uid.value) continue;
+        if constexpr (std::is_same_v<Item, RowInfo>) out.push_back({wanted_[at], decode_info(message.info)});
+        else out.push_back({wanted_[at], StoredMessage(std::move(message))});
+        at++;
+    }
+    if (out.empty()) {
+        missing_ += wanted_.size() - at;
+        at = wanted_.size();
+    }
+    wanted_.erase(wanted_.begin(), wanted_.begin() + static_cast<ptrdiff_t>(at));
+    return out;
+}
+
+template <class Item>
+async::Task<std::vector<Item>> Source<Item>::next() {
+    std::vector<Item> out;
+    if (!ahead_) ask_ahead();
+    while (ahead_ && out.empty()) {
+        auto reply = co_await *ahead_;
+        ahead_.reset();
+        if (!reply) fail_storage(reply.error(), "EXPUNGEISSUED");
+        out = take(std::move(*reply));
+        ask_ahead();
+    }
+    co_return out;
+}
+
+template class Source<RowInfo>;
+template class Source<RowFile>;
+
+}  // namespace mox::imapd

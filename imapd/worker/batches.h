@@ -1,0 +1,70 @@
+// Walks a selection of messages in batches, and asks storaged for parses and files of them ahead of their use.
+#pragma once
+
+#include <optional>
+#include <type_traits>
+#include <vector>
+
+#include "imapd/worker/session.h"
+#include "imapd/worker/stored_message.h"
+
+namespace mox::imapd {
+
+/// The rows of a selection one after the other, without those known to be expunged.
+class SelectionWalk {
+  public:
+    SelectionWalk(const MailboxView& view, Selection selection) : view_(view), selection_(std::move(selection)) {}
+    /// The next row indexes, at most `limit`; empty at the end.
+    std::vector<uint32_t> next(size_t limit);
+    /// Rows passed over.
+    size_t gone() const { return gone_; }
+
+  private:
+    const MailboxView& view_;
+    Selection selection_;
+    size_t range_ = 0;
+    uint32_t at_ = 0;   // within the range
+    size_t gone_ = 0;
+};
+
+/// A row with its parse.
+struct RowInfo {
+    uint32_t index;
+    mail::MessageInfo info;
+};
+/// A row with its parse and file.
+struct RowFile {
+    uint32_t index;
+    StoredMessage message;
+};
+
+/// Hands out what storaged has of a selection, batch by batch, with the next batch on its way. `Item` is RowInfo or RowFile.
+template <class Item>
+class Source {
+  public:
+    /// `session` and what it has selected outlive this.
+    Source(Session& session, Selection selection);
+    /// Empty at the end. Storage errors throw CommandFailed.
+    async::Task<std::vector<Item>> next();
+    /// Messages that do not exist any more.
+    size_t missing() const { return missing_ + walk_.gone(); }
+
+  private:
+    using Request = std::conditional_t<std::is_same_v<Item, RowInfo>, proto::FetchInfos, proto::OpenMessages>;
+    using Reply = typename Request::Reply;
+    void ask_ahead();
+    std::vector<Item> take(Reply reply);
+
+    Session& session_;
+    SelectionWalk walk_;
+    std::vector<uint32_t> wanted_;   // rows of the request under way, then those left of it
+    std::optional<async::Task<Result<Reply>>> ahead_;
+    size_t missing_ = 0;
+};
+using InfoSource = Source<RowInfo>;
+using FileSource = Source<RowFile>;
+
+/// Rows as a selection.
+Selection to_selection(const std::vector<uint32_t>& indexes);
+
+}  // namespace mox::imapd

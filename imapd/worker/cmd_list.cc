@@ -1,0 +1,166 @@
+// LIST, LSUB, STATUS (RFC 3501 6.3.8 to 6.3.10) with the extended forms of RFC 5258, special uses of RFC 6154 and STATUS in LIST
+// of RFC 5819.
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "common/mail/imap_text.h"
+#include "common/text/ascii.h"
+#include "imapd/worker/commands.h"
+#include "imapd/worker/list_match.h"
+
+namespace mox::imapd {
+namespace {
+
+// What a name is, existing or only subscribed to.
+struct Entry {
+    const proto::Mailbox* mailbox = nullptr;
+    bool subscribed = false;
+    bool has_children = false;
+    bool has_subscribed_below = false;
+};
+// By name on the wire, so that patterns, which are on the wire too, are matched as they are.
+using Entries = std::map<std::string, Entry>;
+
+template <class F>
+void for_each_parent(const std::string& name, F f) {
+    for (size_t at = name.rfind('/'); at != std::string::npos && at > 0; at = name.rfind('/', at - 1)) f(name.substr(0, at));
+}
+
+Entries make_entries(const proto::MailboxList& list) {
+    Entries entries;
+    for (const auto& mailbox : list.mailboxes) entries[encode_mailbox_name(mailbox.name)].mailbox = &mailbox;
+    for (const auto& name : list.subscribed) entries[encode_mailbox_name(name)].subscribed = true;
+    std::vector<std::pair<std::string, Entry>> all(entries.begin(), entries.end());
+    for (const auto& [name, entry] : all) {
+        for_each_parent(name, [&](const std::string& parent) {
+            auto& above = entries[parent];
+            above.has_children |= entry.mailbox != nullptr;
+            above.has_subscribed_below |= entry.subscribed;
+        });
+    }
+    return entries;
+}
+
+std::vector<std::string> full_patterns(const ListArguments& args) {
+    std::vector<std::string> out;
+    for (const auto& pattern : args.patterns) {
+        std::string full = args.reference + pattern;
+        // RFC 3501 5.1: INBOX in any case
+        if (text::istarts_with(full, "inbox") && (full.size() == 5 || full[5] == '/' || full[5] == '*' || full[5] == '%'))
+            full.replace(0, 5, "INBOX");
+        out.push_back(std::move(full));
+    }
+    return out;
+}
+
+bool matches_any(const std::vector<std::string>& patterns, std::string_view name) {
+    return std::ranges::any_of(patterns, [&](const auto& pattern) { return matches_pattern(pattern, name); });
+}
+
+void append_attributes(std::string& out, const Entry& entry, const ListArguments& args) {
+    size_t start = out.size();
+    auto add = [&](std::string_view attribute) {
+        if (out.size() > start) out += ' ';
+        out += attribute;
+    };
+    // RFC 5258 3: \NonExistent implies \Noselect; clients of before know only the latter
+    if (entry.mailbox == nullptr) add(args.extended ? "\\NonExistent" : "\\Noselect");
+    if ((args.return_subscribed || args.select_subscribed) && entry.subscribed) add("\\Subscribed");
+    add(entry.has_children ? "\\HasChildren" : "\\HasNoChildren");   // RFC 3348, asked or not
+    if (entry.mailbox == nullptr) return;
+    constexpr std::pair<uint32_t, std::string_view> kUses[] = {{proto::kArchiveUse, "\\Archive"},
+                                                               {proto::kDraftsUse, "\\Drafts"},
+                                                               {proto::kJunkUse, "\\Junk"},
+                                                               {proto::kSentUse, "\\Sent"},
+                                                               {proto::kTrashUse, "\\Trash"}};
+    for (const auto& [bit, name] : kUses)
+        if (entry.mailbox->special_use & bit) add(name);
+}
+
+void write_status(Session& session, std::string_view wire_name, const proto::Mailbox& mailbox, uint32_t items) {
+    std::string out = "* STATUS ";
+    mail::append_astring(out, wire_name);
+    std::string_view before = " (";
+    auto add = [&](uint32_t bit, std::string_view name, uint64_t value) {
+        if ((items & bit) == 0) return;
+        out += before;
+        out += name;
+        out += ' ';
+        append_number(out, value);
+        before = " ";
+    };
+    add(kStatusMessages, "MESSAGES", mailbox.messages);
+    add(kStatusRecent, "RECENT", 0);
+    add(kStatusUidNext, "UIDNEXT", mailbox.uidnext);
+    add(kStatusUidValidity, "UIDVALIDITY", mailbox.uidvalidity);
+    add(kStatusUnseen, "UNSEEN", mailbox.unseen);
+    session.stream().write(out + ")\r\n");
+}
+
+bool is_selected(const Entry& entry, const ListArguments& args) {
+    if (args.select_special_use && (entry.mailbox == nullptr || entry.mailbox->special_use == 0)) return false;
+    if (args.select_subscribed) return entry.subscribed || (args.recursive_match && entry.has_subscribed_below);
+    return entry.mailbox != nullptr;
+}
+
+void write_entry(Session& session, const std::string& name, const Entry& entry, const ListArguments& args) {
+    std::string out = "* LIST (";
+    append_attributes(out, entry, args);
+    out += ") \"/\" ";
+    mail::append_astring(out, name);
+    // RFC 5258 3.5: listed, perhaps only, for what is below it
+    if (args.recursive_match && entry.has_subscribed_below) out += R"( ("CHILDINFO" ("SUBSCRIBED")))";
+    session.stream().write(out + "\r\n");
+    if (args.return_status != 0 && entry.mailbox != nullptr) write_status(session, name, *entry.mailbox, args.return_status);
+}
+
+}  // namespace
+
+async::Task<Answer> cmd_list(Session& session, const Command& command) {
+    const auto& args = std::get<ListArguments>(command.arguments);
+    if (!args.extended && args.patterns.front().empty()) {
+        session.untagged(R"(LIST (\Noselect) "/" "")");   // RFC 3501 6.3.8: asks for the separator
+        co_return Answer{Answer::Status::ok, "done"};
+    }
+    auto list = co_await session.ask(proto::ListMailboxes{});
+    auto entries = make_entries(list);
+    auto patterns = full_patterns(args);
+    for (const auto& [name, entry] : entries) {
+        if (!is_selected(entry, args) || !matches_any(patterns, name)) continue;
+        write_entry(session, name, entry, args);
+        co_await session.flush_some();
+    }
+    co_return Answer{Answer::Status::ok, "done"};
+}
+
+async::Task<Answer> cmd_lsub(Session& session, const Command& command) {
+    const auto& args = std::get<ListArguments>(command.arguments);
+    auto list = co_await session.ask(proto::ListMailboxes{});
+    auto entries = make_entries(list);
+    auto patterns = full_patterns(args);
+    bool percent = patterns.front().ends_with('%');
+    for (const auto& [name, entry] : entries) {
+        // RFC 3501 6.3.9: with %, a name that is not subscribed but has such children is told with \Noselect
+        bool parent = !entry.subscribed && entry.has_subscribed_below && percent;
+        if ((!entry.subscribed && !parent) || !matches_any(patterns, name)) continue;
+        std::string out = parent ? "* LSUB (\\Noselect) \"/\" " : "* LSUB () \"/\" ";
+        mail::append_astring(out, name);
+        session.stream().write(out + "\r\n");
+        co_await session.flush_some();
+    }
+    co_return Answer{Answer::Status::ok, "done"};
+}
+
+async::Task<Answer> cmd_status(Session& session, const Command& command) {
+    const auto& args = std::get<StatusArguments>(command.arguments);
+    auto list = co_await session.ask(proto::ListMailboxes{});
+    for (const auto& mailbox : list.mailboxes) {
+        if (mailbox.name != args.name) continue;
+        write_status(session, encode_mailbox_name(mailbox.name), mailbox, args.items);
+        co_return Answer{Answer::Status::ok, "done"};
+    }
+    co_return Answer{Answer::Status::no, "[NONEXISTENT] no such mailbox"};
+}
+
+}  // namespace mox::imapd

@@ -1,0 +1,52 @@
+// The commands of a logged-in session, one a file, and the table that says in which state each is allowed.
+#pragma once
+
+#include "imapd/worker/session.h"
+
+namespace mox::imapd {
+
+/// States in which a command is allowed (RFC 3501 3).
+enum class State : uint8_t { authenticated, selected, kEnd };
+
+/// What the end of a command may tell of the selected mailbox.
+enum class Updates : uint8_t {
+    none,            // nothing: the command deals with it, or leaves the mailbox
+    no_expunge,      // RFC 3501 7.4.1
+    all,
+    kEnd
+};
+
+struct CommandRow {
+    Verb verb;
+    State from;       // allowed from this state on
+    Updates updates;
+    async::Task<Answer> (*run)(Session& session, const Command& command);
+};
+
+/// The row of a verb; nothing for those of the time before login.
+const CommandRow* find_command(Verb verb);
+
+async::Task<Answer> cmd_capability(Session& session, const Command& command);
+async::Task<Answer> cmd_noop(Session& session, const Command& command);
+async::Task<Answer> cmd_logout(Session& session, const Command& command);
+async::Task<Answer> cmd_id(Session& session, const Command& command);
+async::Task<Answer> cmd_enable(Session& session, const Command& command);
+async::Task<Answer> cmd_namespace(Session& session, const Command& command);
+async::Task<Answer> cmd_select(Session& session, const Command& command);
+async::Task<Answer> cmd_create(Session& session, const Command& command);
+async::Task<Answer> cmd_delete(Session& session, const Command& command);
+async::Task<Answer> cmd_rename(Session& session, const Command& command);
+async::Task<Answer> cmd_subscribe(Session& session, const Command& command);
+async::Task<Answer> cmd_list(Session& session, const Command& command);
+async::Task<Answer> cmd_lsub(Session& session, const Command& command);
+async::Task<Answer> cmd_status(Session& session, const Command& command);
+async::Task<Answer> cmd_append(Session& session, const Command& command);
+async::Task<Answer> cmd_idle(Session& session, const Command& command);
+async::Task<Answer> cmd_close(Session& session, const Command& command);
+async::Task<Answer> cmd_expunge(Session& session, const Command& command);
+async::Task<Answer> cmd_search(Session& session, const Command& command);
+async::Task<Answer> cmd_fetch(Session& session, const Command& command);
+async::Task<Answer> cmd_store(Session& session, const Command& command);
+async::Task<Answer> cmd_copy(Session& session, const Command& command);
+
+}  // namespace mox::imapd

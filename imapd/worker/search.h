@@ -1,0 +1,65 @@
+// Deciding whether a message matches the keys of a SEARCH, with as little of the message as that takes.
+//
+// A Search is compiled once from the parsed key. decide() looks at what it is given: the row alone, then with the parse, then
+// with the file; `unknown` means that more is needed. Pure but for the reading of the file. RFC 3501 6.4.4.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "imapd/grammar/command.h"
+#include "imapd/worker/search_text.h"
+#include "imapd/worker/stored_message.h"
+#include "imapd/worker/view.h"
+
+namespace mox::imapd {
+
+enum class Match : uint8_t { no, yes, unknown, kEnd };
+
+/// What is known of a message.
+struct Candidate {
+    uint32_t number;                  // sequence number
+    const proto::MessageRow& row;
+    const mail::MessageInfo* info = nullptr;
+    const StoredMessage* message = nullptr;
+};
+
+class Search {
+  public:
+    /// Throws SyntaxError for message numbers beyond the mailbox.
+    Search(const SearchKey& key, const MailboxView& view);
+
+    Match decide(const Candidate& candidate) const;
+
+  private:
+    struct Node {
+        SearchKey::Kind kind;
+        std::vector<Node> children;
+        std::vector<SequenceRange> numbers;
+        uint32_t bits = 0;
+        uint64_t keyword = 0;
+        size_t word = 0;   // index in words_
+        std::string text;  // folded
+        std::string field;
+        mail::Date date;
+        uint64_t size = 0;
+    };
+    // Words found in a message: in its body, and in body or header.
+    struct Found {
+        std::vector<char> in_body;
+        std::vector<char> in_text;
+    };
+
+    Node compile(const SearchKey& key, const MailboxView& view);
+    Match decide(const Node& node, const Candidate& candidate, const Found* found) const;
+    Match decide_info(const Node& node, const mail::MessageInfo& info) const;
+    Match decide_all(const Node& node, const Candidate& candidate, const Found* found) const;
+    Match decide_any(const Node& node, const Candidate& candidate, const Found* found) const;
+    Found find_words(const StoredMessage& message) const;
+
+    std::vector<std::string> words_;   // of BODY and TEXT keys, folded
+    Node root_;
+};
+
+}  // namespace mox::imapd

@@ -1,0 +1,333 @@
+#include "imapd/worker/session.h"
+
+#include <sys/socket.h>
+
+#include <array>
+
+#include "imapd/grammar/capabilities.h"
+#include "imapd/worker/commands.h"
+
+namespace mox::imapd {
+namespace {
+
+constexpr size_t kFlushAt = 64 * 1024;      // bytes of answers collected before they are sent
+constexpr int kMaxBadInRow = 100;           // commands that were no commands, before the session ends
+constexpr std::chrono::seconds kLastWords{5};
+
+constexpr std::array kTable = {
+    CommandRow{Verb::capability, State::authenticated, Updates::all, cmd_capability},
+    CommandRow{Verb::noop, State::authenticated, Updates::all, cmd_noop},
+    CommandRow{Verb::logout, State::authenticated, Updates::none, cmd_logout},
+    CommandRow{Verb::id, State::authenticated, Updates::all, cmd_id},
+    CommandRow{Verb::enable, State::authenticated, Updates::all, cmd_enable},
+    CommandRow{Verb::select, State::authenticated, Updates::none, cmd_select},
+    CommandRow{Verb::examine, State::authenticated, Updates::none, cmd_select},
+    CommandRow{Verb::create, State::authenticated, Updates::all, cmd_create},
+    CommandRow{Verb::delete_, State::authenticated, Updates::all, cmd_delete},
+    CommandRow{Verb::rename, State::authenticated, Updates::all, cmd_rename},
+    CommandRow{Verb::subscribe, State::authenticated, Updates::all, cmd_subscribe},
+    CommandRow{Verb::unsubscribe, State::authenticated, Updates::all, cmd_subscribe},
+    CommandRow{Verb::list, State::authenticated, Updates::all, cmd_list},
+    CommandRow{Verb::lsub, State::authenticated, Updates::all, cmd_lsub},
+    CommandRow{Verb::name_space, State::authenticated, Updates::all, cmd_namespace},
+    CommandRow{Verb::status, State::authenticated, Updates::all, cmd_status},
+    CommandRow{Verb::append, State::authenticated, Updates::all, cmd_append},
+    CommandRow{Verb::idle, State::authenticated, Updates::all, cmd_idle},
+    CommandRow{Verb::check, State::selected, Updates::all, cmd_noop},
+    CommandRow{Verb::close, State::selected, Updates::none, cmd_close},
+    CommandRow{Verb::unselect, State::selected, Updates::none, cmd_close},
+    CommandRow{Verb::expunge, State::selected, Updates::all, cmd_expunge},
+    CommandRow{Verb::search, State::selected, Updates::no_expunge, cmd_search},
+    CommandRow{Verb::fetch, State::selected, Updates::no_expunge, cmd_fetch},
+    CommandRow{Verb::store, State::selected, Updates::no_expunge, cmd_store},
+    CommandRow{Verb::copy, State::selected, Updates::all, cmd_copy},
+    CommandRow{Verb::move, State::selected, Updates::all, cmd_copy},
+};
+
+std::string_view to_string(Answer::Status status) {
+    constexpr std::string_view kNames[] = {"OK", "NO", "BAD"};
+    return kNames[static_cast<size_t>(status)];
+}
+
+// The session's socket, in front of which stands what the client sent behind its login command.
+class ResumedTransport : public async::SocketTransport {
+  public:
+    ResumedTransport(Fd fd, std::string pending) : SocketTransport(std::move(fd)), pending_(std::move(pending)) {}
+    async::IoResult read(std::span<char> into) override {
+        if (pending_.empty()) return SocketTransport::read(into);
+        size_t n = pending_.copy(into.data(), into.size());
+        pending_.erase(0, n);
+        return {async::IoResult::State::done, n};
+    }
+
+  private:
+    std::string pending_;
+};
+
+// A text for the client never breaks its line.
+std::string printable(std::string_view text) {
+    std::string out;
+    for (char c : text) out += static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) >= 0x7f ? '?' : c;
+    return out;
+}
+
+}  // namespace
+
+const CommandRow* find_command(Verb verb) {
+    for (const auto& row : kTable)
+        if (row.verb == verb) return &row;
+    return nullptr;
+}
+
+void fail_no(std::string text) {
+    throw CommandFailed({Answer::Status::no, std::move(text)});
+}
+
+void fail_bad(std::string text) {
+    throw CommandFailed({Answer::Status::bad, std::move(text)});
+}
+
+void fail_storage(const Error& error, std::string_view not_found_code) {
+    std::string text = printable(error.text);
+    switch (error.code) {
+        case ErrorCode::not_found: fail_no('[' + std::string(not_found_code) + "] no such mailbox");
+        case ErrorCode::exists: fail_no("[ALREADYEXISTS] a mailbox of that name exists");      // RFC 5530 3
+        case ErrorCode::over_quota: fail_no("[OVERQUOTA] the account may not hold more");       // RFC 5530 3
+        case ErrorCode::no_space: fail_no("[UNAVAILABLE] no room for more at the moment");
+        case ErrorCode::bad_request: fail_no("[CANNOT] " + text);
+        case ErrorCode::denied: fail_no("[NOPERM] " + text);
+        default: fail_no("[UNAVAILABLE] the mail storage does not answer; try again later");
+    }
+}
+
+Session::Session(Account& account, proto::StartSession start, Counters& counters, SessionLimits limits)
+    : account_(account),
+      start_(std::move(start)),
+      counters_(counters),
+      limits_(limits),
+      log_(start_.cid),
+      stream_(std::make_unique<ResumedTransport>(std::move(start_.stream), std::move(start_.pending_input))) {
+    account_.add(*this);
+}
+
+Session::~Session() {
+    account_.remove(*this);
+}
+
+void Session::mailbox_changed(proto::MailboxId mailbox, uint64_t highest_modseq) {
+    if (!view_ || view_->id() != mailbox || highest_modseq <= view_->modseq()) return;
+    news_ = true;
+    news_event_.notify_all();
+}
+
+void Session::mailbox_grew(uint32_t uidvalidity) {
+    if (view_ && view_->mailbox().uidvalidity == uidvalidity) mailbox_changed(view_->id(), UINT64_MAX);
+}
+
+void Session::account_lost() {
+    terminate("[UNAVAILABLE] the mail storage went away; connect again");
+}
+
+void Session::terminate(std::string text) {
+    if (!over_.empty()) return;
+    over_ = std::move(text);
+    // Wakes a session that waits for the client, and lets what it writes still go out.
+    ::shutdown(stream_.fd(), SHUT_RD);
+    news_event_.notify_all();
+}
+
+void Session::untagged(std::string_view text) {
+    stream_.write("* ");
+    stream_.write(text);
+    stream_.write("\r\n");
+}
+
+async::Task<void> Session::flush() {
+    if (stream_.pending_output() == 0) co_return;
+    try {
+        co_await stream_.flush(async::in(limits_.write));
+    } catch (const std::exception&) {
+        write_broken_ = true;   // a part may have gone out: nothing can follow it
+        throw async::ConnectionLost("the client does not read");
+    }
+}
+
+async::Task<void> Session::flush_some() {
+    if (stream_.pending_output() < kFlushAt) co_return;
+    co_await flush();
+    co_await async::Yield();   // the other sessions of the account have their turn
+}
+
+void Session::need_write_access() {
+    if (view_->access() == Access::read_only) fail_no("[READ-ONLY] the mailbox was opened with EXAMINE");
+}
+
+void Session::select(MailboxView view) {
+    view_.emplace(std::move(view));
+    news_ = true;   // what happened while it was being opened was told to nobody
+}
+
+void Session::deselect() {
+    view_.reset();
+    news_ = false;
+}
+
+void Session::touch_others() {
+    account_.touch(view_->id(), this);
+}
+
+async::Task<void> Session::refresh() {
+    if (!view_ || !news_) co_return;
+    news_ = false;
+    for (bool more = true; more;) {
+        auto changes = co_await account_.call(proto::GetChanges{view_->id(), view_->modseq()});
+        if (!changes && changes.error().code == ErrorCode::not_found) {
+            view_->take_deletion();
+            co_return;
+        }
+        if (!changes) {
+            news_ = true;   // asked again at the next occasion
+            co_return;
+        }
+        // An answer that leads no further is not asked for again and again.
+        more = changes->more && changes->mailbox.highest_modseq > view_->modseq();
+        view_->take_changes(std::move(*changes));
+    }
+}
+
+async::Task<void> Session::update(Announce what) {
+    co_await refresh();
+    if (!view_) co_return;
+    std::string out;
+    view_->announce(out, what);
+    stream_.write(out);
+}
+
+void Session::greet() {
+    // The front has checked the login; its answer is written here, by who serves the session.
+    stream_.write(start_.tag + " OK [CAPABILITY " + std::string(kCapabilities) + "] logged in\r\n");
+}
+
+void Session::write_answer(std::string_view tag, const Answer& answer) {
+    stream_.write(tag);
+    stream_.write(" ");
+    stream_.write(to_string(answer.status));
+    stream_.write(" ");
+    stream_.write(answer.text);
+    stream_.write("\r\n");
+}
+
+async::Task<Answer> Session::answer(const Command& command) {
+    const CommandRow* row = find_command(command.verb);
+    if (row == nullptr) co_return Answer{Answer::Status::bad, "already logged in"};
+    if (row->from == State::selected && !view_) co_return Answer{Answer::Status::bad, "no mailbox is selected"};
+    Answer answer;
+    try {
+        answer = co_await row->run(*this, command);
+    } catch (CommandFailed& failed) {
+        answer = std::move(failed.answer);
+    } catch (const SyntaxError& error) {
+        answer = {Answer::Status::bad, error.text};
+    }
+    // RFC 3501 5.5: UID commands name no sequence numbers, so EXPUNGE harms nothing there
+    if (row->updates == Updates::all || (row->updates == Updates::no_expunge && command.numbers == Numbers::uid))
+        co_await update(Announce::all);
+    else if (row->updates == Updates::no_expunge)
+        co_await update(Announce::no_expunge);
+    co_return answer;
+}
+
+// The bytes of a message that is not wanted; they are on their way when the client did not ask first.
+async::Task<void> Session::skip_message(MessageLiteral literal) {
+    if (literal.synchronising) co_return;
+    if (literal.size > start_.max_message_size) throw FatalInput("[TOOBIG] message too large");
+    uint64_t left = literal.size;
+    while (left > 0) {
+        auto bytes = co_await stream_.read_some(std::min<uint64_t>(left, 65536), async::in(limits_.piece));
+        if (bytes.empty()) throw async::ConnectionLost("closed by the peer inside a message");
+        left -= bytes.size();
+    }
+    co_await stream_.read_line(65536, async::in(limits_.piece));
+}
+
+async::Task<void> Session::run_command(RawCommand raw) {
+    message_ = raw.message;
+    std::string tag = find_tag(raw.text);
+    Answer reply;
+    std::string_view name = "UNKNOWN";
+    try {
+        Command command = parse_command(raw.text);
+        std::string().swap(raw.text);
+        name = to_string(command.verb);
+        reply = co_await answer(command);
+        bad_in_row_ = 0;
+    } catch (const SyntaxError& error) {
+        reply = {Answer::Status::bad, error.text};
+        bad_in_row_++;
+    }
+    if (message_) co_await skip_message(*take_message());
+    counters_.commands[{name, to_string(reply.status)}]++;
+    write_answer(tag.empty() ? "*" : tag, reply);
+    if (bad_in_row_ >= kMaxBadInRow) throw SessionOver("too many bad commands");
+    // Pipelined commands share their packets.
+    if (find_buffered_line()) co_await flush_some();
+    else co_await flush();
+}
+
+bool Session::find_buffered_line() const {
+    return stream_.buffered().find('\n') != std::string_view::npos;
+}
+
+async::Task<void> Session::serve() {
+    ReaderLimits limits{.idle = limits_.idle, .write = limits_.write};
+    while (!logged_out_ && over_.empty()) {
+        std::optional<RefusedInput> refused;
+        try {
+            RawCommand raw = co_await read_command(stream_, limits);
+            co_await run_command(std::move(raw));
+        } catch (RefusedInput& input) {
+            refused.emplace(std::move(input));
+        }
+        if (!refused) continue;
+        stream_.write(refused->tag + " " + refused->text + "\r\n");
+        co_await flush();
+    }
+}
+
+async::Task<void> Session::say_bye() {
+    if (over_.empty() || write_broken_) co_return;
+    try {
+        untagged("BYE " + over_);
+        co_await stream_.flush(async::in(kLastWords));
+    } catch (const std::exception&) {
+        // nobody listens any more
+    }
+}
+
+async::Task<void> Session::run() {
+    counters_.sessions++;
+    log_.info("session begins", {{"account", account_.name()}, {"login", start_.login}, {"remote", start_.remote_address}});
+    std::string_view reason = "logged out";
+    try {
+        greet();
+        co_await flush();
+        co_await serve();
+    } catch (const async::ConnectionLost& lost) {
+        reason = "connection closed";
+        log_.debug("connection lost", {{"reason", lost.what()}});
+    } catch (const async::DeadlinePassed&) {
+        reason = "idle for too long";
+        if (over_.empty()) over_ = "autologout; idle for too long";   // RFC 3501 5.4
+    } catch (const FatalInput& input) {
+        reason = "input refused";
+        if (over_.empty()) over_ = input.text;
+    } catch (const SessionOver& over) {
+        reason = "ended";
+        if (over_.empty()) over_ = over.text;
+    }
+    co_await say_bye();
+    stream_.close_write();
+    log_.info("session ends", {{"reason", reason}});
+}
+
+}  // namespace mox::imapd

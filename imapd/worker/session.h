@@ -1,0 +1,154 @@
+// One IMAP session after its login: reads commands, runs them one after the other, tells what other sessions did.
+//
+// The session owns its stream and its view of the selected mailbox; the commands (cmd_*.h) work on it through the functions
+// here. Whatever they throw ends the command (NO, BAD) or the session (BYE) in one place: run(). News of the mailbox come as
+// a mark only; they are fetched and told where RFC 3501 5.2, 7.4.1 allow: at the end of commands and during IDLE.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "common/async/stream.h"
+#include "common/log/log.h"
+#include "imapd/grammar/command.h"
+#include "imapd/grammar/command_reader.h"
+#include "imapd/worker/account.h"
+#include "imapd/worker/view.h"
+#include "proto/supervise.h"
+
+namespace mox::imapd {
+
+/// The end of a command's answer: `OK [UIDNEXT 5] done`.
+struct Answer {
+    enum class Status : uint8_t { ok, no, bad, kEnd };
+    Status status = Status::ok;
+    std::string text;
+};
+
+/// Thrown by a command: its answer is this.
+struct CommandFailed : std::exception {
+    explicit CommandFailed(Answer a) : answer(std::move(a)) {}
+    const char* what() const noexcept override { return answer.text.c_str(); }
+    Answer answer;
+};
+[[noreturn]] void fail_no(std::string text);
+[[noreturn]] void fail_bad(std::string text);
+/// The answer for a storage error; `not_found_code` stands in for NONEXISTENT (RFC 5530 3, RFC 3501 7.1 TRYCREATE).
+[[noreturn]] void fail_storage(const Error& error, std::string_view not_found_code);
+
+/// The session is over: the client is told `* BYE` and the text.
+struct SessionOver : std::exception {
+    explicit SessionOver(std::string what) : text(std::move(what)) {}
+    const char* what() const noexcept override { return text.c_str(); }
+    std::string text;
+};
+
+/// Counts for the metrics of all sessions of a worker.
+struct Counters {
+    std::map<std::pair<std::string_view, std::string_view>, uint64_t> commands;   // by name and result
+    uint64_t sessions = 0;
+};
+
+/// Times and sizes a session keeps to; the tests have shorter ones.
+struct SessionLimits {
+    async::Clock::duration idle = std::chrono::minutes(30);          // RFC 3501 5.4: at least 30 minutes
+    async::Clock::duration idle_command = std::chrono::minutes(30);
+    async::Clock::duration write = std::chrono::minutes(5);
+    async::Clock::duration piece = std::chrono::minutes(2);          // between pieces of a message being appended
+};
+
+class Session : private AccountObserver {
+  public:
+    /// `account` and `counters` outlive the session.
+    Session(Account& account, proto::StartSession start, Counters& counters, SessionLimits limits = {});
+    ~Session() override;
+    Session(const Session&) = delete;
+    Session& operator=(const Session&) = delete;
+
+    /// Greets with the answer to the login and serves until the client leaves; throws nothing.
+    async::Task<void> run();
+    /// Ends the session soon with `* BYE` and this text, also while it waits for the client.
+    void terminate(std::string text);
+
+    // ---- for the commands
+
+    async::Stream& stream() { return stream_; }
+    Account& account() { return account_; }
+    const log::Logger& log() const { return log_; }
+    const SessionLimits& limits() const { return limits_; }
+    uint64_t max_message_size() const { return start_.max_message_size; }
+    /// `text` is a whole untagged answer without `* ` and CRLF.
+    void untagged(std::string_view text);
+    /// Sends what has been collected once it is more than a few packets.
+    async::Task<void> flush_some();
+    async::Task<void> flush();
+
+    /// Asks storaged; an error ends the command.
+    template <class M>
+    async::Task<typename M::Reply> ask(M message, std::string_view not_found_code = "NONEXISTENT") {
+        auto reply = co_await account_.call(std::move(message));
+        if (!reply) fail_storage(reply.error(), not_found_code);
+        co_return std::move(*reply);
+    }
+
+    bool selected() const { return view_.has_value(); }
+    /// The selected mailbox; the dispatcher sees to it that there is one.
+    MailboxView& view() { return *view_; }
+    /// Answers NO unless the mailbox was opened with SELECT.
+    void need_write_access();
+    void select(MailboxView view);
+    void deselect();
+    /// The message of the APPEND being run; taken once.
+    std::optional<MessageLiteral> take_message() { return std::exchange(message_, std::nullopt); }
+    /// Puts it back: the session reads what the client sends of it, and drops it.
+    void give_back(std::optional<MessageLiteral> message) { message_ = message; }
+    /// This session changed the selected mailbox: other sessions look.
+    void touch_others();
+    /// The mailbox of this UIDVALIDITY got messages: those who have it selected look, this session too.
+    void touch_copied(uint32_t uidvalidity) { account_.touch(uidvalidity); }
+
+    /// Fetches the news of the selected mailbox, if there may be any.
+    async::Task<void> refresh();
+    /// Fetches and writes the news that may be told now.
+    async::Task<void> update(Announce what);
+    bool news_expected() const { return news_; }
+    void expect_news() { news_ = true; }
+    async::Notify& news() { return news_event_; }
+    bool ending() const { return !over_.empty(); }
+    void end(std::string text) { over_ = std::move(text); }
+    /// Ends after the present command without a BYE of its own (LOGOUT has sent it).
+    void log_out() { logged_out_ = true; }
+
+  private:
+    void mailbox_changed(proto::MailboxId mailbox, uint64_t highest_modseq) override;
+    void mailbox_grew(uint32_t uidvalidity) override;
+    void account_lost() override;
+    void greet();
+    async::Task<void> serve();
+    async::Task<void> run_command(RawCommand raw);
+    async::Task<Answer> answer(const Command& command);
+    async::Task<void> skip_message(MessageLiteral literal);
+    void write_answer(std::string_view tag, const Answer& answer);
+    bool find_buffered_line() const;
+    async::Task<void> say_bye();
+
+    Account& account_;
+    proto::StartSession start_;
+    Counters& counters_;
+    SessionLimits limits_;
+    log::Logger log_;
+    async::Stream stream_;
+    std::optional<MailboxView> view_;
+    std::optional<MessageLiteral> message_;
+    bool news_ = false;
+    async::Notify news_event_;
+    std::string over_;
+    bool logged_out_ = false;
+    bool write_broken_ = false;
+    int bad_in_row_ = 0;
+};
+
+}  // namespace mox::imapd

@@ -1,0 +1,53 @@
+// A message as storaged hands it out: header lines kept apart (the prefix), the file as received, and the parse of the file.
+//
+// To a client the message is prefix and file as one. Offsets of the parse are in the file; locate() turns a section into
+// bytes of the whole, where the prefix belongs to the header of the message. Content is read from the descriptor in pieces;
+// nothing here parses mail. The parse came from another process and is checked before use. RFC 3501 6.4.5.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "common/async/fd.h"
+#include "common/mail/message_info.h"
+#include "common/mail/part_data.h"
+#include "imapd/grammar/command.h"
+#include "proto/account.h"
+
+namespace mox::imapd {
+
+/// The parse of a message of `file_size` bytes; when it is damaged, that of an opaque text.
+mail::MessageInfo decode_info(std::string_view encoded, uint64_t file_size);
+/// The parse without its file at hand: sizes are checked against each other only.
+mail::MessageInfo decode_info(std::string_view encoded);
+
+class StoredMessage {
+  public:
+    explicit StoredMessage(proto::MessageFile file);
+
+    uint32_t uid() const { return uid_; }
+    const std::string& prefix() const { return prefix_; }
+    const mail::MessageInfo& info() const { return info_; }
+    uint64_t size() const { return prefix_.size() + file_size_; }
+
+    /// The bytes of the whole message that a section means, before its partial; nothing if there is no such part. For
+    /// header_fields the header they are taken from.
+    std::optional<mail::Range> locate(const Section& section) const;
+
+    /// Reads at most `into.size()` bytes at an offset of the whole message; 0 at the end or when the file fails.
+    size_t read(uint64_t offset, std::span<char> into) const;
+    /// Reads a range into memory, at most `max` bytes of it.
+    std::string read(mail::Range range, size_t max) const;
+
+  private:
+    uint32_t uid_;
+    std::string prefix_;
+    uint64_t file_size_;
+    Fd file_;
+    mail::MessageInfo info_;
+};
+
+}  // namespace mox::imapd

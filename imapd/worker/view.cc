@@ -1,0 +1,306 @@
+#include "imapd/worker/view.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include "common/text/ascii.h"
+
+namespace mox::imapd {
+namespace {
+
+constexpr uint64_t kMaxRows = 10'000'000;
+
+using proto::MessageRow;
+
+struct FlagName {
+    uint32_t bit;
+    std::string_view name;
+};
+constexpr std::array kFlagNames = {
+    FlagName{proto::kAnswered, "\\Answered"}, FlagName{proto::kFlagged, "\\Flagged"}, FlagName{proto::kDeleted, "\\Deleted"},
+    FlagName{proto::kSeen, "\\Seen"},         FlagName{proto::kDraft, "\\Draft"},     FlagName{proto::kForwarded, "$Forwarded"},
+    FlagName{proto::kJunk, "$Junk"},          FlagName{proto::kNotJunk, "$NotJunk"},  FlagName{proto::kPhishing, "$Phishing"},
+    FlagName{proto::kMdnSent, "$MDNSent"}};
+
+// Only a file that nobody can change or shrink any more may be trusted after the look at it.
+bool is_sealed(int fd, uint64_t size) {
+    constexpr int kNeeded = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
+    int seals = fcntl(fd, F_GET_SEALS);
+    struct stat st {};
+    return seals >= 0 && (seals & kNeeded) == kNeeded && fstat(fd, &st) == 0 && static_cast<uint64_t>(st.st_size) == size;
+}
+
+bool read_rows(int fd, std::vector<MessageRow>& rows) {
+    auto* at = reinterpret_cast<char*>(rows.data());
+    size_t left = rows.size() * sizeof(MessageRow);
+    off_t offset = 0;
+    while (left > 0) {
+        ssize_t n = pread(fd, at, left, offset);
+        if (n <= 0) return false;
+        at += n;
+        offset += n;
+        left -= static_cast<size_t>(n);
+    }
+    return true;
+}
+
+}  // namespace
+
+void append_number(std::string& out, uint64_t number) {
+    char digits[20];
+    auto end = std::to_chars(digits, digits + sizeof digits, number).ptr;
+    out.append(digits, end);
+}
+
+size_t count(const Selection& selection) {
+    size_t n = 0;
+    for (const auto& range : selection) n += range.size();
+    return n;
+}
+
+MailboxView::MailboxView(proto::Mailbox mailbox, std::vector<std::string> keywords, Access access)
+    : mailbox_(std::move(mailbox)), keywords_(std::move(keywords)), access_(access) {}
+
+Result<MailboxView> MailboxView::load(proto::MailboxColumns columns, Access access) {
+    if (columns.keywords.size() > proto::kMaxKeywords || columns.count > kMaxRows)
+        return temporary(ErrorCode::internal, "mailbox columns out of bounds");
+    MailboxView view(std::move(columns.mailbox), std::move(columns.keywords), access);
+    view.uid_floor_ = std::max<uint32_t>(view.mailbox_.uidnext, 1);
+    if (columns.count == 0) return view;
+    if (!columns.rows || !is_sealed(columns.rows.get(), columns.count * sizeof(MessageRow)))
+        return temporary(ErrorCode::internal, "mailbox columns not sealed");
+    view.rows_.resize(columns.count);
+    if (!read_rows(columns.rows.get(), view.rows_)) return temporary(ErrorCode::internal, "mailbox columns not readable");
+    for (size_t i = 1; i < view.rows_.size(); i++)
+        if (view.rows_[i - 1].uid >= view.rows_[i].uid) return temporary(ErrorCode::internal, "mailbox columns not in order");
+    return view;
+}
+
+std::optional<uint32_t> MailboxView::find(uint32_t uid) const {
+    auto at = std::ranges::lower_bound(rows_, uid, {}, &MessageRow::uid);
+    if (at == rows_.end() || at->uid != uid) return std::nullopt;
+    return static_cast<uint32_t>(at - rows_.begin());
+}
+
+bool MailboxView::is_gone(uint32_t uid) const {
+    return std::ranges::binary_search(gone_, uid);
+}
+
+Selection MailboxView::select(const SequenceSet& set, Numbers numbers) const {
+    Selection out;
+    auto size = static_cast<uint32_t>(rows_.size());
+    if (numbers == Numbers::sequence) {
+        for (auto [first, last] : normalise(set, size)) {
+            // RFC 3501 9 seq-number: a number that is no message is an error; so is `*` in an empty mailbox
+            if (first == 0 || last > size) throw SyntaxError("message number out of range");
+            out.push_back({first - 1, last});
+        }
+        return out;
+    }
+    // RFC 3501 9: `*` is the largest number in use; in an empty mailbox there is none to be found
+    for (auto [first, last] : normalise(set, size > 0 ? rows_.back().uid : 0)) {
+        auto begin = std::ranges::lower_bound(rows_, first, {}, &MessageRow::uid);
+        auto end = std::ranges::upper_bound(rows_, last, {}, &MessageRow::uid);
+        if (begin == end) continue;
+        IndexRange range{static_cast<uint32_t>(begin - rows_.begin()), static_cast<uint32_t>(end - rows_.begin())};
+        if (!out.empty() && out.back().end == range.begin) out.back().end = range.end;
+        else out.push_back(range);
+    }
+    return out;
+}
+
+std::vector<proto::UidRange> MailboxView::uid_ranges(const Selection& selection) const {
+    // All messages between two neighbours of the view are expunged, so a range of rows is a range of UIDs.
+    std::vector<proto::UidRange> out;
+    out.reserve(selection.size());
+    for (const auto& range : selection) out.push_back({rows_[range.begin].uid, rows_[range.end - 1].uid});
+    return out;
+}
+
+void MailboxView::take_keywords(std::vector<std::string> keywords) {
+    if (keywords == keywords_ || keywords.size() > proto::kMaxKeywords) return;
+    keywords_ = std::move(keywords);
+    keywords_changed_ = true;
+}
+
+void MailboxView::take_row(const MessageRow& row) {
+    if (auto index = find(row.uid)) {
+        MessageRow& known = rows_[*index];
+        bool differs = known.flags != row.flags || known.keywords != row.keywords;
+        known = row;
+        if (differs) reflagged_.push_back(row.uid);
+        return;
+    }
+    auto at = std::ranges::lower_bound(arrived_, row.uid, {}, &MessageRow::uid);
+    if (at != arrived_.end() && at->uid == row.uid) *at = row;
+    // What is below all that may still arrive, and not here any more, was expunged by this session.
+    else if (row.uid >= uid_floor_) arrived_.insert(at, row);
+}
+
+void MailboxView::note_gone(uint32_t uid) {
+    gone_.push_back(uid);
+    gone_sorted_ = false;
+}
+
+void MailboxView::take_changes(proto::MailboxChanges changes) {
+    take_keywords(std::move(changes.keywords));
+    for (const auto& row : changes.changed) take_row(row);
+    for (const auto& range : changes.expunged) {
+        auto begin = std::ranges::lower_bound(rows_, range.first, {}, &MessageRow::uid);
+        for (auto at = begin; at != rows_.end() && at->uid <= range.last; ++at) note_gone(at->uid);
+        std::erase_if(arrived_, [&](const auto& row) { return row.uid >= range.first && row.uid <= range.last; });
+    }
+    sort_gone();
+    mailbox_ = std::move(changes.mailbox);
+}
+
+void MailboxView::sort_gone() {
+    if (gone_sorted_) return;
+    std::ranges::sort(gone_);
+    auto extra = std::ranges::unique(gone_);
+    gone_.erase(extra.begin(), extra.end());
+    gone_sorted_ = true;
+}
+
+void MailboxView::take_deletion() {
+    arrived_.clear();
+    gone_.clear();
+    for (const auto& row : rows_) gone_.push_back(row.uid);
+}
+
+void MailboxView::take_stored(const std::vector<MessageRow>& rows, std::vector<std::string> keywords) {
+    take_keywords(std::move(keywords));
+    for (const auto& row : rows)
+        if (auto index = find(row.uid)) rows_[*index] = row;
+}
+
+void MailboxView::take_expunged(std::span<const proto::UidRange> uids) {
+    for (const auto& range : uids) {
+        auto begin = std::ranges::lower_bound(rows_, range.first, {}, &MessageRow::uid);
+        for (auto at = begin; at != rows_.end() && at->uid <= range.last; ++at) note_gone(at->uid);
+    }
+    sort_gone();
+}
+
+bool MailboxView::has_news() const {
+    return !gone_.empty() || !arrived_.empty() || !reflagged_.empty() || keywords_changed_;
+}
+
+void MailboxView::announce_keywords(std::string& out) {
+    if (!keywords_changed_) return;
+    out += "* FLAGS ";
+    append_known_flags(out);
+    out += "\r\n* OK [PERMANENTFLAGS ";
+    append_permanent_flags(out);
+    out += "] flags can be changed\r\n";
+    keywords_changed_ = false;
+}
+
+void MailboxView::announce(std::string& out, Announce what) {
+    announce_keywords(out);
+    if (what == Announce::all) announce_expunged(out);
+    announce_arrived(out);
+    announce_flags(out);
+}
+
+void MailboxView::announce_expunged(std::string& out) {
+    if (gone_.empty()) return;
+    // RFC 3501 7.4.1: each EXPUNGE lowers the numbers after it, so the numbers told count what is left.
+    size_t keep = 0;
+    size_t next = 0;
+    for (size_t i = 0; i < rows_.size(); i++) {
+        while (next < gone_.size() && gone_[next] < rows_[i].uid) next++;
+        if (next < gone_.size() && gone_[next] == rows_[i].uid) {
+            out += "* ";
+            append_number(out, keep + 1);
+            out += " EXPUNGE\r\n";
+        } else {
+            rows_[keep++] = rows_[i];
+        }
+    }
+    rows_.resize(keep);
+    gone_.clear();
+}
+
+void MailboxView::announce_arrived(std::string& out) {
+    if (arrived_.empty()) return;
+    rows_.insert(rows_.end(), arrived_.begin(), arrived_.end());
+    uid_floor_ = rows_.back().uid + 1;
+    arrived_.clear();
+    out += "* ";
+    append_number(out, rows_.size());
+    out += " EXISTS\r\n";
+}
+
+void MailboxView::announce_flags(std::string& out) {
+    std::ranges::sort(reflagged_);
+    auto extra = std::ranges::unique(reflagged_);
+    reflagged_.erase(extra.begin(), extra.end());
+    for (uint32_t uid : reflagged_) {
+        auto index = find(uid);
+        if (!index || is_gone(uid)) continue;
+        out += "* ";
+        append_number(out, *index + 1);
+        out += " FETCH (UID ";
+        append_number(out, uid);
+        out += " FLAGS ";
+        append_flags(out, rows_[*index]);
+        out += ")\r\n";
+    }
+    reflagged_.clear();
+}
+
+void MailboxView::append_flags(std::string& out, const MessageRow& row) const {
+    out += '(';
+    size_t start = out.size();
+    for (const auto& flag : kFlagNames) {
+        if ((row.flags & flag.bit) == 0) continue;
+        out += flag.name;
+        out += ' ';
+    }
+    for (uint64_t bits = row.keywords; bits != 0; bits &= bits - 1) {
+        auto number = static_cast<size_t>(__builtin_ctzll(bits));
+        if (number >= keywords_.size() || keywords_[number].empty()) continue;
+        out += keywords_[number];
+        out += ' ';
+    }
+    if (out.size() > start) out.back() = ')';
+    else out += ')';
+}
+
+void MailboxView::append_known_flags(std::string& out) const {
+    MessageRow all{};
+    all.flags = proto::kAllFlags;
+    all.keywords = ~0ull;
+    append_flags(out, all);
+}
+
+void MailboxView::append_permanent_flags(std::string& out) const {
+    if (access_ == Access::read_only) {
+        out += "()";
+        return;
+    }
+    append_known_flags(out);
+    out.back() = ' ';
+    out += "\\*)";   // RFC 3501 7.1: new keywords can be made
+}
+
+std::string MailboxView::spelling(std::string_view keyword) const {
+    for (const auto& known : keywords_)
+        if (text::iequals(known, keyword)) return known;
+    return std::string(keyword);
+}
+
+uint64_t MailboxView::keyword_bit(std::string_view keyword) const {
+    for (size_t i = 0; i < keywords_.size(); i++)
+        if (text::iequals(keywords_[i], keyword)) return 1ull << i;
+    return 0;
+}
+
+}  // namespace mox::imapd

@@ -1,0 +1,112 @@
+// What one session knows of its selected mailbox: the messages in the order of their sequence numbers, and what has happened
+// since that the client has not been told.
+//
+// Pure: changes come in with take_changes() (from GetChanges) and what the session itself did with take_stored() and
+// take_expunged(); announce() writes what the client may hear now and only then moves the sequence numbers. Invariant: rows
+// are ascending by UID, and are exactly the messages that the untagged answers so far told of. RFC 3501 2.3.1.2, 5.2, 7.4.1.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "common/error.h"
+#include "imapd/grammar/command.h"
+#include "proto/account.h"
+
+namespace mox::imapd {
+
+/// Indexes [begin, end) of rows.
+struct IndexRange {
+    uint32_t begin;
+    uint32_t end;
+
+    uint32_t size() const { return end - begin; }
+    friend bool operator==(const IndexRange&, const IndexRange&) = default;
+};
+using Selection = std::vector<IndexRange>;
+size_t count(const Selection& selection);
+
+/// Whether EXPUNGE may be told now (RFC 3501 7.4.1: not while FETCH, STORE and SEARCH by sequence number are under way).
+enum class Announce : uint8_t { all, no_expunge, kEnd };
+
+/// EXAMINE or SELECT.
+enum class Access : uint8_t { read_only, read_write, kEnd };
+
+class MailboxView {
+  public:
+    /// Takes the columns of a mailbox; error internal when the memory file is not sealed or does not hold what it should.
+    static Result<MailboxView> load(proto::MailboxColumns columns, Access access);
+
+    proto::MailboxId id() const { return mailbox_.id; }
+    const proto::Mailbox& mailbox() const { return mailbox_; }
+    Access access() const { return access_; }
+    /// Up to which changes have been taken.
+    uint64_t modseq() const { return mailbox_.highest_modseq; }
+    std::span<const proto::MessageRow> rows() const { return rows_; }
+    const std::vector<std::string>& keywords() const { return keywords_; }
+    std::optional<uint32_t> find(uint32_t uid) const;
+    /// Expunged elsewhere, but not yet told.
+    bool is_gone(uint32_t uid) const;
+
+    /// The rows that a set names. Sequence numbers beyond the mailbox throw SyntaxError (RFC 3501 9 seq-number), UIDs that
+    /// do not exist are left out (RFC 3501 6.4.8).
+    Selection select(const SequenceSet& set, Numbers numbers) const;
+    /// The UIDs of a selection, as few ranges as the rows allow.
+    std::vector<proto::UidRange> uid_ranges(const Selection& selection) const;
+
+    void take_changes(proto::MailboxChanges changes);
+    /// The mailbox itself is gone: all its messages are.
+    void take_deletion();
+    /// Flags as a StoreFlags of this session left them; not announced again.
+    void take_stored(const std::vector<proto::MessageRow>& rows, std::vector<std::string> keywords);
+    /// Expunged by this session.
+    void take_expunged(std::span<const proto::UidRange> uids);
+
+    /// Appends the untagged answers for all that the client may hear now.
+    void announce(std::string& out, Announce what);
+    /// Appends FLAGS and PERMANENTFLAGS when there are new keywords.
+    void announce_keywords(std::string& out);
+    /// Whether announce(all) would write anything.
+    bool has_news() const;
+
+    /// `(\Seen $Junk word)`: the flags of a message.
+    void append_flags(std::string& out, const proto::MessageRow& row) const;
+    /// `(\Answered ... word)`: all that are in use, for FLAGS and PERMANENTFLAGS.
+    void append_known_flags(std::string& out) const;
+    /// The flags this session may change, and `\\*`; none when read-only.
+    void append_permanent_flags(std::string& out) const;
+    /// The keyword's spelling in this mailbox, or the given one when it is new.
+    std::string spelling(std::string_view keyword) const;
+    /// The bit of a keyword, 0 when no message can have it.
+    uint64_t keyword_bit(std::string_view keyword) const;
+
+  private:
+    MailboxView(proto::Mailbox mailbox, std::vector<std::string> keywords, Access access);
+    void take_keywords(std::vector<std::string> keywords);
+    void take_row(const proto::MessageRow& row);
+    void announce_expunged(std::string& out);
+    void announce_arrived(std::string& out);
+    void announce_flags(std::string& out);
+    void note_gone(uint32_t uid);
+    void sort_gone();
+
+    proto::Mailbox mailbox_;
+    std::vector<std::string> keywords_;
+    Access access_;
+    std::vector<proto::MessageRow> rows_;
+    std::vector<proto::MessageRow> arrived_;   // not announced, ascending, above all rows
+    std::vector<uint32_t> gone_;               // UIDs in rows_, not announced; ascending when clean
+    std::vector<uint32_t> reflagged_;          // UIDs in rows_ whose flags changed elsewhere
+    bool gone_sorted_ = true;
+    uint32_t uid_floor_ = 1;                   // what arrives has a UID from here on
+    bool keywords_changed_ = false;
+};
+
+/// Appends a number in decimal.
+void append_number(std::string& out, uint64_t number);
+
+}  // namespace mox::imapd

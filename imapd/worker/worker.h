@@ -1,0 +1,37 @@
+// The worker of one account: takes sessions from moxd, runs them, and ends when it has had none for a while.
+#pragma once
+
+#include <memory>
+
+#include "common/process/process.h"
+#include "imapd/worker/account.h"
+#include "imapd/worker/session.h"
+
+namespace mox::imapd {
+
+class Worker : public process::Common {
+  public:
+    explicit Worker(process::Process& process) : Common(process) {}
+
+    Result<proto::Done> on(proto::ConfigureImapdWorker message);
+    async::Task<Result<proto::Done>> on(proto::NewSession message);
+    using Common::on;
+
+  protected:
+    void shut_down() override;
+    std::string metrics() override;
+
+  private:
+    async::Task<void> serve(std::unique_ptr<Session> session);
+    async::Task<void> retire_when_idle(uint64_t generation);
+    async::Task<void> end_soon();
+
+    std::unique_ptr<Account> account_;
+    Counters counters_;
+    std::set<Session*> sessions_;
+    size_t arriving_ = 0;         // sessions whose channel is being looked at
+    uint64_t generation_ = 0;     // counts sessions that came, so that a timer knows whether it still means what it meant
+    async::Scope scope_;
+};
+
+}  // namespace mox::imapd

@@ -1,0 +1,44 @@
+// The table of commands.
+#include <limits>
+
+#include "moxctl/command.h"
+
+namespace mox::moxctl {
+namespace {
+
+constexpr size_t kAnyNumber = std::numeric_limits<size_t>::max();
+
+// clang-format off
+constexpr Command kCommands[] = {
+    {"status", "", "show the processes", 0, 0, "", cmd_status},
+    {"stop", "", "stop the server", 0, 0, "", cmd_stop},
+    {"reload", "", "read the configuration again", 0, 0, "", cmd_reload},
+    {"restart", "name", "restart a process, or all of a role", 1, 1, "", cmd_restart},
+    {"log", "level", "change what is logged: error, warn, info, debug or trace", 1, 1, "", cmd_log},
+    {"account add", "name address", "add an account; its password is asked for", 2, 2, "", cmd_account_add},
+    {"account remove", "name", "remove an account; its mail is kept aside", 1, 1, "", cmd_account_remove},
+    {"account list", "", "show the accounts", 0, 0, "", cmd_account_list},
+    {"password", "name", "set the password of an account", 1, 1, "", cmd_password},
+    {"address add", "address account", "give an account another address", 2, 2, "", cmd_address_add},
+    {"address remove", "address", "take an address away", 1, 1, "", cmd_address_remove},
+    {"domain add", "domain", "accept mail for a domain", 1, 1, "", cmd_domain_add},
+    {"domain remove", "domain", "no longer accept mail for a domain", 1, 1, "", cmd_domain_remove},
+    {"domain list", "", "show the domains", 0, 0, "", cmd_domain_list},
+    {"queue list", "[-a account] [-f sender] [-t recipient] [id ...]", "show outgoing messages",
+     0, kAnyNumber, "aft", cmd_queue_list},
+    {"queue kick", "[-a account] [-f sender] [-t recipient] [id ... | all]", "try to deliver now",
+     0, kAnyNumber, "aft", cmd_queue_kick},
+    {"queue drop", "[-a account] [-f sender] [-t recipient] [id ... | all]", "remove without telling the sender",
+     0, kAnyNumber, "aft", cmd_queue_drop},
+    {"help", "[command]", "explain the commands", 0, 2, "", cmd_help},
+    {"version", "", "show the version of moxctl", 0, 0, "", cmd_version},
+};
+// clang-format on
+
+}  // namespace
+
+std::span<const Command> commands() {
+    return kCommands;
+}
+
+}  // namespace mox::moxctl

@@ -1,0 +1,185 @@
+#include "storaged/account.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <ctime>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include "common/log/log.h"
+#include "storaged/account_channel.h"
+#include "storaged/names.h"
+
+namespace mox::storaged {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kIdle = 60s;       // then the database is closed
+constexpr auto kLook = 10s;       // how often that is looked for
+constexpr size_t kMaxOpen = 200;  // databases; about 0.7 MiB each
+constexpr auto kWaitForIdle = 30s;
+
+std::unique_ptr<MailStore> make_store(const std::string& name, Counters& counters) {
+    return std::make_unique<MailStore>(name, counters);
+}
+
+/// Moves the directory aside and makes that durable.
+Result<proto::Done> move_aside(const std::string& name) {
+    std::string from = "accounts/" + name;
+    if (access(from.c_str(), F_OK) != 0) return permanent(ErrorCode::not_found, "no such account");
+    try {
+        make_directories("removed");
+        std::string to = fmt::format("removed/{}.{}", name, std::time(nullptr));
+        for (int n = 1; renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) != 0; n++) {
+            if (errno != EEXIST || n == 100) fail_errno("moving an account aside");
+            to = fmt::format("removed/{}.{}.{}", name, std::time(nullptr), n);
+        }
+        sync_directory("removed");
+        sync_directory("accounts");
+    } catch (const StoreFailure& failure) {
+        log::error("cannot remove an account", {{"account", name}, {"error", failure.what()}});
+        return std::unexpected(failure.error());
+    }
+    return proto::Done{};
+}
+
+}  // namespace
+
+Account::Account(Engine& engine, std::string name, uint64_t quota)
+    : engine_(engine),
+      name_(std::move(name)),
+      strand_(std::make_shared<Strand>(engine, make_store(name_, engine.counters), name_)),
+      store_(static_cast<MailStore&>(strand_->store())) {
+    store_.set_quota(quota);
+    strand_->on_effects([this](const Effects& effects) { tell(effects); });
+}
+
+Account::~Account() {
+    strand_->on_effects({});
+}
+
+FileTree Account::tree() const {
+    return store_.tree();
+}
+
+async::Task<Result<uint64_t>> Account::reserve_file() {
+    if (next_file_ == 0 || !strand_->store_open()) {
+        auto next = co_await run(Access::read, [](MailStore& store) -> Result<uint64_t> { return store.next_file(); });
+        if (!next) co_return next;
+        next_file_ = std::max(next_file_, *next);
+    }
+    last_use_ = async::Clock::now();
+    co_return next_file_++;
+}
+
+Fd Account::open_channel() {
+    auto [ours, theirs] = ipc::make_socket_pair();
+    if (!ours) return {};
+    channels_.push_back(std::make_unique<AccountChannel>(engine_, *this, std::move(ours)));
+    AccountChannel& channel = *channels_.back();
+    channel.channel().send(proto::AccountOpened{name_});
+    channel.channel().start();
+    scope_.spawn(serve(channel));
+    return std::move(theirs);
+}
+
+async::Task<void> Account::serve(AccountChannel& channel) {
+    while (!channel.channel().lost()) co_await channel.channel().on_lost().wait();
+    std::erase_if(channels_, [&](const auto& c) { return c.get() == &channel; });
+}
+
+void Account::close_channels(std::string_view reason) {
+    for (auto& channel : channels_) channel->channel().close(reason);
+}
+
+void Account::tell(const Effects& effects) {
+    for (auto& channel : channels_) channel->tell(effects);
+}
+
+Accounts::Accounts(Engine& engine) : engine_(engine) {
+    scope_.spawn(close_regularly());
+}
+
+void Accounts::configure(const std::vector<proto::ConfigureStoraged::Account>& accounts) {
+    for (auto& [name, entry] : accounts_) entry.configured = false;
+    for (const auto& [name, quota] : accounts) {
+        if (!is_account_name(name)) {
+            log::error("this account name cannot be a directory: the account is left out", {{"account", name}});
+            continue;
+        }
+        Entry& entry = accounts_[name];
+        if (entry.account == nullptr) entry.account = std::make_shared<Account>(engine_, name, quota);
+        entry.account->set_quota(quota);
+        entry.configured = true;
+    }
+    for (auto& [name, entry] : accounts_)
+        if (!entry.configured) entry.account->close_channels("the account is no longer configured");
+}
+
+std::shared_ptr<Account> Accounts::find(const std::string& name) {
+    auto found = accounts_.find(name);
+    return found == accounts_.end() || !found->second.configured ? nullptr : found->second.account;
+}
+
+size_t Accounts::size() const {
+    return static_cast<size_t>(std::ranges::count_if(accounts_, [](const auto& a) { return a.second.configured; }));
+}
+
+async::Task<Result<proto::Done>> Accounts::remove(std::string name) {
+    if (!is_account_name(name)) co_return permanent(ErrorCode::not_found, "no such account");
+    if (auto found = accounts_.find(name); found != accounts_.end()) {
+        found->second.configured = false;
+        std::shared_ptr<Account> account = found->second.account;
+        account->close_channels("the account is removed");
+        for (async::Deadline limit = async::in(kWaitForIdle); !account->idle();) {
+            if (async::Clock::now() >= limit) co_return temporary(ErrorCode::busy, "the account is in use");
+            co_await async::sleep_for(10ms);
+        }
+        co_await account->close_store();
+    }
+    co_return co_await engine_.pool.run([name] { return move_aside(name); });
+}
+
+async::Task<void> Accounts::close_all() {
+    for (auto& [name, entry] : accounts_) entry.account->close_channels("shutting down");
+    std::vector<async::Task<void>> closing;
+    for (auto& [name, entry] : accounts_)
+        if (entry.account->store_open()) closing.push_back(entry.account->close_store());
+    for (auto& task : closing) co_await task;
+}
+
+async::Task<void> Accounts::close_regularly() {
+    for (;;) {
+        co_await async::sleep_for(kLook);
+        co_await close_unused();
+    }
+}
+
+void Accounts::make_room() {
+    if (engine_.counters.open_stores > kMaxOpen && !closing_) scope_.spawn(close_unused());
+}
+
+// Databases that nobody has used for a while; and of too many, those used longest ago.
+async::Task<void> Accounts::close_unused() {
+    if (closing_) co_return;
+    closing_ = true;
+    std::vector<std::shared_ptr<Account>> open;
+    for (auto& [name, entry] : accounts_)
+        if (entry.account->store_open() && entry.account->idle()) open.push_back(entry.account);
+    std::ranges::sort(open, {}, [](const auto& account) { return account->last_use(); });
+    // Room for more than the next one, so that this is not done again for each.
+    size_t too_many = engine_.counters.open_stores > kMaxOpen ? open.size() / 4 : 0;
+    auto now = async::Clock::now();
+    std::vector<async::Task<void>> closing;
+    for (size_t i = 0; i < open.size(); i++) {
+        if (i >= too_many && now - open[i]->last_use() < kIdle) break;
+        closing.push_back(open[i]->close_store());
+    }
+    for (auto& task : closing) co_await task;
+    closing_ = false;
+}
+
+}  // namespace mox::storaged

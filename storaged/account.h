@@ -1,0 +1,110 @@
+// Account: one account's store on its strand, and the channels through which its workers use it.
+//
+// Lives in the loop. Accounts owns all of them: an account exists while the configuration names it; its database is
+// opened on demand and closed when it has been idle, or when too many are open. Numbers for new files come from here,
+// so that they are unique among deliveries under way.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/ipc/channel.h"
+#include "proto/supervise.h"
+#include "storaged/mail_store.h"
+#include "storaged/strand.h"
+
+namespace mox::storaged {
+
+class AccountChannel;
+
+class Account : public std::enable_shared_from_this<Account> {
+  public:
+    Account(Engine& engine, std::string name, uint64_t quota);
+    ~Account();
+    Account(const Account&) = delete;
+    Account& operator=(const Account&) = delete;
+
+    const std::string& name() const { return name_; }
+    FileTree tree() const;
+    void set_quota(uint64_t bytes) { store_.set_quota(bytes); }
+
+    /// An operation on the store, see Strand::run. What is named in `work` must be owned by it.
+    template <class F>
+    auto run(Access access, F work) {
+        last_use_ = async::Clock::now();
+        return strand_->run<MailStore>(access, std::move(work));
+    }
+    /// Opens the store when it is not, and gives a number for a new file that nobody else gets.
+    async::Task<Result<uint64_t>> reserve_file();
+
+    /// A new channel for a worker: this end is served until it is lost.
+    Fd open_channel();
+    void close_channels(std::string_view reason);
+    size_t channels() const { return channels_.size(); }
+
+    bool store_open() const { return strand_->store_open(); }
+    bool idle() const { return strand_->idle() && uses_ == 0; }
+    async::Clock::time_point last_use() const { return last_use_; }
+    async::Task<void> close_store() { return strand_->close(); }
+
+    /// Keeps the account from being closed or removed while files are put into it.
+    class Use {
+      public:
+        explicit Use(std::shared_ptr<Account> account) : account_(std::move(account)) { account_->uses_++; }
+        Use(Use&&) = default;
+        Use& operator=(Use&&) = delete;
+        ~Use() {
+            if (account_ != nullptr) account_->uses_--;
+        }
+        Account* operator->() const { return account_.get(); }
+
+      private:
+        std::shared_ptr<Account> account_;
+    };
+
+  private:
+    void tell(const Effects& effects);
+    async::Task<void> serve(AccountChannel& channel);
+    Engine& engine_;
+    std::string name_;
+    std::shared_ptr<Strand> strand_;
+    MailStore& store_;        // the strand's
+    uint64_t next_file_ = 0;  // 0: not known yet
+    size_t uses_ = 0;
+    async::Clock::time_point last_use_ = async::Clock::now();
+    std::vector<std::unique_ptr<AccountChannel>> channels_;
+    async::Scope scope_;  // last: its tasks use all of the above
+};
+
+class Accounts {
+  public:
+    explicit Accounts(Engine& engine);
+
+    /// The accounts there are from now on; channels of those no longer named are closed.
+    void configure(const std::vector<proto::ConfigureStoraged::Account>& accounts);
+    std::shared_ptr<Account> find(const std::string& name);
+    size_t size() const;
+    /// Moves the directory of an account to removed/.
+    async::Task<Result<proto::Done>> remove(std::string name);
+    /// Closes databases that were not used for long, when many are open; call before one more is opened.
+    void make_room();
+    /// Closes all channels and stores, for the end of the process.
+    async::Task<void> close_all();
+
+  private:
+    /// Entries stay when the configuration drops them: there is never a second Account for one directory.
+    struct Entry {
+        std::shared_ptr<Account> account;
+        bool configured = false;
+    };
+    async::Task<void> close_regularly();
+    async::Task<void> close_unused();
+    Engine& engine_;
+    std::map<std::string, Entry> accounts_;
+    bool closing_ = false;
+    async::Scope scope_;
+};
+
+}  // namespace mox::storaged

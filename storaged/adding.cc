@@ -1,0 +1,155 @@
+#include <ctime>
+
+#include "storaged/mail_store.h"
+#include "storaged/names.h"
+
+// New messages: their file is in place and durable before any of this runs (delivery.cc).
+
+namespace mox::storaged {
+namespace {
+
+constexpr int64_t kMarkLifetime = 30 * 24 * 3600;  // far longer than any queue entry is retried
+
+}  // namespace
+
+uint64_t MailStore::next_modseq() {
+    auto row = db().query("UPDATE state SET next_modseq = next_modseq + 1 RETURNING next_modseq - 1");
+    row.next();
+    return row.number(0);
+}
+
+uint64_t MailStore::ModSeqs::for_row() {
+    if (rows_++ % kRowsPerModSeq == 0) value_ = store_.next_modseq();
+    return value_;
+}
+
+void MailStore::Delta::add(uint32_t flags, uint64_t bytes, int64_t sign) {
+    messages += sign;
+    if ((flags & proto::kSeen) == 0) unseen += sign;
+    if ((flags & proto::kDeleted) != 0) deleted += sign;
+    size += sign * static_cast<int64_t>(bytes);
+}
+
+void MailStore::note_changed(uint64_t mailbox, uint64_t modseq, const Delta& delta) {
+    db().run(
+        "UPDATE mailbox SET highest_modseq = max(highest_modseq, ?), messages = messages + ?, unseen = unseen + ?,"
+        " deleted = deleted + ?, size = size + ? WHERE id = ?",
+        modseq, delta.messages, delta.unseen, delta.deleted, delta.size, mailbox);
+    if (delta.size != 0) db().run("UPDATE state SET used = used + ?", delta.size);
+    uint64_t& known = effects().changed[mailbox];
+    known = std::max(known, modseq);
+}
+
+bool MailStore::over_quota(uint64_t more) {
+    uint64_t quota = quota_;
+    if (quota == 0) return false;
+    auto row = db().query("SELECT used FROM state");
+    row.next();
+    return row.number(0) + more > quota;
+}
+
+Result<uint64_t> MailStore::keyword_bits(uint64_t mailbox, const std::vector<std::string>& names, bool create) {
+    uint64_t bits = 0;
+    for (const std::string& name : names) {
+        if (!is_keyword(name)) return permanent(ErrorCode::bad_request, "not a keyword");
+        auto row = db().query("SELECT bit FROM keyword WHERE mailbox = ? AND name = ?", mailbox, name);
+        if (row.next()) {
+            bits |= uint64_t{1} << row.number(0);
+            continue;
+        }
+        if (!create) continue;
+        auto next = db().query("SELECT count(*) FROM keyword WHERE mailbox = ?", mailbox);
+        next.next();
+        uint64_t bit = next.number(0);
+        if (bit >= proto::kMaxKeywords)
+            return permanent(ErrorCode::bad_request, "too many different keywords in the mailbox");
+        db().run("INSERT INTO keyword (mailbox, bit, name) VALUES (?, ?, ?)", mailbox, bit, name);
+        bits |= uint64_t{1} << bit;
+    }
+    return bits;
+}
+
+// RFC 3501 2.3.1.1: strictly ascending; the last value is never given out.
+Result<uint32_t> MailStore::take_uids(uint64_t mailbox, size_t count) {
+    auto row = db().query(
+        "UPDATE mailbox SET uidnext = uidnext + ?1 WHERE id = ?2 AND uidnext + ?1 <= 4294967295"
+        " RETURNING uidnext - ?1",
+        count, mailbox);
+    if (!row.next()) return permanent(ErrorCode::internal, "the mailbox has used up its numbers");
+    return row.small(0);
+}
+
+void MailStore::insert_row(uint64_t mailbox, uint32_t uid, uint64_t modseq, const Row& row) {
+    db().run("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", mailbox, uid, modseq, modseq, row.flags,
+             row.keywords, row.size, row.received, row.zone, std::time(nullptr), row.content);
+}
+
+Result<uint32_t> MailStore::add_message(const proto::Mailbox& mailbox, const NewMessage& message, uint64_t modseq) {
+    auto keywords = keyword_bits(mailbox.id.value, message.keywords, true);
+    if (!keywords) return std::unexpected(keywords.error());
+    auto uid = take_uids(mailbox.id.value, 1);
+    if (!uid) return uid;
+    db().run("INSERT INTO content VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?)", message.file, message.file_size,
+             std::time(nullptr), message.mail_from, message.remote_address, message.ehlo, Blob{message.prefix},
+             Blob{*message.info});
+    note_file_used(message.file);
+    Row row;
+    row.flags = message.flags & proto::kAllFlags;
+    row.keywords = *keywords;
+    row.size = message.prefix.size() + message.file_size;
+    row.content = message.file;
+    row.received = message.received.unix_seconds;
+    row.zone = message.received.zone_minutes;
+    insert_row(mailbox.id.value, *uid, modseq, row);
+    Delta delta;
+    delta.add(row.flags, row.size, 1);
+    note_changed(mailbox.id.value, modseq, delta);
+    return uid;
+}
+
+Result<bool> MailStore::deliver(const std::string& name, const NewMessage& message, std::optional<QueueMark> mark) {
+    auto canonical = canonical_mailbox_name(name.empty() ? "INBOX" : name);
+    if (!canonical) return std::unexpected(canonical.error());
+    if (mark) {
+        if (db().query("SELECT 1 FROM delivered WHERE queue = ? AND entry = ?", mark->queue, mark->entry).next())
+            return false;
+        int64_t now = std::time(nullptr);
+        db().run("DELETE FROM delivered WHERE time < ?", now - kMarkLifetime);
+        db().run("INSERT INTO delivered VALUES (?, ?, ?)", mark->queue, mark->entry, now);
+    }
+    if (over_quota(message.prefix.size() + message.file_size))
+        return temporary(ErrorCode::over_quota, "the mailbox is full");
+    auto mailbox = find(*canonical);
+    if (!mailbox) {
+        auto created = create_with_parents(*canonical, 0);
+        if (!created) return std::unexpected(created.error());
+        mailbox = created->back();
+    }
+    auto uid = add_message(*mailbox, message, next_modseq());
+    if (!uid) return std::unexpected(uid.error());
+    return true;
+}
+
+Result<proto::MessagesAppended> MailStore::append(const std::string& name, const std::vector<NewMessage>& messages) {
+    auto canonical = canonical_mailbox_name(name);
+    if (!canonical) return std::unexpected(canonical.error());
+    auto mailbox = find(*canonical);
+    if (!mailbox) return permanent(ErrorCode::not_found, "no such mailbox");
+    uint64_t bytes = 0;
+    for (const NewMessage& message : messages) bytes += message.prefix.size() + message.file_size;
+    if (over_quota(bytes)) return permanent(ErrorCode::over_quota, "the mailbox is full");
+    proto::MessagesAppended appended{mailbox->uidvalidity, {}};
+    ModSeqs modseqs(*this);
+    for (const NewMessage& message : messages) {
+        auto uid = add_message(*mailbox, message, modseqs.for_row());
+        if (!uid) return std::unexpected(uid.error());
+        appended.uids.push_back({*uid});
+    }
+    return appended;
+}
+
+bool MailStore::row_has_file(uint64_t file) {
+    return db().query("SELECT 1 FROM content WHERE id = ?", file).next();
+}
+
+}  // namespace mox::storaged

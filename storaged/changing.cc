@@ -1,0 +1,235 @@
+#include <algorithm>
+
+#include "storaged/mail_store.h"
+#include "storaged/names.h"
+
+namespace mox::storaged {
+namespace {
+
+/// Ascending and disjoint, so that no message is met twice.
+std::vector<proto::UidRange> normalized(std::vector<proto::UidRange> ranges) {
+    std::erase_if(ranges, [](const proto::UidRange& r) { return r.first > r.last; });
+    std::ranges::sort(ranges, {}, &proto::UidRange::first);
+    std::vector<proto::UidRange> merged;
+    for (const proto::UidRange& range : ranges) {
+        if (!merged.empty() && range.first <= merged.back().last)
+            merged.back().last = std::max(merged.back().last, range.last);
+        else
+            merged.push_back(range);
+    }
+    return merged;
+}
+
+void append_uid(std::vector<proto::UidRange>& ranges, uint32_t uid) {
+    if (!ranges.empty() && ranges.back().last + 1 == uid)
+        ranges.back().last = uid;
+    else
+        ranges.push_back({uid, uid});
+}
+
+std::unexpected<Error> too_many() {
+    return permanent(ErrorCode::bad_request, "too many messages at once");
+}
+
+std::unexpected<Error> mailbox_gone() {
+    return permanent(ErrorCode::not_found, "the mailbox is gone");
+}
+
+}  // namespace
+
+std::vector<MailStore::Row> MailStore::rows_in(uint64_t mailbox, const std::vector<proto::UidRange>& uids,
+                                               uint32_t with_flags, size_t limit) {
+    std::vector<Row> found;
+    for (const proto::UidRange& range : normalized(uids)) {
+        auto rows = db().query(
+            "SELECT uid, flags, keywords, modseq, size, content, received, zone FROM message"
+            " WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND flags & ?4 = ?4 ORDER BY uid LIMIT ?5",
+            mailbox, range.first, range.last, with_flags,
+            static_cast<int64_t>(std::min<size_t>(limit - found.size(), INT64_MAX)));
+        while (rows.next())
+            found.push_back({rows.small(0), rows.small(1), rows.number(2), rows.number(3), rows.number(4),
+                             rows.number(5), rows.integer(6), static_cast<int16_t>(rows.integer(7))});
+        if (found.size() >= limit) break;
+    }
+    return found;
+}
+
+Result<proto::FlagsStored> MailStore::store_flags(const proto::StoreFlags& request) {
+    if ((request.flags & ~static_cast<uint32_t>(proto::kAllFlags)) != 0)
+        return permanent(ErrorCode::bad_request, "unknown flag");
+    uint64_t mailbox = request.mailbox.value;
+    if (!find(request.mailbox)) return mailbox_gone();
+    auto bits = keyword_bits(mailbox, request.keywords, request.mode != proto::StoreMode::remove);
+    if (!bits) return std::unexpected(bits.error());
+    std::vector<Row> rows = rows_in(mailbox, request.uids, 0, proto::kMaxMessagesPerStore + 1);
+    if (rows.size() > proto::kMaxMessagesPerStore) return too_many();
+    proto::FlagsStored stored;
+    ModSeqs modseqs(*this);
+    Delta delta;
+    for (Row& row : rows) {
+        Row before = row;
+        // RFC 7162 3.1.3: changed since, so left alone and named.
+        if (request.unchanged_since && row.modseq > *request.unchanged_since) {
+            stored.unchanged_since_failed.push_back({row.uid});
+        } else if (request.mode == proto::StoreMode::replace) {
+            row.flags = request.flags;
+            row.keywords = *bits;
+        } else if (request.mode == proto::StoreMode::add) {
+            row.flags |= request.flags;
+            row.keywords |= *bits;
+        } else {
+            row.flags &= ~request.flags;
+            row.keywords &= ~*bits;
+        }
+        // RFC 7162 3.1: what does not change keeps its modseq.
+        if (row.flags != before.flags || row.keywords != before.keywords) {
+            row.modseq = modseqs.for_row();
+            db().run("UPDATE message SET flags = ?, keywords = ?, modseq = ? WHERE mailbox = ? AND uid = ?", row.flags,
+                     row.keywords, row.modseq, mailbox, row.uid);
+            delta.add(before.flags, 0, -1);
+            delta.add(row.flags, 0, 1);
+        }
+        stored.rows.push_back({row.uid, row.flags, row.keywords, row.modseq, row.size, row.received, row.zone, 0, 0});
+    }
+    if (modseqs.last() != 0) note_changed(mailbox, modseqs.last(), delta);
+    stored.keywords = keywords_of(mailbox);
+    return stored;
+}
+
+Result<uint64_t> MailStore::translate_keywords(uint64_t bits, const std::vector<std::string>& names,
+                                               uint64_t destination) {
+    std::vector<std::string> used;
+    for (size_t bit = 0; bit < names.size(); bit++)
+        if ((bits >> bit & 1) != 0 && !names[bit].empty()) used.push_back(names[bit]);
+    return keyword_bits(destination, used, true);
+}
+
+Result<std::vector<MailStore::Row>> MailStore::rows_to_copy(uint64_t mailbox,
+                                                            const std::vector<proto::UidRange>& uids) {
+    std::vector<Row> rows = rows_in(mailbox, uids, 0, proto::kMaxMessagesPerCopy + 1);
+    if (rows.size() > proto::kMaxMessagesPerCopy) return too_many();
+    return rows;
+}
+
+Result<proto::MessagesCopied> MailStore::copy(const proto::CopyMessages& request) {
+    auto name = canonical_mailbox_name(request.destination);
+    if (!name) return std::unexpected(name.error());
+    if (!find(request.mailbox)) return mailbox_gone();
+    auto destination = find(*name);
+    if (!destination) return permanent(ErrorCode::not_found, "no such mailbox");
+    auto rows = rows_to_copy(request.mailbox.value, request.uids);
+    if (!rows) return std::unexpected(rows.error());
+    uint64_t bytes = 0;
+    for (const Row& row : *rows) bytes += row.size;
+    if (over_quota(bytes)) return permanent(ErrorCode::over_quota, "the mailbox is full");
+    proto::MessagesCopied copied{destination->uidvalidity, {}};
+    if (rows->empty()) return copied;
+    auto first = take_uids(destination->id.value, rows->size());
+    if (!first) return std::unexpected(first.error());
+    std::vector<std::string> names = keywords_of(request.mailbox.value);
+    ModSeqs modseqs(*this);
+    Delta delta;
+    for (Row& row : *rows) {
+        auto keywords = translate_keywords(row.keywords, names, destination->id.value);
+        if (!keywords) return std::unexpected(keywords.error());
+        row.keywords = *keywords;
+        uint32_t uid = *first + static_cast<uint32_t>(copied.uids.size());
+        insert_row(destination->id.value, uid, modseqs.for_row(), row);
+        db().run("UPDATE content SET copies = copies + 1 WHERE id = ?", row.content);
+        delta.add(row.flags, row.size, 1);
+        copied.uids.push_back({row.uid, uid});
+    }
+    note_changed(destination->id.value, modseqs.last(), delta);
+    return copied;
+}
+
+Result<proto::MessagesCopied> MailStore::move(const proto::MoveMessages& request) {
+    auto name = canonical_mailbox_name(request.destination);
+    if (!name) return std::unexpected(name.error());
+    auto source = find(request.mailbox);
+    if (!source) return mailbox_gone();
+    auto destination = find(*name);
+    if (!destination) return permanent(ErrorCode::not_found, "no such mailbox");
+    auto rows = rows_to_copy(source->id.value, request.uids);
+    if (!rows) return std::unexpected(rows.error());
+    return move_rows(*source, *destination, *rows);
+}
+
+// No file is touched: rows leave one mailbox and come into the other in one transaction (RFC 6851 3.3).
+Result<proto::MessagesCopied> MailStore::move_rows(const proto::Mailbox& source, const proto::Mailbox& destination,
+                                                   const std::vector<Row>& rows) {
+    proto::MessagesCopied moved{destination.uidvalidity, {}};
+    if (rows.empty()) return moved;
+    auto first = take_uids(destination.id.value, rows.size());
+    if (!first) return std::unexpected(first.error());
+    std::vector<std::string> names = keywords_of(source.id.value);
+    std::vector<std::pair<uint32_t, uint64_t>> gone;
+    ModSeqs modseqs(*this);
+    Delta out;
+    Delta in;
+    for (Row row : rows) {
+        auto keywords = translate_keywords(row.keywords, names, destination.id.value);
+        if (!keywords) return std::unexpected(keywords.error());
+        row.keywords = *keywords;
+        uint64_t modseq = modseqs.for_row();
+        uint32_t uid = *first + static_cast<uint32_t>(moved.uids.size());
+        db().run("DELETE FROM message WHERE mailbox = ? AND uid = ?", source.id.value, row.uid);
+        insert_row(destination.id.value, uid, modseq, row);
+        gone.emplace_back(row.uid, modseq);
+        out.add(row.flags, row.size, -1);
+        in.add(row.flags, row.size, 1);
+        moved.uids.push_back({row.uid, uid});
+    }
+    add_tombstones(source.id.value, gone);
+    note_changed(source.id.value, modseqs.last(), out);
+    note_changed(destination.id.value, modseqs.last(), in);
+    return moved;
+}
+
+Result<proto::MessagesExpunged> MailStore::expunge(const proto::Expunge& request) {
+    auto mailbox = find(request.mailbox);
+    if (!mailbox) return mailbox_gone();
+    uint64_t id = mailbox->id.value;
+    std::vector<Row> rows = rows_in(id, request.uids, proto::kDeleted, proto::kMaxMessagesPerCopy);
+    proto::MessagesExpunged expunged{{}, mailbox->highest_modseq};
+    if (rows.empty()) return expunged;
+    std::vector<std::pair<uint32_t, uint64_t>> gone;
+    ModSeqs modseqs(*this);
+    Delta delta;
+    for (const Row& row : rows) {
+        db().run("DELETE FROM message WHERE mailbox = ? AND uid = ?", id, row.uid);
+        drop_content(row.content);
+        gone.emplace_back(row.uid, modseqs.for_row());
+        append_uid(expunged.uids, row.uid);
+        delta.add(row.flags, row.size, -1);
+    }
+    add_tombstones(id, gone);
+    note_changed(id, modseqs.last(), delta);
+    expunged.highest_modseq = modseqs.last();
+    return expunged;
+}
+
+void MailStore::add_tombstones(uint64_t mailbox, const std::vector<std::pair<uint32_t, uint64_t>>& uids) {
+    for (size_t i = 0; i < uids.size();) {
+        size_t end = i + 1;
+        while (end < uids.size() && uids[end].first == uids[end - 1].first + 1 && uids[end].second == uids[i].second)
+            end++;
+        db().run("INSERT INTO expunged VALUES (?, ?, ?, ?)", mailbox, uids[i].second, uids[i].first,
+                 uids[end - 1].first);
+        i = end;
+    }
+}
+
+// The last row is gone: the file is erased once that is durable.
+void MailStore::drop_content(uint64_t content) {
+    uint64_t copies = 1;
+    {
+        auto row = db().query("UPDATE content SET copies = copies - 1 WHERE id = ? RETURNING copies", content);
+        if (row.next()) copies = row.number(0);
+    }
+    if (copies > 0) return;
+    db().run("DELETE FROM content WHERE id = ?", content);
+    note_file_unused(content);
+}
+
+}  // namespace mox::storaged

@@ -1,0 +1,23 @@
+// What storaged counts for its metrics; from any thread.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+
+namespace mox::storaged {
+
+struct Counters {
+    std::atomic<uint64_t> deliveries = 0;
+    std::atomic<uint64_t> delivery_failures = 0;
+    std::atomic<uint64_t> enqueued = 0;
+    std::atomic<uint64_t> appended = 0;
+    std::atomic<uint64_t> reads = 0;  // operations on databases that only read
+    std::atomic<uint64_t> writes = 0;
+    std::atomic<uint64_t> transactions = 0;  // commits: writes share them
+    std::atomic<uint64_t> operation_failures = 0;
+    std::atomic<uint64_t> spool_files = 0;  // created
+    std::atomic<uint64_t> messages_opened = 0;
+    std::atomic<uint64_t> open_stores = 0;  // now
+};
+
+}  // namespace mox::storaged

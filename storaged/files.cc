@@ -1,0 +1,225 @@
+#include "storaged/files.h"
+
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+#include <unordered_set>
+
+#include "common/log/log.h"
+#include "common/text/ascii.h"
+
+namespace mox::storaged {
+namespace {
+
+constexpr size_t kMemoryChunk = 64 * 1024;
+constexpr size_t kMaxNamed = 16;  // directories that are synced by name
+
+/// Numbers that are names in a directory; nothing when there is no such directory.
+std::vector<uint64_t> numbers_in(const std::string& path) {
+    std::vector<uint64_t> numbers;
+    std::unique_ptr<DIR, int (*)(DIR*)> directory(opendir(path.c_str()), closedir);
+    if (directory == nullptr) {
+        if (errno == ENOENT) return numbers;
+        fail_errno("opening a directory");
+    }
+    while (const dirent* entry = readdir(directory.get()))
+        if (auto number = text::parse_number<uint64_t>(entry->d_name)) numbers.push_back(*number);
+    return numbers;
+}
+
+/// As in the syncer: after a failed sync nothing may be acknowledged any more.
+void sync_fd(const Fd& fd) {
+    if (fsync(fd.get()) != 0) log::fatal("the disk failed: ending", {{"error", std::strerror(errno)}});
+}
+
+/// Directories of message files that exist and are durable in the one above. A directory that another delivery has just
+/// made may not be on disk yet, so existence alone says nothing.
+class DurableDirectories {
+  public:
+    void make(const std::string& path) {
+        std::lock_guard lock(mutex_);
+        if (known_.contains(path)) return;
+        if (known_.size() >= kMaxKnown) known_.clear();
+        make_directories(path);
+        sync_directory(path.substr(0, path.rfind('/')));
+        known_.insert(path);
+    }
+    void forget(const std::string& path) {
+        std::lock_guard lock(mutex_);
+        known_.erase(path);
+    }
+
+  private:
+    static constexpr size_t kMaxKnown = 10000;
+    std::mutex mutex_;
+    std::unordered_set<std::string> known_;
+};
+
+DurableDirectories& durable_directories() {
+    static DurableDirectories directories;
+    return directories;
+}
+
+/// Links one file into its directory; a stray of an interrupted delivery that has its name is put aside.
+void link_one(const std::string& source, const LinkedFile& target) {
+    std::string directory = target.tree.directory_of(target.file);
+    durable_directories().make(directory);
+    for (int attempt = 0; attempt < 3; attempt++) {
+        if (link(source.c_str(), target.tree.path_of(target.file).c_str()) == 0) return;
+        if (errno == ENOENT && access(source.c_str(), F_OK) == 0) {
+            durable_directories().forget(directory);  // the account was moved aside and made anew
+            durable_directories().make(directory);
+        } else if (errno == EEXIST) {
+            put_aside(target.tree, target.file);
+        } else {
+            break;
+        }
+    }
+    fail_errno("linking a message file");
+}
+
+}  // namespace
+
+std::string FileTree::directory_of(uint64_t file) const {
+    return fmt::format("{}/{}", root, file >> kDirectoryShift);
+}
+
+std::string FileTree::path_of(uint64_t file) const {
+    return fmt::format("{}/{}/{}", root, file >> kDirectoryShift, file);
+}
+
+Fd open_directory(const std::string& path) {
+    Fd fd(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+    if (!fd) fail_errno("opening a directory");
+    return fd;
+}
+
+void sync_directory(const std::string& path) {
+    sync_fd(open_directory(path));
+}
+
+void make_directories(const std::string& path) {
+    for (size_t at = 0; at != std::string::npos;) {
+        at = path.find('/', at + 1);
+        std::string part = path.substr(0, at);
+        if (mkdir(part.c_str(), 0700) == 0) {
+            size_t above = part.rfind('/');
+            sync_directory(above == std::string::npos ? "." : part.substr(0, above));
+        } else if (errno != EEXIST) {
+            fail_errno("making a directory");
+        }
+    }
+}
+
+Unsynced make_links(const std::vector<NewLink>& links) {
+    std::set<std::string> directories;
+    std::vector<LinkedFile> done;
+    Unsynced unsynced;
+    try {
+        for (const NewLink& link : links) {
+            link_one(link.source, link.target);
+            done.push_back(link.target);
+            directories.insert(link.target.tree.directory_of(link.target.file));
+        }
+        unsynced.everything = directories.size() > kMaxNamed;
+        if (!unsynced.everything)
+            for (const std::string& directory : directories) unsynced.fds.push_back(open_directory(directory));
+    } catch (...) {
+        remove_files(done);
+        throw;
+    }
+    return unsynced;
+}
+
+void remove_files(const std::vector<LinkedFile>& files) {
+    for (const LinkedFile& file : files)
+        if (unlink(file.tree.path_of(file.file).c_str()) != 0 && errno != ENOENT)
+            log::warn("cannot remove a message file", {{"file", file.file}, {"error", std::strerror(errno)}});
+}
+
+Fd open_message(const FileTree& tree, uint64_t file, uint64_t size) {
+    Fd fd(open(tree.path_of(file).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    struct stat st{};
+    if (!fd) {
+        if (errno != ENOENT) fail_errno("opening a message file");
+        log::error("a message file is missing", {{"tree", tree.root}, {"file", file}});
+    } else if (fstat(fd.get(), &st) != 0 || static_cast<uint64_t>(st.st_size) != size) {
+        log::error("a message file has the wrong size",
+                   {{"tree", tree.root}, {"file", file}, {"expected", size}, {"is", st.st_size}});
+        fd.reset();
+    }
+    return fd;
+}
+
+std::vector<uint64_t> files_from(const FileTree& tree, uint64_t from) {
+    std::vector<uint64_t> found;
+    for (uint64_t directory : numbers_in(tree.root)) {
+        if (directory < from >> kDirectoryShift) continue;
+        for (uint64_t file : numbers_in(fmt::format("{}/{}", tree.root, directory)))
+            if (file >= from && file >> kDirectoryShift == directory) found.push_back(file);
+    }
+    return found;
+}
+
+void put_aside(const FileTree& tree, uint64_t file) {
+    make_directories(tree.strays);
+    std::string to = fmt::format("{}/{}.{}", tree.strays, file, std::time(nullptr));
+    // RENAME_NOREPLACE: two strays of one number in one second keep both.
+    for (int n = 0; renameat2(AT_FDCWD, tree.path_of(file).c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) != 0; n++) {
+        if (errno != EEXIST || n == 100) fail_errno("putting a stray file aside");
+        to = fmt::format("{}/{}.{}.{}", tree.strays, file, std::time(nullptr), n);
+    }
+    log::warn("a file without a row was put aside", {{"tree", tree.root}, {"file", file}});
+}
+
+MemoryFile::MemoryFile() : fd_(memfd_create("mailbox", MFD_CLOEXEC | MFD_ALLOW_SEALING)) {
+    if (!fd_) fail_errno("making a memory file");
+    buffer_.reserve(kMemoryChunk);
+}
+
+void MemoryFile::append(const void* data, size_t size) {
+    if (buffer_.size() + size > kMemoryChunk) flush();
+    buffer_.append(static_cast<const char*>(data), size);
+}
+
+void MemoryFile::flush() {
+    std::string_view rest = buffer_;
+    while (!rest.empty()) {
+        ssize_t n = write(fd_.get(), rest.data(), rest.size());
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) fail_errno("writing a memory file");
+        rest.remove_prefix(static_cast<size_t>(n));
+    }
+    buffer_.clear();
+}
+
+Fd MemoryFile::seal() {
+    flush();
+    if (fcntl(fd_.get(), F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE) != 0)
+        fail_errno("sealing a memory file");
+    return std::move(fd_);
+}
+
+bool SpaceReserve::has_space() {
+    timespec now{};
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    int64_t ms = now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    if (ms < next_look_) return enough_;
+    next_look_ = ms + 1000;
+    struct statvfs fs{};
+    if (statvfs(".", &fs) == 0) enough_ = fs.f_bavail * fs.f_frsize >= reserve_;
+    return enough_;
+}
+
+}  // namespace mox::storaged

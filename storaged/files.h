@@ -1,0 +1,94 @@
+// Files of the store: where a message lies, links that become durable, sealed memory files. Runs in the worker threads.
+//
+// All paths are relative to the data directory, which is the working directory. Nothing here overwrites a file, and
+// nothing removes what was not named by the caller. Failures are thrown as StoreFailure.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "common/async/fd.h"
+#include "storaged/failure.h"
+
+namespace mox::storaged {
+
+/// Files in one directory: 8192, so that listing one stays quick.
+constexpr unsigned kDirectoryShift = 13;
+
+/// Where numbered files of one kind lie: "accounts/alice/msg" holds .../0/1 to .../0/8191 and so on.
+struct FileTree {
+    std::string root;
+    std::string strays;  // directory for files that no row knows
+
+    std::string directory_of(uint64_t file) const;
+    std::string path_of(uint64_t file) const;
+};
+
+/// A file in a tree.
+struct LinkedFile {
+    FileTree tree;
+    uint64_t file = 0;
+};
+/// A second name to be given to the file at `source`.
+struct NewLink {
+    std::string source;
+    LinkedFile target;
+};
+
+/// Creates a directory and all above it that are missing (mode 0700), each durable in the one above.
+void make_directories(const std::string& path);
+Fd open_directory(const std::string& path);
+void sync_directory(const std::string& path);
+
+/// What has to reach the disk before links may be relied upon: these descriptors, or when they are too many to be worth
+/// naming, the whole file system.
+struct Unsynced {
+    std::vector<Fd> fds;
+    bool everything = false;
+};
+/// Makes the links; what is to be synced are their directories. When it throws, the names it had made are gone again.
+Unsynced make_links(const std::vector<NewLink>& links);
+/// Removes names; missing ones do not matter, other failures are logged.
+void remove_files(const std::vector<LinkedFile>& files);
+/// Opens a message file for reading; empty when it is missing or its size is not the stated one (logged as an error).
+Fd open_message(const FileTree& tree, uint64_t file, uint64_t size);
+
+/// All files of a tree with a number not below `from`, in directories that hold such.
+std::vector<uint64_t> files_from(const FileTree& tree, uint64_t from);
+/// Puts a file that no row knows aside, where an admin can look at it.
+void put_aside(const FileTree& tree, uint64_t file);
+
+/// A memory file being written in chunks; sealed when done, so that nobody can change it any more.
+class MemoryFile {
+  public:
+    MemoryFile();
+    void append(const void* data, size_t size);
+    Fd seal();
+
+  private:
+    void flush();
+    Fd fd_;
+    std::string buffer_;
+};
+
+/// Whether the file system of the data directory has more free bytes than the reserve; asks it at most once a second.
+class SpaceReserve {
+  public:
+    explicit SpaceReserve(uint64_t bytes) : reserve_(bytes) {}
+    bool has_space();
+    void set(uint64_t bytes) {
+        reserve_ = bytes;
+        next_look_ = 0;
+    }
+
+  private:
+    std::atomic<uint64_t> reserve_;
+    std::atomic<int64_t> next_look_ = 0;
+    std::atomic<bool> enough_ = true;
+};
+
+}  // namespace mox::storaged

@@ -1,0 +1,123 @@
+#include <ctime>
+
+#include "storaged/mail_store.h"
+
+// Version n of the schema is what the first n texts make. Never change one that was released: add one.
+//
+// `message` is clustered by (mailbox, uid), and narrow: opening a mailbox of a million reads it from end to end.
+// `content` has what is large and never changes, once for all copies.
+
+namespace mox::storaged {
+namespace {
+
+constexpr const char* kVersion1 = R"(
+CREATE TABLE state (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    next_file INTEGER NOT NULL,
+    clean INTEGER NOT NULL,             -- 1: closed properly, no file needs to be looked for
+    clean_below INTEGER NOT NULL,       -- files below have been checked against the rows
+    next_modseq INTEGER NOT NULL,
+    next_uidvalidity INTEGER NOT NULL,
+    used INTEGER NOT NULL               -- sum of message.size
+);
+CREATE TABLE erase (file INTEGER PRIMARY KEY);
+CREATE TABLE mailbox (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    name TEXT NOT NULL UNIQUE,
+    special_use INTEGER NOT NULL,
+    uidvalidity INTEGER NOT NULL UNIQUE,
+    uidnext INTEGER NOT NULL,
+    created INTEGER NOT NULL,           -- modseq of its creation
+    highest_modseq INTEGER NOT NULL,
+    messages INTEGER NOT NULL,
+    unseen INTEGER NOT NULL,
+    deleted INTEGER NOT NULL,
+    size INTEGER NOT NULL
+);
+CREATE TABLE keyword (
+    mailbox INTEGER NOT NULL REFERENCES mailbox ON DELETE CASCADE,
+    bit INTEGER NOT NULL CHECK (bit BETWEEN 0 AND 63),
+    name TEXT NOT NULL COLLATE NOCASE,
+    PRIMARY KEY (mailbox, bit)
+) WITHOUT ROWID;
+CREATE TABLE content (
+    id INTEGER PRIMARY KEY,             -- the number of the file
+    copies INTEGER NOT NULL,            -- rows of message that speak of it
+    file_size INTEGER NOT NULL,
+    stored INTEGER NOT NULL,            -- Unix seconds
+    mail_from TEXT NOT NULL,
+    remote_address TEXT NOT NULL,
+    ehlo TEXT NOT NULL,
+    prefix BLOB NOT NULL,
+    info BLOB NOT NULL
+);
+CREATE TABLE message (
+    mailbox INTEGER NOT NULL REFERENCES mailbox,
+    uid INTEGER NOT NULL,
+    modseq INTEGER NOT NULL,
+    created INTEGER NOT NULL,           -- modseq when it came into the mailbox
+    flags INTEGER NOT NULL,
+    keywords INTEGER NOT NULL,
+    size INTEGER NOT NULL,              -- prefix and file
+    received INTEGER NOT NULL,
+    zone INTEGER NOT NULL,
+    saved INTEGER NOT NULL,             -- when it came into the mailbox, Unix seconds
+    content INTEGER NOT NULL,           -- content.id; no foreign key: it would need an index of its own
+    PRIMARY KEY (mailbox, uid)
+) WITHOUT ROWID;
+CREATE INDEX message_modseq ON message (mailbox, modseq);
+CREATE TABLE expunged (
+    mailbox INTEGER NOT NULL REFERENCES mailbox ON DELETE CASCADE,
+    modseq INTEGER NOT NULL,
+    first INTEGER NOT NULL,             -- uids that are gone, inclusive
+    last INTEGER NOT NULL,
+    PRIMARY KEY (mailbox, modseq, first)
+) WITHOUT ROWID;
+CREATE TABLE subscription (name TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE credential (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    argon2 TEXT NOT NULL,
+    salt BLOB NOT NULL,
+    iterations INTEGER NOT NULL,
+    stored_key BLOB NOT NULL,
+    server_key BLOB NOT NULL
+);
+CREATE TABLE delivered (
+    queue INTEGER NOT NULL,
+    entry INTEGER NOT NULL,
+    time INTEGER NOT NULL,
+    PRIMARY KEY (queue, entry)
+) WITHOUT ROWID;
+CREATE INDEX delivered_time ON delivered (time);
+)";
+
+constexpr const char* kUpgrades[] = {kVersion1};
+
+struct DefaultMailbox {
+    const char* name;
+    uint32_t special_use;
+};
+constexpr DefaultMailbox kDefaults[] = {{"INBOX", 0},
+                                        {"Archive", proto::kArchiveUse},
+                                        {"Drafts", proto::kDraftsUse},
+                                        {"Junk", proto::kJunkUse},
+                                        {"Sent", proto::kSentUse},
+                                        {"Trash", proto::kTrashUse}};
+
+}  // namespace
+
+Upgrades mail_upgrades() {
+    return kUpgrades;
+}
+
+void MailStore::fill_new() {
+    // Half the time: an account that is made anew gets other values than the one before (RFC 3501 2.3.1.1), for as long
+    // as 32 bits last.
+    db().run("INSERT INTO state VALUES (1, 1, 0, 1, 1, ?, 0)", std::time(nullptr) / 2);
+    for (const DefaultMailbox& mailbox : kDefaults) {
+        auto created = create_one(mailbox.name, mailbox.special_use);
+        if (!created) throw StoreFailure(created.error(), "creating the first mailboxes");
+    }
+}
+
+}  // namespace mox::storaged

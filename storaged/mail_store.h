@@ -1,0 +1,157 @@
+// MailStore: the mail of one account: mailboxes, messages, flags, what changed when, credentials.
+//
+// A message is a row (mailbox, uid) that speaks of a content: the file and what is known of its bytes. Copies share
+// their content; the file goes when its last row does. Every changing operation takes the account's next modseq; a
+// mailbox's counters and highest_modseq are kept right in the same transaction. An operation that changes more than
+// kRowsPerModSeq rows takes several modseqs, so that changes can always be handed out in bounded pieces. UIDs ascend in
+// the order of arrival and are never used twice; nor are mailbox ids, UIDVALIDITY values, file numbers and modseqs.
+//
+// Runs in worker threads, inside a strand's operations. mailboxes.cc has the mailboxes, reading.cc what reads messages,
+// changing.cc what changes them, mail_schema.cc the tables. RFC 3501, 9051, 7162 (modseq), 6154 (special use), 4315
+// (UIDPLUS).
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proto/account.h"
+#include "proto/storage.h"
+#include "storaged/store.h"
+
+namespace mox::storaged {
+
+constexpr size_t kMaxInfo = 1u << 20;        // bytes of the opaque info of one message
+constexpr size_t kMaxPrefix = 256u << 10;    // bytes in front of the file
+constexpr size_t kMaxReplyBytes = 2u << 20;  // of long texts in one reply; well below a frame
+constexpr size_t kMaxChanges = 10000;        // rows, and ranges, in one MailboxChanges
+constexpr size_t kRowsPerModSeq = 5000;      // at most kMaxChanges / 2
+constexpr size_t kMaxNameBytes = 2u << 20;   // of all mailbox and subscription names of an account
+
+/// Marks a queue entry that was delivered here, so that a crash before it leaves the queue does not deliver it twice.
+struct QueueMark {
+    uint64_t queue = 0;  // which queue: a random number made with it
+    uint64_t entry = 0;
+};
+
+/// A message whose file is in place, ready to get its row.
+struct NewMessage {
+    uint64_t file = 0;
+    uint64_t file_size = 0;
+    std::string prefix;
+    std::shared_ptr<const std::string> info;  // shared by all recipients
+    std::string mail_from;
+    std::string remote_address;
+    std::string ehlo;
+    proto::Timestamp received;
+    uint32_t flags = 0;
+    std::vector<std::string> keywords;
+};
+
+class MailStore : public Store {
+  public:
+    MailStore(const std::string& account, Counters& counters);
+
+    /// Bytes the account may hold, 0 for no limit. From any thread.
+    void set_quota(uint64_t bytes) { quota_ = bytes; }
+
+    // ---- mailboxes (mailboxes.cc)
+    Result<proto::MailboxList> list();
+    Result<proto::CreatedMailboxes> create(const std::string& name, uint32_t special_use);
+    Result<proto::Done> remove(const std::string& name);
+    Result<proto::Done> rename(const std::string& from, const std::string& to);
+    Result<proto::Done> subscribe(const std::string& name, proto::Subscription subscription);
+
+    // ---- reading messages (reading.cc)
+    Result<proto::MailboxColumns> open_mailbox(const std::string& name);
+    Result<proto::MailboxChanges> changes(proto::MailboxId mailbox, uint64_t since);
+    Result<proto::MessageInfos> infos(proto::MailboxId mailbox, const std::vector<proto::Uid>& uids);
+    Result<proto::MessageFiles> files(proto::MailboxId mailbox, const std::vector<proto::Uid>& uids);
+
+    // ---- changing messages (changing.cc, adding.cc)
+    /// Creates the mailbox when it is missing; an empty name is INBOX. Does nothing when the mark is there already;
+    /// true when the message was added.
+    Result<bool> deliver(const std::string& mailbox, const NewMessage& message, std::optional<QueueMark> mark);
+    Result<proto::MessagesAppended> append(const std::string& mailbox, const std::vector<NewMessage>& messages);
+    Result<proto::FlagsStored> store_flags(const proto::StoreFlags& request);
+    Result<proto::MessagesCopied> copy(const proto::CopyMessages& request);
+    Result<proto::MessagesCopied> move(const proto::MoveMessages& request);
+    Result<proto::MessagesExpunged> expunge(const proto::Expunge& request);
+
+    // ---- credentials
+    Result<proto::StoredCredentials> credentials();
+    Result<proto::Done> set_credentials(const proto::Credentials& credentials);
+
+  protected:
+    void fill_new() override;
+    bool row_has_file(uint64_t file) override;
+
+  private:
+    struct Row {
+        uint32_t uid = 0;
+        uint32_t flags = 0;
+        uint64_t keywords = 0;
+        uint64_t modseq = 0;
+        uint64_t size = 0;
+        uint64_t content = 0;
+        int64_t received = 0;
+        int16_t zone = 0;
+    };
+    /// Hands out modseqs for one operation: a new one every kRowsPerModSeq rows.
+    class ModSeqs {
+      public:
+        explicit ModSeqs(MailStore& store) : store_(store) {}
+        uint64_t for_row();
+        uint64_t last() const { return value_; }
+
+      private:
+        MailStore& store_;
+        uint64_t value_ = 0;
+        size_t rows_ = 0;
+    };
+    /// What a change adds to the counters of a mailbox.
+    struct Delta {
+        int64_t messages = 0;
+        int64_t unseen = 0;
+        int64_t deleted = 0;
+        int64_t size = 0;
+        void add(uint32_t flags, uint64_t bytes, int64_t sign);
+    };
+
+    std::optional<proto::Mailbox> find(std::string_view name);
+    std::optional<proto::Mailbox> find(proto::MailboxId id);
+    bool has_children(std::string_view name);
+    Result<proto::Mailbox> create_one(const std::string& name, uint32_t special_use);
+    Result<std::vector<proto::Mailbox>> create_with_parents(const std::string& name, uint32_t special_use);
+    Result<void> check_room_for_name(std::string_view name);
+    Result<proto::Done> rename_inbox(const proto::Mailbox& inbox, const std::string& to);
+    Result<void> rename_tree(const std::string& from, const std::string& to);
+    bool is_subscribed(std::string_view name);
+    void add_subscription(std::string_view name);
+
+    std::vector<std::string> keywords_of(uint64_t mailbox);
+    Result<uint64_t> keyword_bits(uint64_t mailbox, const std::vector<std::string>& names, bool create);
+    Result<uint64_t> translate_keywords(uint64_t bits, const std::vector<std::string>& names, uint64_t destination);
+    std::vector<Row> rows_in(uint64_t mailbox, const std::vector<proto::UidRange>& uids, uint32_t with_flags,
+                             size_t limit);
+
+    uint64_t next_modseq();
+    bool over_quota(uint64_t more);
+    void note_changed(uint64_t mailbox, uint64_t modseq, const Delta& delta);
+    Result<uint32_t> add_message(const proto::Mailbox& mailbox, const NewMessage& message, uint64_t modseq);
+    Result<uint32_t> take_uids(uint64_t mailbox, size_t count);
+    void insert_row(uint64_t mailbox, uint32_t uid, uint64_t modseq, const Row& row);
+    void add_tombstones(uint64_t mailbox, const std::vector<std::pair<uint32_t, uint64_t>>& uids);
+    void drop_content(uint64_t content);
+    Result<proto::MessagesCopied> move_rows(const proto::Mailbox& source, const proto::Mailbox& destination,
+                                            const std::vector<Row>& rows);
+    Result<std::vector<Row>> rows_to_copy(uint64_t mailbox, const std::vector<proto::UidRange>& uids);
+
+    std::atomic<uint64_t> quota_ = 0;
+};
+
+/// The tables of an account's database.
+Upgrades mail_upgrades();
+
+}  // namespace mox::storaged

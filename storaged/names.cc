@@ -1,0 +1,71 @@
+#include "storaged/names.h"
+
+#include "common/mail/utf8.h"
+#include "common/text/ascii.h"
+#include "proto/account.h"
+
+namespace mox::storaged {
+namespace {
+
+bool is_forbidden(char32_t c) {
+    // RFC 9051 5.1: no control characters, no line and paragraph separators.
+    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029;
+}
+
+bool has_forbidden_character(std::string_view name) {
+    while (!name.empty()) {
+        size_t length = mail::utf8_length(name);
+        if (length == 0 || is_forbidden(mail::utf8_decode(name, length))) return true;
+        name.remove_prefix(length);
+    }
+    return false;
+}
+
+bool has_bad_level(std::string_view name) {
+    size_t depth = 0;
+    for (size_t start = 0; start <= name.size(); depth++) {
+        size_t end = std::min(name.find('/', start), name.size());
+        std::string_view level = name.substr(start, end - start);
+        if (level.empty() || level == "." || level == "..") return true;
+        start = end + 1;
+    }
+    return depth > kMaxMailboxDepth;
+}
+
+}  // namespace
+
+Result<std::string> canonical_mailbox_name(std::string_view name) {
+    if (name.empty()) return permanent(ErrorCode::bad_request, "a mailbox needs a name");
+    if (name.size() > proto::kMaxMailboxName) return permanent(ErrorCode::bad_request, "the mailbox name is too long");
+    if (has_forbidden_character(name))
+        return permanent(ErrorCode::bad_request, "a character is not allowed in mailbox names");
+    // RFC 3501 5.1.2: a leading # is for namespaces that we do not have.
+    if (name.front() == '#') return permanent(ErrorCode::bad_request, "a mailbox name may not start with #");
+    if (has_bad_level(name))
+        return permanent(ErrorCode::bad_request, "a level of the mailbox name is empty or not allowed");
+    std::string canonical(name);
+    // RFC 3501 5.1: INBOX is case-insensitive.
+    if (text::iequals(name.substr(0, name.find('/')), "inbox")) canonical.replace(0, 5, "INBOX");
+    return canonical;
+}
+
+std::vector<std::string> parents_of(std::string_view name) {
+    std::vector<std::string> parents;
+    for (size_t at = name.find('/'); at != std::string_view::npos; at = name.find('/', at + 1))
+        parents.emplace_back(name.substr(0, at));
+    return parents;
+}
+
+bool is_keyword(std::string_view name) {
+    if (name.empty() || name.size() > kMaxKeywordName) return false;
+    for (char c : name)
+        if (c <= ' ' || c >= 0x7f || std::string_view("(){%*\"\\]").find(c) != std::string_view::npos) return false;
+    return true;
+}
+
+bool is_account_name(std::string_view name) {
+    if (name.empty() || name.size() > 128 || name.front() == '.') return false;
+    return name.find('/') == std::string_view::npos && mail::is_utf8(name) && !has_forbidden_character(name);
+}
+
+}  // namespace mox::storaged

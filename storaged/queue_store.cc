@@ -1,0 +1,216 @@
+#include "storaged/queue_store.h"
+
+#include <algorithm>
+#include <ctime>
+#include <sodium.h>
+
+#include "common/mail/utf8.h"
+
+namespace mox::storaged {
+namespace {
+
+constexpr size_t kMaxEntriesBytes = 2u << 20;  // of one reply
+
+// Version n of the schema is what the first n texts make. Never change one that was released: add one.
+constexpr const char* kVersion1 = R"(
+CREATE TABLE state (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    next_file INTEGER NOT NULL,
+    clean INTEGER NOT NULL,
+    clean_below INTEGER NOT NULL,
+    queue INTEGER NOT NULL,             -- random: tells this queue from one made after it
+    entries INTEGER NOT NULL            -- rows of entry
+);
+CREATE TABLE erase (file INTEGER PRIMARY KEY);
+CREATE TABLE message (
+    id INTEGER PRIMARY KEY,             -- the number of the file
+    entries INTEGER NOT NULL,           -- rows of entry that speak of it
+    file_size INTEGER NOT NULL,
+    queued INTEGER NOT NULL,
+    account TEXT NOT NULL,
+    mail_from TEXT NOT NULL,
+    message_id TEXT NOT NULL,
+    smtputf8 INTEGER NOT NULL,
+    has_8bit INTEGER NOT NULL,
+    prefix BLOB NOT NULL,
+    info BLOB NOT NULL
+);
+CREATE TABLE entry (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    message INTEGER NOT NULL,
+    recipient TEXT NOT NULL,
+    next_attempt INTEGER NOT NULL,
+    last_attempt INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    delay_notified INTEGER NOT NULL,
+    last_error TEXT NOT NULL
+);
+CREATE INDEX entry_next_attempt ON entry (next_attempt);
+)";
+
+constexpr const char* kUpgrades[] = {kVersion1};
+
+proto::QueueEntry entry_from(const Query& row) {
+    proto::QueueEntry entry;
+    entry.id = row.number(0);
+    entry.message = row.number(1);
+    entry.account = row.bytes(2);
+    entry.mail_from = row.bytes(3);
+    entry.recipient = row.bytes(4);
+    entry.queued = row.integer(5);
+    entry.next_attempt = row.integer(6);
+    entry.last_attempt = row.integer(7);
+    entry.attempts = row.small(8);
+    entry.last_error = row.bytes(9);
+    entry.size = row.number(10);
+    entry.smtputf8 = row.flag(11);
+    entry.has_8bit = row.flag(12);
+    entry.delay_notified = row.flag(13);
+    entry.message_id = row.bytes(14);
+    return entry;
+}
+
+std::vector<uint64_t> sorted(std::vector<uint64_t> ids) {
+    std::ranges::sort(ids);
+    return ids;
+}
+
+/// Adds the entries of a query until the limit or the bytes are reached.
+Result<proto::QueueEntries> collect(Query rows, uint32_t limit, const std::vector<uint64_t>& except) {
+    proto::QueueEntries found;
+    size_t bytes = 0;
+    limit = std::min(limit, kMaxQueueEntries);
+    while (found.entries.size() < limit && bytes < kMaxEntriesBytes && rows.next()) {
+        if (std::ranges::binary_search(except, rows.number(0))) continue;
+        found.entries.push_back(entry_from(rows));
+        const proto::QueueEntry& e = found.entries.back();
+        bytes += 100 + e.account.size() + e.mail_from.size() + e.recipient.size() + e.last_error.size() +
+                 e.message_id.size();
+    }
+    return found;
+}
+
+}  // namespace
+
+FileTree queue_tree() {
+    return {"queue", "queue-stray"};
+}
+
+QueueStore::QueueStore(Counters& counters) : Store("queue.db", queue_tree(), kUpgrades, counters) {}
+
+void QueueStore::fill_new() {
+    uint64_t queue = 0;
+    randombytes_buf(&queue, sizeof queue);
+    db().run("INSERT INTO state VALUES (1, 1, 0, 1, ?, 0)", queue);
+}
+
+bool QueueStore::row_has_file(uint64_t file) {
+    return db().query("SELECT 1 FROM message WHERE id = ?", file).next();
+}
+
+Result<proto::Enqueued> QueueStore::enqueue(const NewQueued& message) {
+    int64_t now = std::time(nullptr);
+    db().run("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", message.file, message.recipients.size(),
+             message.file_size, now, message.account, message.mail_from, message.message_id, message.smtputf8,
+             message.has_8bit, Blob{message.prefix}, Blob{message.info});
+    note_file_used(message.file);
+    proto::Enqueued enqueued;
+    for (const std::string& recipient : message.recipients) {
+        db().run(
+            "INSERT INTO entry (message, recipient, next_attempt, last_attempt, attempts, delay_notified, last_error)"
+            " VALUES (?, ?, ?, 0, 0, 0, '')",
+            message.file, recipient, now);
+        enqueued.ids.push_back(static_cast<uint64_t>(db().last_id()));
+    }
+    db().run("UPDATE state SET entries = entries + ?", message.recipients.size());
+    effects().queue_grew = true;
+    return enqueued;
+}
+
+Result<proto::QueueEntries> QueueStore::due(const proto::QueueDue& request) {
+    return collect(
+        db().query(
+            "SELECT entry.id, message, account, mail_from, recipient, queued, next_attempt, last_attempt, attempts,"
+            " last_error, length(prefix) + file_size, smtputf8, has_8bit, delay_notified, message_id"
+            " FROM entry JOIN message ON message.id = entry.message WHERE next_attempt <= ? ORDER BY next_attempt, "
+            "entry.id",
+            request.until),
+        request.limit, sorted(request.except));
+}
+
+Result<proto::QueueEntries> QueueStore::scan(uint64_t after, uint32_t limit) {
+    return collect(
+        db().query(
+            "SELECT entry.id, message, account, mail_from, recipient, queued, next_attempt, last_attempt, attempts,"
+            " last_error, length(prefix) + file_size, smtputf8, has_8bit, delay_notified, message_id"
+            " FROM entry JOIN message ON message.id = entry.message WHERE entry.id > ? ORDER BY entry.id",
+            std::min<uint64_t>(after, INT64_MAX)),
+        limit, {});
+}
+
+Result<proto::NextAttempt> QueueStore::next(const std::vector<uint64_t>& except) {
+    proto::NextAttempt result{};
+    {
+        auto state = db().query("SELECT entries FROM state");
+        if (state.next()) result.count = state.number(0);
+    }
+    std::vector<uint64_t> skip = sorted(except);
+    auto rows = db().query("SELECT id, next_attempt FROM entry ORDER BY next_attempt");
+    while (!result.when && rows.next())
+        if (!std::ranges::binary_search(skip, rows.number(0))) result.when = rows.integer(1);
+    return result;
+}
+
+Result<proto::QueuedMessage> QueueStore::open_entry(uint64_t id) {
+    auto row = db().query(
+        "SELECT message.id, file_size, prefix, info FROM entry JOIN message ON message.id = entry.message WHERE "
+        "entry.id = ?",
+        id);
+    if (!row.next()) return permanent(ErrorCode::not_found, "no such queue entry");
+    proto::QueuedMessage message{row.bytes(2), row.bytes(3), open_message(tree(), row.number(0), row.number(1))};
+    if (!message.file) return temporary(ErrorCode::io, "the message file is damaged");
+    return message;
+}
+
+Result<QueuedContent> QueueStore::content(uint64_t id) {
+    auto row = db().query(
+        "SELECT message.id, file_size, prefix, info, mail_from, queue FROM entry JOIN message ON message.id = "
+        "entry.message"
+        " JOIN state WHERE entry.id = ?",
+        id);
+    if (!row.next()) return permanent(ErrorCode::not_found, "no such queue entry");
+    return QueuedContent{row.number(5), row.number(0), row.number(1), row.bytes(2), row.bytes(3), row.bytes(4)};
+}
+
+Result<proto::Done> QueueStore::update(const proto::QueueUpdate& request) {
+    int64_t rows = db().run(
+        "UPDATE entry SET next_attempt = ?, last_attempt = ?, attempts = ?, last_error = ?, delay_notified = ? WHERE "
+        "id = ?",
+        request.next_attempt, request.last_attempt, request.attempts, mail::cut_utf8(request.last_error, kMaxLastError),
+        request.delay_notified, request.id);
+    if (rows == 0) return permanent(ErrorCode::not_found, "no such queue entry");
+    return proto::Done{};
+}
+
+Result<proto::Done> QueueStore::remove(const std::vector<uint64_t>& ids) {
+    for (uint64_t id : ids) {
+        uint64_t message = 0;
+        {
+            auto row = db().query("DELETE FROM entry WHERE id = ? RETURNING message", id);
+            if (!row.next()) continue;
+            message = row.number(0);
+        }
+        db().run("UPDATE state SET entries = entries - 1");
+        uint64_t left = 1;
+        {
+            auto row = db().query("UPDATE message SET entries = entries - 1 WHERE id = ? RETURNING entries", message);
+            if (row.next()) left = row.number(0);
+        }
+        if (left > 0) continue;
+        db().run("DELETE FROM message WHERE id = ?", message);
+        note_file_unused(message);
+    }
+    return proto::Done{};
+}
+
+}  // namespace mox::storaged

@@ -1,0 +1,67 @@
+// QueueStore: the outgoing queue: messages that were submitted, and an entry for each recipient still to be tried.
+//
+// Runs in worker threads, inside a strand's operations. A message and its file go with the last of its entries. What is
+// asked often (what is due, when next, how many) costs the same with ten entries and a million: an index and a counter.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "proto/storage.h"
+#include "storaged/store.h"
+
+namespace mox::storaged {
+
+constexpr uint32_t kMaxQueueEntries = 1000;  // in one reply
+constexpr size_t kMaxRecipients = 10000;     // of one submission
+constexpr size_t kMaxLastError = 1000;       // bytes kept of the text of a failure
+constexpr size_t kMaxAddress = 1000;         // bytes of an address, a Message-ID; more than any RFC allows
+
+/// A submitted message whose file is in place.
+struct NewQueued {
+    uint64_t file = 0;
+    uint64_t file_size = 0;
+    std::string prefix;
+    std::string info;
+    std::string account;
+    std::string mail_from;
+    std::string message_id;
+    bool smtputf8 = false;
+    bool has_8bit = false;
+    std::vector<std::string> recipients;
+};
+
+/// What it takes to deliver an entry to an account here.
+struct QueuedContent {
+    uint64_t queue = 0;  // which queue: a random number made with it
+    uint64_t file = 0;
+    uint64_t file_size = 0;
+    std::string prefix;
+    std::string info;
+    std::string mail_from;
+};
+
+/// Where the queue's files lie.
+FileTree queue_tree();
+
+class QueueStore : public Store {
+  public:
+    explicit QueueStore(Counters& counters);
+
+    Result<proto::Enqueued> enqueue(const NewQueued& message);
+    Result<proto::QueueEntries> due(const proto::QueueDue& request);
+    Result<proto::NextAttempt> next(const std::vector<uint64_t>& except);
+    Result<proto::QueueEntries> scan(uint64_t after, uint32_t limit);
+    Result<proto::QueuedMessage> open_entry(uint64_t id);
+    Result<QueuedContent> content(uint64_t id);
+    Result<proto::Done> update(const proto::QueueUpdate& request);
+    /// Ids that do not exist do not matter.
+    Result<proto::Done> remove(const std::vector<uint64_t>& ids);
+
+  protected:
+    void fill_new() override;
+    bool row_has_file(uint64_t file) override;
+};
+
+}  // namespace mox::storaged

@@ -1,0 +1,150 @@
+#include <algorithm>
+
+#include "common/log/log.h"
+#include "storaged/mail_store.h"
+#include "storaged/names.h"
+
+namespace mox::storaged {
+namespace {
+
+proto::MessageRow message_row(const Query& row) {
+    proto::MessageRow out{};
+    out.uid = row.small(0);
+    out.flags = row.small(1);
+    out.keywords = row.number(2);
+    out.modseq = row.number(3);
+    out.size = row.number(4);
+    out.received = row.integer(5);
+    out.received_zone = static_cast<int16_t>(row.integer(6));
+    return out;
+}
+
+}  // namespace
+
+std::vector<std::string> MailStore::keywords_of(uint64_t mailbox) {
+    std::vector<std::string> names;
+    auto rows = db().query("SELECT bit, name FROM keyword WHERE mailbox = ? ORDER BY bit", mailbox);
+    while (rows.next()) {
+        names.resize(rows.number(0) + 1);
+        names.back() = rows.bytes(1);
+    }
+    return names;
+}
+
+Result<proto::MailboxColumns> MailStore::open_mailbox(const std::string& name) {
+    auto canonical = canonical_mailbox_name(name);
+    if (!canonical) return std::unexpected(canonical.error());
+    auto mailbox = find(*canonical);
+    if (!mailbox) return permanent(ErrorCode::not_found, "no such mailbox");
+    proto::MailboxColumns columns{*mailbox, keywords_of(mailbox->id.value), 0, {}};
+    if (mailbox->messages == 0) return columns;
+    MemoryFile file;
+    auto rows = db().query(
+        "SELECT uid, flags, keywords, modseq, size, received, zone FROM message WHERE mailbox = ? ORDER BY uid",
+        mailbox->id.value);
+    for (; rows.next(); columns.count++) {
+        proto::MessageRow row = message_row(rows);
+        file.append(&row, sizeof row);
+    }
+    columns.rows = file.seal();
+    return columns;
+}
+
+// All that happened up to a modseq, at most about kMaxChanges rows and as many ranges. An operation gives one modseq to
+// at most kRowsPerModSeq rows, so a piece always holds at least one modseq whole.
+Result<proto::MailboxChanges> MailStore::changes(proto::MailboxId id, uint64_t since) {
+    auto mailbox = find(id);
+    if (!mailbox) return permanent(ErrorCode::not_found, "the mailbox is gone");
+    proto::MailboxChanges changes{*mailbox, keywords_of(id.value), {}, {}, false};
+    uint64_t until = mailbox->highest_modseq;
+    if (since >= until) return changes;
+    auto cut = [&](Query first_too_many) {
+        if (!first_too_many.next()) return;
+        until = std::max(std::min(until, first_too_many.number(0) - 1), since + 1);
+        changes.more = true;
+    };
+    cut(db().query("SELECT modseq FROM message WHERE mailbox = ? AND modseq > ? ORDER BY modseq LIMIT 1 OFFSET ?",
+                   id.value, since, kMaxChanges));
+    cut(db().query("SELECT modseq FROM expunged WHERE mailbox = ? AND modseq > ? ORDER BY modseq LIMIT 1 OFFSET ?",
+                   id.value, since, kMaxChanges));
+    if (changes.more) changes.mailbox.highest_modseq = until;
+    {
+        auto rows = db().query(
+            "SELECT uid, flags, keywords, modseq, size, received, zone FROM message"
+            " WHERE mailbox = ? AND modseq > ? AND modseq <= ? ORDER BY modseq",
+            id.value, since, until);
+        while (rows.next()) changes.changed.push_back(message_row(rows));
+    }
+    std::ranges::sort(changes.changed, {}, &proto::MessageRow::uid);
+    auto gone = db().query("SELECT first, last FROM expunged WHERE mailbox = ? AND modseq > ? AND modseq <= ?",
+                           id.value, since, until);
+    while (gone.next()) changes.expunged.push_back({gone.small(0), gone.small(1)});
+    return changes;
+}
+
+Result<proto::MessageInfos> MailStore::infos(proto::MailboxId mailbox, const std::vector<proto::Uid>& uids) {
+    if (uids.size() > proto::kMaxInfosPerFetch) return permanent(ErrorCode::bad_request, "too many messages at once");
+    if (!find(mailbox)) return permanent(ErrorCode::not_found, "the mailbox is gone");
+    proto::MessageInfos infos;
+    size_t bytes = 0;
+    for (proto::Uid uid : uids) {
+        auto row = db().query(
+            "SELECT prefix, info FROM message JOIN content ON content.id = message.content WHERE mailbox = ? AND uid = "
+            "?",
+            mailbox.value, uid.value);
+        if (!row.next()) continue;
+        proto::MessageInfoBlob blob{uid, 0, row.bytes(0), row.bytes(1)};
+        blob.prefix_size = static_cast<uint32_t>(blob.prefix.size());
+        bytes += blob.prefix.size() + blob.info.size();
+        if (bytes > kMaxReplyBytes && !infos.messages.empty()) break;
+        infos.messages.push_back(std::move(blob));
+    }
+    return infos;
+}
+
+Result<proto::MessageFiles> MailStore::files(proto::MailboxId mailbox, const std::vector<proto::Uid>& uids) {
+    if (uids.size() > proto::kMaxMessagesPerOpen) return permanent(ErrorCode::bad_request, "too many messages at once");
+    if (!find(mailbox)) return permanent(ErrorCode::not_found, "the mailbox is gone");
+    proto::MessageFiles files;
+    size_t bytes = 0;
+    bool damaged = false;
+    for (proto::Uid uid : uids) {
+        auto row = db().query(
+            "SELECT content.id, file_size, prefix, info FROM message JOIN content ON content.id = message.content"
+            " WHERE mailbox = ? AND uid = ?",
+            mailbox.value, uid.value);
+        if (!row.next()) continue;
+        proto::MessageFile file{uid, row.bytes(2), row.bytes(3), row.number(1), {}};
+        bytes += file.prefix.size() + file.info.size();
+        if (bytes > kMaxReplyBytes && !files.messages.empty()) break;
+        file.file = open_message(tree(), row.number(0), file.size);
+        damaged |= !file.file;
+        if (file.file) files.messages.push_back(std::move(file));
+    }
+    // A file that is lost is not the same as a message that is gone: only an error says so.
+    if (damaged && files.messages.empty()) return temporary(ErrorCode::io, "the message file is damaged");
+    return files;
+}
+
+Result<proto::StoredCredentials> MailStore::credentials() {
+    auto row = db().query("SELECT argon2, salt, iterations, stored_key, server_key FROM credential");
+    if (!row.next()) return proto::StoredCredentials{};
+    proto::Credentials c;
+    c.argon2 = row.bytes(0);
+    c.scram_sha256_salt = row.bytes(1);
+    c.scram_sha256_iterations = row.small(2);
+    c.scram_sha256_stored_key.value = row.bytes(3);
+    c.scram_sha256_server_key.value = row.bytes(4);
+    return proto::StoredCredentials{std::move(c)};
+}
+
+Result<proto::Done> MailStore::set_credentials(const proto::Credentials& c) {
+    size_t longest = std::max({c.argon2.size(), c.scram_sha256_salt.size(), c.scram_sha256_stored_key.value.size(),
+                               c.scram_sha256_server_key.value.size()});
+    if (longest > 1024) return permanent(ErrorCode::bad_request, "credentials too long");
+    db().run("INSERT OR REPLACE INTO credential VALUES (1, ?, ?, ?, ?, ?)", c.argon2, Blob{c.scram_sha256_salt},
+             c.scram_sha256_iterations, Blob{c.scram_sha256_stored_key.value}, Blob{c.scram_sha256_server_key.value});
+    return proto::Done{};
+}
+
+}  // namespace mox::storaged

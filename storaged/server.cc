@@ -1,0 +1,133 @@
+#include "storaged/server.h"
+
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+
+#include "common/log/log.h"
+#include "storaged/storage_channel.h"
+
+namespace mox::storaged {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kFinishUp = 5s;
+
+/// Two storaged on one directory would destroy it.
+Fd take_lock() {
+    Fd fd(open("storaged.lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!fd) log::fatal("cannot open the lock file of the data directory", {{"error", std::strerror(errno)}});
+    // A storaged that was killed may take a moment to be gone.
+    for (int i = 0; flock(fd.get(), LOCK_EX | LOCK_NB) != 0; i++) {
+        if (errno != EWOULDBLOCK || i == 50) log::fatal("another storaged uses this data directory");
+        timespec pause{0, 100000000};
+        nanosleep(&pause, nullptr);
+    }
+    return fd;
+}
+
+Fd set_up_directory() {
+    Fd lock = take_lock();
+    try {
+        make_directories("accounts");
+        prepare_spool();
+    } catch (const StoreFailure& failure) {
+        log::fatal("cannot set up the data directory", {{"error", failure.what()}});
+    }
+    return lock;
+}
+
+void append_metric(std::string& out, std::string_view name, std::string_view type, std::string_view help,
+                   uint64_t value) {
+    fmt::format_to(std::back_inserter(out),
+                   "# HELP mox_storage_{0} {1}\n# TYPE mox_storage_{0} {2}\nmox_storage_{0} {3}\n", name, help, type,
+                   value);
+}
+
+}  // namespace
+
+Server::Server(Options options)
+    : lock_(set_up_directory()),
+      engine_(options.threads, std::move(options.disk_failed)),
+      accounts_(engine_),
+      queue_(std::make_shared<Strand>(engine_, std::make_unique<QueueStore>(engine_.counters), "queue")) {
+    queue_->on_effects([this](const Effects& effects) { tell_queued(effects); });
+}
+
+Server::~Server() {
+    queue_->on_effects({});
+    engine_.deliveries.cancel();
+}
+
+void Server::configure(const proto::ConfigureStoraged& config) {
+    accounts_.configure(config.accounts);
+}
+
+void Server::accept(Fd socket, ipc::PeerId peer) {
+    auto handler = std::make_unique<StorageChannel>(*this, peer.role);
+    channels_.add(std::move(socket), std::move(peer), proto::StorageMessages{}, std::move(handler));
+}
+
+void Server::tell_queued(const Effects& effects) {
+    if (!effects.queue_grew) return;
+    channels_.for_each([](StorageChannel& handler, ipc::Channel& channel) {
+        if (handler.peer() == ipc::Role::queued) channel.send(proto::QueueGrew{});
+    });
+}
+
+async::Task<Result<uint64_t>> Server::reserve_queue_file() {
+    if (next_queue_file_ == 0 || !queue_->store_open()) {
+        auto next = co_await queue_->run<QueueStore>(
+            Access::read, [](QueueStore& queue) -> Result<uint64_t> { return queue.next_file(); });
+        if (!next) co_return next;
+        next_queue_file_ = std::max(next_queue_file_, *next);
+    }
+    co_return next_queue_file_++;
+}
+
+async::Task<Result<proto::Done>> Server::remove_account(proto::RemoveAccount message) {
+    return accounts_.remove(std::move(message.account));
+}
+
+async::Task<void> Server::shut_down() {
+    channels_.close_all("shutting down");
+    try {
+        co_await engine_.deliveries.join(async::in(kFinishUp));
+    } catch (const async::DeadlinePassed&) {
+        log::warn("ending with deliveries under way");
+    }
+    co_await accounts_.close_all();
+    co_await queue_->close();
+}
+
+std::string Server::metrics() {
+    const Counters& c = engine_.counters;
+    const Syncer::Counters& s = engine_.syncer.counters();
+    std::string out;
+    append_metric(out, "deliveries_total", "counter", "Messages delivered into mailboxes, once a recipient.",
+                  c.deliveries);
+    append_metric(out, "delivery_failures_total", "counter", "Recipients to whom a message could not be delivered.",
+                  c.delivery_failures);
+    append_metric(out, "enqueued_total", "counter", "Queue entries made.", c.enqueued);
+    append_metric(out, "appended_total", "counter", "Messages appended by clients.", c.appended);
+    append_metric(out, "reads_total", "counter", "Reading operations on databases.", c.reads);
+    append_metric(out, "writes_total", "counter", "Changing operations on databases.", c.writes);
+    append_metric(out, "transactions_total", "counter", "Commits; operations that wait together share one.",
+                  c.transactions);
+    append_metric(out, "operation_failures_total", "counter", "Changing operations that were undone.",
+                  c.operation_failures);
+    append_metric(out, "sync_requests_total", "counter", "Requests to make something durable.", s.requests);
+    append_metric(out, "sync_rounds_total", "counter", "Times the waiting requests were served together.", s.rounds);
+    append_metric(out, "syncs_total", "counter", "Calls that flushed to disk for requests.", s.flushes);
+    append_metric(out, "spool_files_total", "counter", "Spool files created.", c.spool_files);
+    append_metric(out, "messages_opened_total", "counter", "Message files asked for by clients.", c.messages_opened);
+    append_metric(out, "open_databases", "gauge", "Databases that are open.", c.open_stores);
+    append_metric(out, "accounts", "gauge", "Accounts that are configured.", accounts_.size());
+    append_metric(out, "waiting_jobs", "gauge", "Jobs that wait for a thread.", engine_.pool.queued());
+    return out;
+}
+
+}  // namespace mox::storaged

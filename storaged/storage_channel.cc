@@ -1,0 +1,100 @@
+#include "storaged/storage_channel.h"
+
+#include "storaged/complete.h"
+#include "storaged/delivery.h"
+
+namespace mox::storaged {
+namespace {
+
+constexpr size_t kMaxSpools = 10000;
+
+std::unexpected<Error> no_account() {
+    return permanent(ErrorCode::not_found, "no such account");
+}
+
+}  // namespace
+
+StorageChannel::StorageChannel(Server& server, ipc::Role peer)
+    : server_(server), peer_(peer), spools_(server.engine(), kMaxSpools) {}
+
+async::Task<Result<proto::DeliveryOutcomes>> StorageChannel::on(proto::Deliver message) {
+    if (!spools_.take(message.spool)) co_return permanent(ErrorCode::bad_request, "no such spool file");
+    TakenSpool spool(server_.engine(), message.spool);
+    auto task = deliver(server_.engine(), server_.accounts(), std::move(spool), std::move(message));
+    co_return co_await complete(server_.engine().deliveries, std::move(task));
+}
+
+async::Task<Result<proto::Enqueued>> StorageChannel::on(proto::Enqueue message) {
+    if (!spools_.take(message.spool)) co_return permanent(ErrorCode::bad_request, "no such spool file");
+    TakenSpool spool(server_.engine(), message.spool);
+    auto file = co_await server_.reserve_queue_file();
+    if (!file) co_return std::unexpected(std::move(file.error()));
+    auto task = enqueue(server_.engine(), server_.queue(), *file, std::move(spool), std::move(message));
+    co_return co_await complete(server_.engine().deliveries, std::move(task));
+}
+
+async::Task<Result<proto::QueueEntries>> StorageChannel::on(proto::QueueDue message) {
+    return server_.queue()->run<QueueStore>(Access::read,
+                                            [m = std::move(message)](QueueStore& queue) { return queue.due(m); });
+}
+
+async::Task<Result<proto::NextAttempt>> StorageChannel::on(proto::QueueNext message) {
+    return server_.queue()->run<QueueStore>(
+        Access::read, [m = std::move(message)](QueueStore& queue) { return queue.next(m.except); });
+}
+
+async::Task<Result<proto::QueueEntries>> StorageChannel::on(proto::QueueScan message) {
+    return server_.queue()->run<QueueStore>(Access::read,
+                                            [m = message](QueueStore& queue) { return queue.scan(m.after, m.limit); });
+}
+
+async::Task<Result<proto::QueuedMessage>> StorageChannel::on(proto::QueueOpen message) {
+    return server_.queue()->run<QueueStore>(Access::read,
+                                            [m = message](QueueStore& queue) { return queue.open_entry(m.id); });
+}
+
+async::Task<Result<proto::Done>> StorageChannel::on(proto::QueueUpdate message) {
+    return server_.queue()->run<QueueStore>(Access::write,
+                                            [m = std::move(message)](QueueStore& queue) { return queue.update(m); });
+}
+
+async::Task<Result<proto::Done>> StorageChannel::on(proto::QueueRemove message) {
+    return server_.queue()->run<QueueStore>(
+        Access::write, [m = std::move(message)](QueueStore& queue) { return queue.remove(m.ids); });
+}
+
+async::Task<Result<proto::Done>> StorageChannel::on(proto::QueueDeliverLocal message) {
+    auto task = deliver_local(server_.engine(), server_.accounts(), server_.queue(), std::move(message));
+    co_return co_await complete(server_.engine().deliveries, std::move(task));
+}
+
+async::Task<Result<proto::StoredCredentials>> StorageChannel::on(proto::GetCredentials message) {
+    auto account = server_.accounts().find(message.account);
+    if (account == nullptr) co_return no_account();
+    co_return co_await account->run(Access::read, [](MailStore& store) { return store.credentials(); });
+}
+
+async::Task<Result<proto::Done>> StorageChannel::on(proto::SetCredentials message) {
+    auto account = server_.accounts().find(message.account);
+    if (account == nullptr) co_return no_account();
+    auto work = [credentials = std::move(message.credentials)](MailStore& store) {
+        return store.set_credentials(credentials);
+    };
+    co_return co_await account->run(Access::write, std::move(work));
+}
+
+async::Task<Result<proto::AccountChannel>> StorageChannel::on(proto::OpenAccount message) {
+    auto account = server_.accounts().find(message.account);
+    if (account == nullptr) co_return no_account();
+    server_.accounts().make_room();
+    // Opens the store now: when it cannot be opened the login fails, not what comes after.
+    auto opened = co_await account->run(Access::read, [](MailStore&) -> Result<proto::Done> { return proto::Done{}; });
+    if (!opened) co_return std::unexpected(std::move(opened.error()));
+    // It may have been removed meanwhile.
+    if (server_.accounts().find(message.account) != account) co_return no_account();
+    Fd channel = account->open_channel();
+    if (!channel) co_return temporary(ErrorCode::busy, "too many open files");
+    co_return proto::AccountChannel{std::move(channel)};
+}
+
+}  // namespace mox::storaged

@@ -1,0 +1,197 @@
+#include "storaged/store.h"
+
+#include <algorithm>
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include "common/log/log.h"
+
+namespace mox::storaged {
+
+void Effects::merge(Effects&& other) {
+    for (auto [mailbox, modseq] : other.changed) changed[mailbox] = std::max(changed[mailbox], modseq);
+    list_changed |= other.list_changed;
+    queue_grew |= other.queue_grew;
+    erased.insert(erased.end(), other.erased.begin(), other.erased.end());
+}
+
+Store::Store(std::string database, FileTree tree, Upgrades upgrades, Counters& counters)
+    : path_(std::move(database)), tree_(std::move(tree)), upgrades_(upgrades), counters_(counters) {}
+
+Store::~Store() {
+    abandon();
+}
+
+void Store::open() {
+    size_t slash = path_.rfind('/');
+    if (slash != std::string::npos) make_directories(path_.substr(0, slash));
+    make_directories(tree_.root);
+    db_ = std::make_unique<Database>(path_);
+    counters_.open_stores++;
+    try {
+        upgrade();
+        {
+            auto state = db_->query("SELECT clean FROM state");
+            marked_clean_ = state.next() && state.flag(0);
+        }
+        if (!marked_clean_ && !recovered_) recover();
+        recovered_ = true;
+    } catch (...) {
+        abandon();
+        throw;
+    }
+}
+
+void Store::upgrade() {
+    int64_t version = 0;
+    {
+        auto row = db_->query("PRAGMA user_version");
+        if (row.next()) version = row.integer(0);
+    }
+    auto newest = static_cast<int64_t>(upgrades_.size());
+    if (version == newest) return;
+    if (version > newest || version < 0) {
+        log::error("a database was written by a newer version of the program: it is left alone",
+                   {{"database", path_}, {"version", version}, {"known", newest}});
+        throw StoreFailure({Persistence::temporary, ErrorCode::unavailable, "the store was written by a newer version"},
+                           "schema too new");
+    }
+    if (version > 0) log::info("upgrading a database", {{"database", path_}, {"from", version}, {"to", newest}});
+    db_->execute("BEGIN IMMEDIATE");
+    try {
+        for (int64_t i = version; i < newest; i++) db_->execute(upgrades_[static_cast<size_t>(i)]);
+        if (version == 0) fill_new();
+        db_->execute(fmt::format("PRAGMA user_version = {}", newest).c_str());
+        db_->execute("COMMIT");
+    } catch (...) {
+        roll_back();
+        throw;
+    }
+    // The database file's own name must be on disk too, before anything in it is acknowledged.
+    if (!db_->checkpoint_and_truncate()) throw StoreFailure(error_of_errno(EIO), "checkpoint after upgrade");
+    size_t slash = path_.rfind('/');
+    sync_directory(slash == std::string::npos ? "." : path_.substr(0, slash));
+}
+
+// Whatever a crash left: names to be erased, links whose row was never committed, files beyond the last known number
+// (an older database put back).
+void Store::recover() {
+    std::vector<LinkedFile> erase;
+    uint64_t from = 0;
+    {
+        auto rows = db_->query("SELECT file FROM erase");
+        while (rows.next()) erase.push_back({tree_, rows.number(0)});
+        auto state = db_->query("SELECT clean_below FROM state");
+        if (state.next()) from = state.number(0);
+    }
+    remove_files(erase);
+    uint64_t beyond = next_file();
+    for (uint64_t file : files_from(tree_, from)) {
+        beyond = std::max(beyond, file + 1);
+        if (!row_has_file(file)) put_aside(tree_, file);
+    }
+    begin();
+    db_->run("DELETE FROM erase");
+    db_->run("UPDATE state SET next_file = ?, clean_below = ?", beyond, beyond);
+    commit();
+    if (!db_->sync_log()) throw StoreFailure(error_of_errno(EIO), "syncing after recovery");
+}
+
+void Store::close() {
+    if (db_ == nullptr) return;
+    try {
+        if (!marked_clean_) {
+            begin();
+            // Names that were to be erased and are not yet leave the work to the next opening.
+            db_->run("UPDATE state SET clean = 1, clean_below = next_file WHERE NOT EXISTS (SELECT 1 FROM erase)");
+            commit();
+        }
+        if (!db_->checkpoint_and_truncate()) log::warn("cannot empty a database log", {{"database", path_}});
+    } catch (const StoreFailure& failure) {
+        log::warn("cannot close a database cleanly", {{"database", path_}, {"error", failure.what()}});
+    }
+    abandon();
+}
+
+void Store::abandon() {
+    if (db_ == nullptr) return;
+    db_.reset();
+    effects_ = {};
+    operation_effects_ = {};
+    counters_.open_stores--;
+}
+
+void Store::begin() {
+    db_->execute("BEGIN IMMEDIATE");
+    if (marked_clean_) db_->run("UPDATE state SET clean = 0");
+    forget_erased();
+}
+
+void Store::commit() {
+    db_->execute("COMMIT");
+    marked_clean_ = false;
+    counters_.transactions++;
+}
+
+void Store::roll_back() noexcept {
+    effects_ = {};
+    operation_effects_ = {};
+    try {
+        if (db_ != nullptr && db_->in_transaction()) db_->execute("ROLLBACK");
+    } catch (const StoreFailure& failure) {
+        log::error("cannot roll back", {{"database", path_}, {"error", failure.what()}});
+    }
+}
+
+void Store::begin_operation() {
+    operation_effects_ = {};
+    db_->run("SAVEPOINT operation");
+}
+
+void Store::keep_operation() {
+    db_->run("RELEASE operation");
+    effects_.merge(std::move(operation_effects_));
+    operation_effects_ = {};
+}
+
+void Store::undo_operation() {
+    operation_effects_ = {};
+    db_->run("ROLLBACK TO operation");
+    db_->run("RELEASE operation");
+}
+
+Effects Store::take_effects() {
+    return std::exchange(effects_, {});
+}
+
+uint64_t Store::next_file() {
+    auto state = db_->query("SELECT next_file FROM state");
+    return state.next() ? state.number(0) : 1;
+}
+
+void Store::note_file_used(uint64_t file) {
+    db_->run("UPDATE state SET next_file = max(next_file, ?)", file + 1);
+}
+
+void Store::note_file_unused(uint64_t file) {
+    db_->run("INSERT OR IGNORE INTO erase (file) VALUES (?)", file);
+    operation_effects_.erased.push_back(file);
+}
+
+void Store::files_erased(std::vector<uint64_t> files) {
+    std::lock_guard lock(erased_mutex_);
+    erased_.insert(erased_.end(), files.begin(), files.end());
+}
+
+// If this commit fails the numbers stay in the table, and the next opening unlinks what is no longer there: harmless,
+// because numbers are never used again.
+void Store::forget_erased() {
+    std::vector<uint64_t> files;
+    {
+        std::lock_guard lock(erased_mutex_);
+        files.swap(erased_);
+    }
+    for (uint64_t file : files) db_->run("DELETE FROM erase WHERE file = ?", file);
+}
+
+}  // namespace mox::storaged

@@ -1,0 +1,100 @@
+// Store: a database and the numbered, immutable files its rows speak of. The account's store and the queue's derive
+// from it.
+//
+// Runs in the worker threads, one operation at a time (strand.h). Invariant: a committed row always has its file,
+// because the file is durable before the row is committed, and the file's number is put into `erase` in the transaction
+// that drops its last row, before the file is unlinked. So after any crash: numbers in `erase` may be unlinked; files
+// that no row and no `erase` knows were never acknowledged, and are put aside, not deleted.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "storaged/counters.h"
+#include "storaged/files.h"
+#include "storaged/sql.h"
+
+namespace mox::storaged {
+
+/// What an operation did that others must hear of or that has to be done once it is durable.
+struct Effects {
+    std::map<uint64_t, uint64_t> changed;  // mailbox: its highest modseq
+    bool list_changed = false;
+    bool queue_grew = false;
+    std::vector<uint64_t> erased;  // files whose last row is gone
+
+    void merge(Effects&& other);
+};
+
+/// Statements that bring the schema from version n to n + 1, in order. The first makes a new database.
+using Upgrades = std::span<const char* const>;
+
+class Store {
+  public:
+    /// `database` is a path; directories above it are made. The tables `state` and `erase` are the Store's own.
+    Store(std::string database, FileTree tree, Upgrades upgrades, Counters& counters);
+    virtual ~Store();
+    Store(const Store&) = delete;
+    Store& operator=(const Store&) = delete;
+
+    bool is_open() const { return db_ != nullptr; }
+    /// Opens, upgrades, and after an unclean end puts things right.
+    void open();
+    /// Notes the clean end and closes. Nothing may be waiting to be synced.
+    void close();
+    /// Closes without any write: after a failure the state of the connection is not to be relied upon.
+    void abandon();
+
+    /// Around all operations of one commit. The first write since the opening takes the clean mark away.
+    void begin();
+    void commit();
+    void roll_back() noexcept;
+    /// Around one operation of several in a commit.
+    void begin_operation();
+    void keep_operation();
+    void undo_operation();
+
+    Database& db() { return *db_; }
+    const FileTree& tree() const { return tree_; }
+    /// Of the operation under way.
+    Effects& effects() { return operation_effects_; }
+    /// The effects of what was committed, to be acted on once it is durable.
+    Effects take_effects();
+    /// The number for the next file, read when the store is opened. Numbers are given out by the strand's owner.
+    uint64_t next_file();
+    /// A row now speaks of this file.
+    void note_file_used(uint64_t file);
+    /// No row speaks of this file any more.
+    void note_file_unused(uint64_t file);
+    /// These were unlinked: forgets them with the next commit. From any thread.
+    void files_erased(std::vector<uint64_t> files);
+
+  protected:
+    /// After the creation of a new database, in its transaction.
+    virtual void fill_new() = 0;
+    virtual bool row_has_file(uint64_t file) = 0;
+
+  private:
+    void upgrade();
+    void recover();
+    void forget_erased();
+    std::string path_;
+    FileTree tree_;
+    Upgrades upgrades_;
+    Counters& counters_;
+    std::unique_ptr<Database> db_;
+    bool marked_clean_ = false;
+    bool recovered_ = false;     // once in a Store's life: later on, files without rows are deliveries under way
+    Effects effects_;            // of the operations kept
+    Effects operation_effects_;  // of the operation under way
+    std::mutex erased_mutex_;
+    std::vector<uint64_t> erased_;
+};
+
+}  // namespace mox::storaged

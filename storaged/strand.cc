@@ -1,0 +1,152 @@
+#include "storaged/strand.h"
+
+#include <algorithm>
+
+#include "common/log/log.h"
+
+namespace mox::storaged {
+namespace {
+
+constexpr size_t kMaxBatch = 256;       // operations in one transaction
+constexpr int kCheckpointPages = 1000;  // of the log: 4 MiB
+
+}  // namespace
+
+Strand::Strand(Engine& engine, std::unique_ptr<Store> store, std::string name)
+    : engine_(engine), store_(std::move(store)), name_(std::move(name)) {}
+
+void Strand::push(Operation operation) {
+    waiting_.push_back(std::move(operation));
+    start();
+}
+
+// A batch holds up to kMaxBatch operations; a closing stands alone.
+void Strand::start() {
+    if (running_ || waiting_.empty()) return;
+    running_ = true;
+    auto batch = std::make_shared<Batch>();
+    while (!waiting_.empty() && batch->operations.size() < kMaxBatch) {
+        if (waiting_.front().closes && !batch->operations.empty()) break;
+        batch->operations.push_back(std::move(waiting_.front()));
+        waiting_.pop_front();
+        if (batch->operations.back().closes) break;
+    }
+    engine_.pool.submit([self = shared_from_this(), batch] {
+        self->execute(*batch);
+        auto in_loop = [self, batch] { self->engine_.mailbox.post([self, batch] { self->finish(*batch); }); };
+        if (!batch->wrote) return in_loop();
+        Syncer::Request request;
+        request.sync_log = [self] { return self->store_->db().sync_log(); };
+        request.done = in_loop;
+        self->engine_.syncer.submit(std::move(request));
+    });
+}
+
+void Strand::execute(Batch& batch) {
+    try {
+        if (batch.operations.front().closes) {
+            store_->close();
+        } else {
+            checkpoint_if_needed();
+            if (!store_->is_open()) store_->open();
+            run_operations(batch);
+        }
+    } catch (const StoreFailure& failure) {
+        log::error("a store failed", {{"store", name_}, {"error", failure.what()}});
+        store_->roll_back();
+        fail_all(batch, failure.error());
+    }
+    batch.open = store_->is_open();
+}
+
+// Before a batch, not behind it: then nothing of this store waits to be synced, and the callers of the last one have
+// gone on.
+void Strand::checkpoint_if_needed() {
+    if (store_->is_open() && store_->db().log_pages() >= kCheckpointPages) store_->db().checkpoint();
+}
+
+void Strand::run_operations(Batch& batch) {
+    bool writes = std::ranges::any_of(batch.operations, [](const auto& o) { return o.access == Access::write; });
+    if (writes) store_->begin();
+    for (Operation& operation : batch.operations) run_one(operation);
+    if (!writes) return;
+    store_->commit();
+    batch.wrote = true;
+    batch.effects = store_->take_effects();
+}
+
+/// Errors that end the transaction travel on; those of the one operation stay with it.
+void Strand::run_one(Operation& operation) {
+    if (operation.access == Access::read) {
+        engine_.counters.reads++;
+        try {
+            operation.error = operation.work(*store_);
+        } catch (const StoreFailure& failure) {
+            log::error("reading a store failed", {{"store", name_}, {"error", failure.what()}});
+            operation.error = failure.error();
+        }
+        return;
+    }
+    engine_.counters.writes++;
+    store_->begin_operation();
+    try {
+        operation.error = operation.work(*store_);
+    } catch (const StoreFailure& failure) {
+        // After a full disk or an I/O error SQLite may have ended the transaction: then all of the batch failed.
+        if (!store_->db().in_transaction()) throw;
+        log::error("changing a store failed", {{"store", name_}, {"error", failure.what()}});
+        operation.error = failure.error();
+    }
+    if (operation.error) {
+        engine_.counters.operation_failures++;
+        store_->undo_operation();
+    } else {
+        store_->keep_operation();
+    }
+}
+
+void Strand::fail_all(Batch& batch, const Error& error) {
+    engine_.counters.operation_failures += batch.operations.size();
+    for (Operation& operation : batch.operations)
+        if (!operation.error) operation.error = error;
+    // The database is opened anew: what SQLite holds in memory after a failure is not worth a thought.
+    store_->abandon();
+}
+
+void Strand::finish(Batch& batch) {
+    store_open_ = batch.open;
+    if (handler_ && batch.wrote) handler_(batch.effects);
+    if (!batch.effects.erased.empty()) erase_files(std::move(batch.effects.erased));
+    for (Operation& operation : batch.operations)
+        if (operation.done) operation.done(std::move(operation.error));
+    running_ = false;
+    start();
+}
+
+void Strand::erase_files(std::vector<uint64_t> files) {
+    engine_.pool.submit([self = shared_from_this(), files = std::move(files)]() mutable {
+        std::vector<LinkedFile> names;
+        for (uint64_t file : files) names.push_back({self->store_->tree(), file});
+        remove_files(names);
+        self->store_->files_erased(std::move(files));
+    });
+}
+
+async::Task<void> Strand::close() {
+    auto self = shared_from_this();
+    struct Closed {
+        bool finished = false;
+        async::Notify done;
+    };
+    auto closed = std::make_shared<Closed>();
+    Operation operation;
+    operation.closes = true;
+    operation.done = [closed](std::optional<Error>) {
+        closed->finished = true;
+        closed->done.notify_all();
+    };
+    push(std::move(operation));
+    while (!closed->finished) co_await closed->done.wait();
+}
+
+}  // namespace mox::storaged

@@ -1,0 +1,60 @@
+// Feeds the grammar of IMAP commands with anything; what it accepts must hold what it promises.
+#include <cstdint>
+#include <cstdlib>
+#include <string_view>
+
+#include "imapd/grammar/command.h"
+#include "imapd/grammar/command_reader.h"
+
+using namespace mox::imapd;
+
+namespace {
+
+void check(bool right) {
+    if (!right) std::abort();
+}
+
+size_t depth_of(const SearchKey& key) {
+    size_t deepest = 0;
+    for (const auto& child : key.children) deepest = std::max(deepest, depth_of(child));
+    return deepest + 1;
+}
+
+void check_set(const SequenceSet& set) {
+    check(!set.ranges.empty() && set.ranges.size() <= kMaxRanges);
+    auto ranges = normalise(set, 1000);
+    for (size_t i = 0; i < ranges.size(); i++) {
+        check(ranges[i].first <= ranges[i].last);
+        if (i > 0) check(ranges[i].first > ranges[i - 1].last);
+        check(contains(ranges, ranges[i].first) && contains(ranges, ranges[i].last));
+    }
+}
+
+void check_command(const Command& command) {
+    check(!command.tag.empty() && !to_string(command.verb).empty());
+    if (const auto* mailbox = std::get_if<MailboxArguments>(&command.arguments))
+        check(decode_mailbox_name(encode_mailbox_name(mailbox->name)) == mailbox->name);
+    if (const auto* search = std::get_if<SearchArguments>(&command.arguments)) check(depth_of(search->key) <= kMaxDepth + 2);
+    if (const auto* fetch = std::get_if<FetchArguments>(&command.arguments)) {
+        check_set(fetch->set);
+        check(fetch->items != 0 || !fetch->sections.empty());
+        check(fetch->sections.size() <= kMaxSections);
+    }
+    if (const auto* store = std::get_if<StoreArguments>(&command.arguments)) check_set(store->set);
+    if (const auto* copy = std::get_if<CopyArguments>(&command.arguments)) check_set(copy->set);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+    std::string_view text(reinterpret_cast<const char*>(data), size);
+    find_literal_start(text);
+    is_append_message(text);
+    find_tag(text);
+    try {
+        check_command(parse_command(text));
+    } catch (const SyntaxError& error) {
+        check(error.text.find('\n') == std::string::npos);
+    }
+    return 0;
+}

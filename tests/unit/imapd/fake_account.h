@@ -1,0 +1,322 @@
+// A mail store in memory that speaks proto/account.h over real channels, for tests of IMAP sessions.
+#pragma once
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/ipc/channel.h"
+#include "common/mail/mime_parser.h"
+#include "common/text/ascii.h"
+#include "proto/account.h"
+
+namespace mox::imapd::fake {
+
+struct Message {
+    proto::MessageRow row{};
+    std::string prefix;
+    std::shared_ptr<std::string> content;
+    std::string info;
+};
+
+struct Box {
+    proto::Mailbox mailbox{};
+    std::vector<std::string> keywords;
+    std::vector<Message> messages;
+    struct Gone {
+        uint32_t uid;
+        uint64_t modseq;
+    };
+    std::vector<Gone> gone;
+};
+
+inline Fd memory_file(std::string_view bytes) {
+    Fd fd(memfd_create("fake", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    while (!bytes.empty()) {
+        auto n = ::write(fd.get(), bytes.data(), bytes.size());
+        if (n <= 0) break;
+        bytes.remove_prefix(static_cast<size_t>(n));
+    }
+    return fd;
+}
+
+class Store {
+  public:
+    Store() { make("INBOX"); }
+
+    /// The worker's end of a new channel to this store.
+    Fd connect(std::string account = "test") {
+        auto [ours, theirs] = ipc::make_socket_pair();
+        auto channel = std::make_unique<ipc::Channel>(std::move(ours), ipc::PeerId{ipc::Role::imapd_worker, "worker"});
+        channel->serve(proto::AccountMessages{}, *this);
+        channel->start();
+        channel->send(proto::AccountOpened{std::move(account)});
+        channels_.push_back(std::move(channel));
+        return std::move(theirs);
+    }
+    void cut() {
+        for (auto& channel : channels_) channel->close("cut by the test");
+    }
+
+    Box* find(std::string_view name) {
+        for (auto& box : boxes_)
+            if (box->mailbox.name == name) return box.get();
+        return nullptr;
+    }
+    Box& make(std::string name) {
+        auto box = std::make_unique<Box>();
+        box->mailbox.id = {++last_id_};
+        box->mailbox.name = std::move(name);
+        box->mailbox.uidvalidity = static_cast<uint32_t>(1000 + last_id_);
+        box->mailbox.uidnext = 1;
+        box->mailbox.highest_modseq = ++modseq_;
+        boxes_.push_back(std::move(box));
+        std::ranges::sort(boxes_, {}, [](const auto& b) { return b->mailbox.name; });
+        return *by_id_or_null({last_id_});
+    }
+    /// A message as if delivered; tells the sessions.
+    uint32_t add(Box& box, std::string content, uint32_t flags = 0, std::string prefix = "", proto::Timestamp when = {0, 0},
+                 uint64_t keywords = 0) {
+        Message message;
+        message.row.uid = box.mailbox.uidnext++;
+        message.row.flags = flags;
+        message.row.keywords = keywords;
+        message.row.modseq = ++modseq_;
+        message.row.size = content.size() + prefix.size();
+        message.row.received = when.unix_seconds;
+        message.row.received_zone = when.zone_minutes;
+        message.info = ipc::encode(mail::parse_message(content));
+        message.prefix = std::move(prefix);
+        message.content = std::make_shared<std::string>(std::move(content));
+        box.messages.push_back(std::move(message));
+        changed(box);
+        return box.messages.back().row.uid;
+    }
+    void remove(Box& box, uint32_t uid) {
+        std::erase_if(box.messages, [&](const auto& m) { return m.row.uid == uid; });
+        box.gone.push_back({uid, ++modseq_});
+        changed(box);
+    }
+    void changed(Box& box) {
+        box.mailbox.highest_modseq = modseq_;
+        if (quiet) return;
+        for (auto& channel : channels_)
+            if (!channel->lost()) channel->send(proto::MailboxChanged{box.mailbox.id, modseq_});
+    }
+
+    Result<proto::SpoolFile> on(proto::CreateSpool) {
+        if (fail_next) return temporary(ErrorCode::no_space, "full");
+        Fd mine = memory_file("");
+        Fd theirs(fcntl(mine.get(), F_DUPFD_CLOEXEC, 0));
+        spools_[++last_spool_] = std::move(mine);
+        return proto::SpoolFile{last_spool_, std::move(theirs)};
+    }
+    void on(proto::DropSpool message) { spools_.erase(message.spool); }
+    size_t spools() const { return spools_.size(); }
+
+    Result<proto::MailboxList> on(proto::ListMailboxes) {
+        proto::MailboxList list;
+        for (auto& box : boxes_) list.mailboxes.push_back(counted(*box));
+        list.subscribed = subscribed;
+        return list;
+    }
+    Result<proto::CreatedMailboxes> on(proto::CreateMailbox message) {
+        if (find(message.name)) return permanent(ErrorCode::exists, "exists");
+        if (message.name.empty() || message.name.find("//") != std::string::npos)
+            return permanent(ErrorCode::bad_request, "not a mailbox name");
+        auto& box = make(message.name);
+        box.mailbox.special_use = message.special_use;
+        return proto::CreatedMailboxes{{box.mailbox}};
+    }
+    Result<proto::Done> on(proto::DeleteMailbox message) {
+        if (message.name == "INBOX") return permanent(ErrorCode::bad_request, "INBOX stays");
+        Box* box = find(message.name);
+        if (box == nullptr) return permanent(ErrorCode::not_found, "no such mailbox");
+        auto id = box->mailbox.id;
+        std::erase_if(boxes_, [&](const auto& b) { return b.get() == box; });
+        for (auto& channel : channels_)
+            if (!channel->lost()) channel->send(proto::MailboxChanged{id, ++modseq_});
+        return proto::Done{};
+    }
+    Result<proto::Done> on(proto::RenameMailbox message) {
+        Box* box = find(message.from_name);
+        if (box == nullptr) return permanent(ErrorCode::not_found, "no such mailbox");
+        if (find(message.to_name)) return permanent(ErrorCode::exists, "exists");
+        box->mailbox.name = message.to_name;
+        return proto::Done{};
+    }
+    Result<proto::Done> on(proto::Subscribe message) {
+        std::erase(subscribed, message.name);
+        if (message.subscription == proto::Subscription::subscribe) subscribed.push_back(message.name);
+        return proto::Done{};
+    }
+    Result<proto::MailboxColumns> on(proto::OpenMailbox message) {
+        Box* box = find(message.name);
+        if (box == nullptr) return permanent(ErrorCode::not_found, "no such mailbox");
+        std::string bytes;
+        for (auto& m : box->messages) bytes.append(reinterpret_cast<const char*>(&m.row), sizeof m.row);
+        Fd rows;
+        if (!bytes.empty()) {
+            rows = memory_file(bytes);
+            if (seal) fcntl(rows.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+        }
+        return proto::MailboxColumns{counted(*box), box->keywords, box->messages.size(), std::move(rows)};
+    }
+    Result<proto::MailboxChanges> on(proto::GetChanges message) {
+        get_changes++;
+        Box* box = by_id_or_null(message.mailbox);
+        if (box == nullptr) return permanent(ErrorCode::not_found, "no such mailbox");
+        proto::MailboxChanges changes{counted(*box), box->keywords, {}, {}, false};
+        for (auto& m : box->messages)
+            if (m.row.modseq > message.since) changes.changed.push_back(m.row);
+        for (auto& gone : box->gone)
+            if (gone.modseq > message.since) changes.expunged.push_back({gone.uid, gone.uid});
+        return changes;
+    }
+    Result<proto::MessageInfos> on(proto::FetchInfos message) {
+        proto::MessageInfos infos;
+        for (auto uid : message.uids) {
+            if (infos.messages.size() >= most_infos) break;
+            if (auto* m = find_message(message.mailbox, uid.value))
+                infos.messages.push_back({uid, static_cast<uint32_t>(m->prefix.size()), m->prefix, m->info});
+        }
+        return infos;
+    }
+    Result<proto::MessageFiles> on(proto::OpenMessages message) {
+        proto::MessageFiles files;
+        for (auto uid : message.uids)
+            if (auto* m = find_message(message.mailbox, uid.value))
+                files.messages.push_back({uid, m->prefix, m->info, m->content->size(), memory_file(*m->content)});
+        return files;
+    }
+    Result<proto::FlagsStored> on(proto::StoreFlags message) {
+        if (fail_next) return temporary(ErrorCode::io, "disk");
+        stores++;
+        Box* box = by_id_or_null(message.mailbox);
+        if (box == nullptr) return permanent(ErrorCode::not_found, "no such mailbox");
+        uint64_t keywords = 0;
+        for (auto& keyword : message.keywords) keywords |= bit_of(*box, keyword);
+        proto::FlagsStored stored;
+        modseq_++;
+        for (auto& m : box->messages) {
+            if (!named(message.uids, m.row.uid)) continue;
+            if (message.mode == proto::StoreMode::replace) m.row.flags = message.flags, m.row.keywords = keywords;
+            if (message.mode == proto::StoreMode::add) m.row.flags |= message.flags, m.row.keywords |= keywords;
+            if (message.mode == proto::StoreMode::remove) m.row.flags &= ~message.flags, m.row.keywords &= ~keywords;
+            m.row.modseq = modseq_;
+            stored.rows.push_back(m.row);
+        }
+        stored.keywords = box->keywords;
+        changed(*box);
+        return stored;
+    }
+    Result<proto::MessagesCopied> on(proto::CopyMessages message) { return copy(message.mailbox, message.uids, message.destination); }
+    Result<proto::MessagesCopied> on(proto::MoveMessages message) {
+        auto copied = copy(message.mailbox, message.uids, message.destination);
+        if (copied)
+            for (auto& pair : copied->uids) remove(*by_id_or_null(message.mailbox), pair.source);
+        return copied;
+    }
+    Result<proto::MessagesExpunged> on(proto::Expunge message) {
+        Box* box = by_id_or_null(message.mailbox);
+        if (box == nullptr) return permanent(ErrorCode::not_found, "no such mailbox");
+        std::vector<uint32_t> doomed;
+        for (auto& m : box->messages)
+            if ((m.row.flags & proto::kDeleted) && named(message.uids, m.row.uid)) doomed.push_back(m.row.uid);
+        proto::MessagesExpunged expunged;
+        for (uint32_t uid : doomed) {
+            remove(*box, uid);
+            expunged.uids.push_back({uid, uid});
+        }
+        expunged.highest_modseq = modseq_;
+        return expunged;
+    }
+    Result<proto::MessagesAppended> on(proto::AppendMessages message) {
+        if (over_quota) return permanent(ErrorCode::over_quota, "over quota");
+        Box* box = find(message.mailbox);
+        if (box == nullptr) return permanent(ErrorCode::not_found, "no such mailbox");
+        proto::MessagesAppended appended{box->mailbox.uidvalidity, {}};
+        for (auto& item : message.items) {
+            auto spool = spools_.find(item.spool);
+            if (spool == spools_.end()) return permanent(ErrorCode::bad_request, "no such spool");
+            std::string content(static_cast<size_t>(lseek(spool->second.get(), 0, SEEK_END)), '\0');
+            if (pread(spool->second.get(), content.data(), content.size(), 0) != static_cast<ssize_t>(item.size))
+                return permanent(ErrorCode::bad_request, "size");
+            spools_.erase(spool);
+            uint64_t keywords = 0;
+            for (auto& keyword : item.keywords) keywords |= bit_of(*box, keyword);
+            uint32_t uid = add(*box, content, item.flags, "", item.received, keywords);
+            if (box->messages.back().info != item.info) return permanent(ErrorCode::bad_request, "info");
+            appended.uids.push_back({uid});
+        }
+        return appended;
+    }
+
+    uint64_t bit_of(Box& box, const std::string& keyword) {
+        for (size_t i = 0; i < box.keywords.size(); i++)
+            if (text::iequals(box.keywords[i], keyword)) return 1ull << i;
+        box.keywords.push_back(keyword);
+        return 1ull << (box.keywords.size() - 1);
+    }
+
+    std::vector<std::string> subscribed;
+    bool seal = true;
+    bool quiet = false;        // tells nobody of changes
+    bool fail_next = false;    // changes fail for now
+    bool over_quota = false;
+    size_t most_infos = 500;
+    size_t stores = 0, get_changes = 0;
+
+  private:
+    static bool named(const std::vector<proto::UidRange>& ranges, uint32_t uid) {
+        return std::ranges::any_of(ranges, [&](auto& r) { return uid >= r.first && uid <= r.last; });
+    }
+    Box* by_id_or_null(proto::MailboxId id) {
+        for (auto& box : boxes_)
+            if (box->mailbox.id == id) return box.get();
+        return nullptr;
+    }
+    Message* find_message(proto::MailboxId id, uint32_t uid) {
+        Box* box = by_id_or_null(id);
+        if (box == nullptr) return nullptr;
+        for (auto& m : box->messages)
+            if (m.row.uid == uid) return &m;
+        return nullptr;
+    }
+    proto::Mailbox counted(const Box& box) {
+        proto::Mailbox m = box.mailbox;
+        m.messages = box.messages.size();
+        for (auto& message : box.messages) {
+            if (!(message.row.flags & proto::kSeen)) m.unseen++;
+            m.size += message.row.size;
+        }
+        return m;
+    }
+    Result<proto::MessagesCopied> copy(proto::MailboxId from, const std::vector<proto::UidRange>& uids, const std::string& to) {
+        Box* source = by_id_or_null(from);
+        Box* destination = find(to);
+        if (source == nullptr || destination == nullptr) return permanent(ErrorCode::not_found, "no such mailbox");
+        proto::MessagesCopied copied{destination->mailbox.uidvalidity, {}};
+        std::vector<Message> messages;
+        for (auto& m : source->messages)
+            if (named(uids, m.row.uid)) messages.push_back(m);
+        for (auto& m : messages) {
+            uint32_t uid = add(*destination, *m.content, m.row.flags, m.prefix, {m.row.received, m.row.received_zone});
+            copied.uids.push_back({m.row.uid, uid});
+        }
+        return copied;
+    }
+
+    std::vector<std::unique_ptr<Box>> boxes_;
+    std::map<uint64_t, Fd> spools_;
+    uint64_t last_spool_ = 0, last_id_ = 0, modseq_ = 1;
+    std::vector<std::unique_ptr<ipc::Channel>> channels_;   // last: they use all of the above
+};
+
+}  // namespace mox::imapd::fake

@@ -1,0 +1,100 @@
+#include <csignal>
+#include <fcntl.h>
+#include <random>
+#include <set>
+#include <sys/wait.h>
+
+#include "tests/unit/storaged/world.h"
+
+using namespace mox;
+using namespace mox::storaged::test;
+
+namespace {
+
+/// Delivers, flags, moves and expunges as fast as it can, and writes down what was acknowledged.
+async::Task<void> deliver_for_ever(World& w, std::string prefix, int log) {
+    for (size_t i = 0;; i++) {
+        auto file = co_await w.smtpd->call(proto::CreateSpool{}, async::in(30s));
+        if (!file) co_return;
+        std::string text = prefix + std::to_string(i);
+        if (write(file->file.get(), text.data(), text.size()) < 0) co_return;
+        file->file.reset();
+        proto::Deliver request{file->spool, World::facts(text), {}};
+        request.targets.push_back({"alice", "", ""});
+        request.targets.push_back({"bob", "", ""});
+        auto outcomes = co_await w.smtpd->call(std::move(request), async::in(30s));
+        if (!outcomes || outcomes->targets[0].error || outcomes->targets[1].error) co_return;
+        // One write of a short line: whole or not at all.
+        std::string line = text + "\n";
+        if (write(log, line.data(), line.size()) < 0) co_return;
+    }
+}
+
+[[noreturn]] void run_child(int round, int log) {
+    World w;
+    async::Scope scope;
+    for (int i = 0; i < 8; i++)
+        scope.spawn(deliver_for_ever(w, std::to_string(round) + "-" + std::to_string(i) + "-", log));
+    w.loop.run();
+    _exit(1);
+}
+
+std::multiset<std::string> texts_in(World& w, const std::string& account) {
+    auto client = w.open(account);
+    auto opened = w.call(*client, proto::OpenMailbox{"INBOX"});
+    REQUIRE(opened);
+    std::multiset<std::string> texts;
+    auto rows = rows_of(*opened);
+    REQUIRE(opened->mailbox.messages == rows.size());
+    for (size_t i = 0; i < rows.size(); i += 16) {
+        std::vector<proto::Uid> uids;
+        for (size_t k = i; k < std::min(i + 16, rows.size()); k++) uids.push_back({rows[k].uid});
+        auto files = w.call(*client, proto::OpenMessages{opened->mailbox.id, uids});
+        REQUIRE(files);
+        REQUIRE(files->messages.size() == uids.size());
+        for (const auto& message : files->messages) texts.insert(text_of(message.file));
+    }
+    return texts;
+}
+
+}  // namespace
+
+TEST_CASE("after kill -9 at any moment, what was acknowledged is there exactly once") {
+    TemporaryDirectory directory;
+    int log = open("../mox-storaged-acknowledged", O_RDWR | O_CREAT | O_TRUNC | O_APPEND, 0600);
+    REQUIRE(log >= 0);
+    unlink("../mox-storaged-acknowledged");
+    std::mt19937 random(7);
+    for (int round = 0; round < 12; round++) {
+        pid_t child = fork();
+        REQUIRE(child >= 0);
+        if (child == 0) run_child(round, log);
+        usleep(static_cast<useconds_t>(20000 + random() % 300000));
+        kill(child, SIGKILL);
+        int status = 0;
+        REQUIRE(waitpid(child, &status, 0) == child);
+        REQUIRE(WIFSIGNALED(status));
+    }
+    std::string lines(1u << 24, '\0');
+    ssize_t n = pread(log, lines.data(), lines.size(), 0);
+    REQUIRE(n > 0);
+    lines.resize(static_cast<size_t>(n));
+    close(log);
+    World w;
+    for (const char* account : {"alice", "bob"}) {
+        auto texts = texts_in(w, account);
+        size_t acknowledged = 0;
+        for (size_t at = 0; at < lines.size();) {
+            size_t end = lines.find('\n', at);
+            if (texts.count(lines.substr(at, end - at)) != 1) FAIL("lost or doubled: " << lines.substr(at, end - at));
+            at = end + 1;
+            acknowledged++;
+        }
+        CHECK(acknowledged > 50);
+        for (auto text = texts.begin(); text != texts.end(); text++) CHECK(texts.count(*text) == 1);
+        // Files and rows agree.
+        w.settle();
+        CHECK(count_files(std::string("accounts/") + account + "/msg") == texts.size());
+    }
+    CHECK(count_files("spool") == 0);
+}
