@@ -2,6 +2,8 @@
 
 #include <sodium.h>
 
+#include "authd/passwords.h"
+
 namespace mox::authd {
 
 using namespace std::chrono_literals;
@@ -16,6 +18,8 @@ constexpr auto kExchangeLimit = 60s;
 
 Authd::Authd(process::Process& process)
     : Common(process), pool_(kHashThreads, mailbox_), logins_(directory_, storage_, pool_) {
+    // Made once, beside the start: the first unknown user must not wait for it either.
+    pool_.submit([] { dummy_credentials(); });
     call(storage_);
     accept({ipc::Role::smtpd, ipc::Role::imapd, ipc::Role::queued}, [this](Fd socket, ipc::PeerId peer) {
         clients_.add(std::move(socket), std::move(peer), proto::AuthMessages{}, std::make_unique<Client>(*this));

@@ -2,7 +2,6 @@
 #include <sodium.h>
 
 #include "authd/authd.h"
-#include "authd/passwords.h"
 #include "common/tls/context.h"
 
 using namespace mox;
@@ -17,7 +16,6 @@ int main(int argc, char** argv) {
         .threads = sandbox::Threads::allowed,   // for hashing passwords
         .max_files = 4096,
     });
-    authd::dummy_credentials();
     authd::Authd program(process);
     return process.run(proto::ToAuthd{}, program);
 }

@@ -35,7 +35,7 @@ namespace {
     sigprocmask(SIG_SETMASK, &none, nullptr);
     for (int s : {SIGINT, SIGTERM, SIGHUP, SIGCHLD, SIGPIPE}) signal(s, SIG_DFL);
     int null = open("/dev/null", O_RDWR);
-    if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(STDERR_FILENO, STDOUT_FILENO) < 0) _exit(126);
+    if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0) _exit(126);
     // dup2 onto itself would keep close-on-exec.
     int moved = fcntl(socket, F_DUPFD, 100);
     if (moved < 0 || dup2(moved, proto::kSuperviseFd) < 0) _exit(126);

@@ -197,11 +197,12 @@ struct Moxd {
         loop.stop();
     }
     async::Task<void> begin() {
-        auto ready = co_await supervisor.wait_until_ready(30s);
+        auto ready = co_await supervisor.wait_for_backends(30s);
         if (ready && local && local->needs_password) {
             ready = co_await control.set_password(config::kLocalAccount, {kLocalPassword});
             if (ready) password_is_set(*local);
         }
+        if (ready) ready = co_await supervisor.open_fronts(30s);
         if (!ready) {
             log::error("start failed", {{"error", ready.error().text}});
             stop(1);

@@ -12,6 +12,7 @@
 #include "common/async/fd.h"
 #include "common/config/edit.h"
 #include "common/log/log.h"
+#include "common/tls/self_signed.h"
 
 namespace mox::moxd {
 namespace {
@@ -37,10 +38,33 @@ std::string beside(const std::string& file, const std::string& name) {
     return slash == std::string::npos ? name : file.substr(0, slash + 1) + name;
 }
 
+uint32_t add_certificate(Settings& s, std::string chain_pem, std::string key_pem) {
+    s.certificates.push_back({std::move(chain_pem)});
+    s.private_keys.push_back({std::move(key_pem)});
+    return static_cast<uint32_t>(s.certificates.size() - 1);
+}
+
+Result<uint32_t> add_self_signed(Settings& s, const config::Listener& listener) {
+    const std::string& hostname = listener.hostname.empty() ? s.config.hostname : listener.hostname;
+    auto found = std::ranges::find(s.made, hostname, &MadeCertificate::hostname);
+    if (found == s.made.end()) {
+        auto made = tls::make_self_signed({hostname}, {});
+        if (!made) return std::unexpected(std::move(made.error()));
+        s.made.push_back({hostname, std::move(made->certificate_pem), std::move(made->key_pem)});
+        found = s.made.end() - 1;
+    }
+    return add_certificate(s, found->chain_pem, found->key_pem);
+}
+
 Result<ipc::Done> load_tls_files(Settings& s) {
     std::map<std::string, uint32_t> known;
     for (const auto& listener : s.config.listeners) {
         std::vector<uint32_t> indexes;
+        if (listener.tls.source == config::TlsSource::self_signed) {
+            auto index = add_self_signed(s, listener);
+            if (!index) return std::unexpected(std::move(index.error()));
+            indexes.push_back(*index);
+        }
         for (const auto& pair : listener.tls.pairs) {
             auto [entry, is_new] = known.try_emplace(pair.certificate_file, static_cast<uint32_t>(s.certificates.size()));
             indexes.push_back(entry->second);
@@ -49,8 +73,7 @@ Result<ipc::Done> load_tls_files(Settings& s) {
             if (!chain) return std::unexpected(std::move(chain.error()));
             auto key = read_file(pair.key_file, kMaxPem);
             if (!key) return std::unexpected(std::move(key.error()));
-            s.certificates.push_back({std::move(*chain)});
-            s.private_keys.push_back({std::move(*key)});
+            add_certificate(s, std::move(*chain), std::move(*key));
         }
         s.listener_certificates.push_back(std::move(indexes));
     }
@@ -134,8 +157,9 @@ Result<std::string> read_file(const std::string& path, size_t limit) {
     }
 }
 
-Result<Settings> load_settings(const std::string& config_file) {
+Result<Settings> load_settings(const std::string& config_file, std::vector<MadeCertificate> made) {
     Settings s;
+    s.made = std::move(made);
     s.config_file = config_file;
     s.domains_file = beside(config_file, "domains.conf");
     auto config_text = read_file(s.config_file, kMaxConfig);
@@ -194,6 +218,7 @@ proto::Listener listener_of(const Settings& s, size_t index, const config::Servi
     l.name = listener.name;
     l.hostname = listener.hostname.empty() ? s.config.hostname : listener.hostname;
     l.tls = tls_mode(listener, service);
+    l.tls13_only = listener.tls.min_version == config::TlsVersion::tls1_3;
     l.insecure_auth = listener.allow_insecure_auth ? proto::InsecureAuth::allow : proto::InsecureAuth::refuse;
     l.require_starttls = service.starttls == config::Starttls::required;
     l.max_message_size = listener.max_message_size;

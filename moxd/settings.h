@@ -13,6 +13,13 @@
 
 namespace mox::moxd {
 
+/// A self-signed certificate of a listener, kept as long as moxd runs.
+struct MadeCertificate {
+    std::string hostname;
+    std::string chain_pem;
+    std::string key_pem;
+};
+
 /// mox.conf, domains.conf and the files they name, as they were at one moment.
 struct Settings {
     std::string config_file;
@@ -23,12 +30,14 @@ struct Settings {
     std::vector<proto::Certificate> certificates;   // those of all listeners
     std::vector<std::vector<uint32_t>> listener_certificates;   // by listener: indexes into certificates
     std::vector<ipc::Secret> private_keys;
+    std::vector<MadeCertificate> made;
     std::string trust_anchor;
     std::string ca_pem;
 };
 
 /// Reads and validates everything. The error's text has a line for each problem: file:line:column: what is wrong.
-Result<Settings> load_settings(const std::string& config_file);
+/// Self-signed certificates are taken over from `made`, as far as they are there.
+Result<Settings> load_settings(const std::string& config_file, std::vector<MadeCertificate> made = {});
 /// As load_settings, with this text in place of the domains.conf on disk.
 Result<Settings> check_domains(const Settings& present, std::string domains_text);
 /// Replaces domains.conf: whole, durable, keeping its owner and mode.

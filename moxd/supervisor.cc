@@ -23,10 +23,13 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr auto kConfigureLimit = 20s;
+constexpr auto kHoldLimit = 10s;        // for fronts to wait for what is behind them
 constexpr auto kFirstBackoff = 50ms;
 constexpr auto kMaxBackoff = 10'000ms;
 constexpr auto kStableAfter = 10s;      // having run that long, a child starts again at once
 constexpr size_t kMaxWorkers = 5000;
+constexpr size_t kMaxMetricProcesses = 100;      // asked for one answer
+constexpr size_t kMaxMetricText = 32 * 1024;     // bytes from one process
 constexpr size_t kMaxGreeting = 64 * 1024;   // bytes of text in a session handed over
 
 /// Who may talk to whom: the client asks, the server answers.
@@ -41,6 +44,14 @@ constexpr std::array kWiring = {
 };
 /// Fronts whose TLS handshakes authd signs.
 constexpr std::array kSigned = {Role::smtpd, Role::imapd, Role::httpd};
+
+}  // namespace
+
+namespace {
+
+bool is_front(Role role) {
+    return role == Role::smtpd || role == Role::imapd || role == Role::httpd;
+}
 
 }  // namespace
 
@@ -152,8 +163,15 @@ bool Supervisor::launch(Entry& entry) {
 async::Task<void> Supervisor::bring_up(Entry& entry) {
     if (entry.child.spec().role == Role::imapd_worker) co_return;   // configured when it gets its account
     pid_t pid = entry.child.pid();
-    auto done = co_await configure(entry);
-    if (entry.child.pid() != pid) co_return;
+    if (is_front(entry.child.spec().role)) co_await hold_back(async::in(kHoldLimit));
+    Result<ipc::Done> done;
+    uint64_t generation = 0;
+    // Settings may change while a process takes the old ones.
+    do {
+        generation = generation_;
+        done = co_await configure(entry);
+        if (entry.child.pid() != pid) co_return;
+    } while (done && generation != generation_);
     if (!done) {
         log::error("process did not take its configuration", {{"process", entry.child.name()}, {"error", done.error().text}});
         entry.child.kill(SIGKILL);
@@ -163,6 +181,15 @@ async::Task<void> Supervisor::bring_up(Entry& entry) {
     join(entry);
     log::debug("process ready", {{"process", entry.child.name()}, {"child", pid}});
     changed_.notify_all();
+}
+
+// A front that listens before authd can sign and storaged can store only has failures to offer.
+async::Task<void> Supervisor::hold_back(async::Deadline deadline) {
+    try {
+        while (!fronts_open_ || !backends_ready()) co_await changed_.wait(deadline);
+    } catch (const async::DeadlinePassed&) {
+        // Better temporary errors than no answer at all.
+    }
 }
 
 proto::LogConfig Supervisor::log_config() const {
@@ -286,8 +313,24 @@ bool Supervisor::all_ready() const {
     return std::ranges::all_of(children_, [](const auto& e) { return e->child.ready; });
 }
 
-async::Task<Result<ipc::Done>> Supervisor::wait_until_ready(async::Clock::duration limit) {
+bool Supervisor::backends_ready() const {
+    return std::ranges::all_of(children_, [](const auto& e) { return e->child.ready || is_front(e->child.spec().role); });
+}
+
+async::Task<Result<ipc::Done>> Supervisor::wait_for_backends(async::Clock::duration limit) {
     auto deadline = async::in(limit);
+    try {
+        while (!backends_ready()) co_await changed_.wait(deadline);
+    } catch (const async::DeadlinePassed&) {
+        co_return temporary(ErrorCode::timeout, "not all programs started; the log says why");
+    }
+    co_return ipc::Done{};
+}
+
+async::Task<Result<ipc::Done>> Supervisor::open_fronts(async::Clock::duration limit) {
+    auto deadline = async::in(limit);
+    fronts_open_ = true;
+    changed_.notify_all();
     try {
         while (!all_ready()) co_await changed_.wait(deadline);
     } catch (const async::DeadlinePassed&) {
@@ -298,7 +341,7 @@ async::Task<Result<ipc::Done>> Supervisor::wait_until_ready(async::Clock::durati
 }
 
 async::Task<Result<ipc::Done>> Supervisor::reload() {
-    auto settings = load_settings(settings_.config_file);
+    auto settings = load_settings(settings_.config_file, settings_.made);
     if (!settings) {
         log::error("configuration refused, the running one stays", {{"error", settings.error().text}});
         co_return std::unexpected(std::move(settings.error()));
@@ -315,6 +358,7 @@ async::Task<Result<ipc::Done>> Supervisor::apply(Settings settings) {
     if (auto done = listeners_.update(wanted); !done) co_return done;
     settings_ = std::move(settings);
     endpoints_ = std::move(wanted);
+    generation_++;
     log::set_level(static_cast<log::Level>(log_config().level));
     log::set_format(static_cast<log::Format>(log_config().format));
     std::string failed;
@@ -406,12 +450,11 @@ ipc::Link& Supervisor::link(Role role) {
     return (*found)->child.link();
 }
 
-async::Task<void> Supervisor::collect_metrics(Entry& entry, std::vector<proto::ProcessMetrics>& into) {
-    auto channel = entry.child.channel();
-    if (channel == nullptr || !entry.child.ready) co_return;
-    std::string name = entry.child.name();
+async::Task<void> Supervisor::collect_metrics(std::shared_ptr<ipc::Channel> channel, std::string name,
+                                              std::vector<proto::ProcessMetrics>& into) {
+    if (channel == nullptr) co_return;
     auto metrics = co_await channel->call(proto::GetMetrics{}, async::in(2s));
-    if (metrics && metrics->text.size() <= 256 * 1024) into.push_back({std::move(name), std::move(metrics->text)});
+    if (metrics && metrics->text.size() <= kMaxMetricText) into.push_back({std::move(name), std::move(metrics->text)});
 }
 
 async::Task<Result<proto::AllMetrics>> Supervisor::all_metrics() {
@@ -422,7 +465,13 @@ async::Task<Result<proto::AllMetrics>> Supervisor::all_metrics() {
     for (const auto& p : status()) own += fmt::format("mox_process_memory_bytes{{name=\"{}\"}} {}\n", p.name, p.memory);
     all.processes.push_back({"moxd", std::move(own)});
     async::Scope scope;
-    for (auto& entry : children_) scope.spawn(collect_metrics(*entry, all.processes));
+    for (auto& entry : children_) scope.spawn(collect_metrics(entry->child.channel(), entry->child.name(), all.processes));
+    for (auto& worker : workers_) {
+        if (all.processes.size() + scope.size() >= kMaxMetricProcesses) break;
+        if (worker.account.empty()) continue;
+        auto& child = worker.entry->child;
+        scope.spawn(collect_metrics(child.channel(), child.name(), all.processes));
+    }
     co_await scope.join();
     co_return all;
 }

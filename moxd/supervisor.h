@@ -31,8 +31,10 @@ class Supervisor {
 
     /// Binds and starts everything; an error when a port cannot be had or a user is missing.
     Result<ipc::Done> start();
-    /// Waits until every program has its configuration and its peers.
-    async::Task<Result<ipc::Done>> wait_until_ready(async::Clock::duration limit);
+    /// Waits until the programs behind the fronts have their configuration and their peers. The fronts hold back.
+    async::Task<Result<ipc::Done>> wait_for_backends(async::Clock::duration limit);
+    /// Lets the fronts listen, and waits until everything is up.
+    async::Task<Result<ipc::Done>> open_fronts(async::Clock::duration limit);
     /// Puts new settings in force without dropping a connection; on an error the old ones stay.
     async::Task<Result<ipc::Done>> apply(Settings settings);
     /// Reads the files again and applies them.
@@ -74,7 +76,9 @@ class Supervisor {
     void reap();
     void child_ended(Entry& entry, int wait_status);
     void worker_ended(pid_t pid, int wait_status);
+    bool backends_ready() const;
     bool all_ready() const;
+    async::Task<void> hold_back(async::Deadline deadline);
     size_t alive() const;
     async::Task<void> end_children(bool storage_too, async::Deadline deadline);
     Result<ipc::Done> prepare_directories();
@@ -82,13 +86,16 @@ class Supervisor {
     Worker* worker_of(const std::string& account);
     void ensure_blank_worker();
     proto::LogConfig log_config() const;
-    async::Task<void> collect_metrics(Entry& entry, std::vector<proto::ProcessMetrics>& into);
+    async::Task<void> collect_metrics(std::shared_ptr<ipc::Channel> channel, std::string name,
+                                      std::vector<proto::ProcessMetrics>& into);
 
     SupervisorOptions options_;
     Settings settings_;
     std::vector<Endpoint> endpoints_;
+    uint64_t generation_ = 0;   // of the settings
     Listeners listeners_;
     bool stopping_ = false;
+    bool fronts_open_ = false;
     async::Notify changed_;                          // a child ended or became ready
     std::vector<std::unique_ptr<Entry>> children_;   // the fixed ones
     std::vector<Worker> workers_;

@@ -37,6 +37,7 @@ struct Listener {
     std::string name;             // of the listen block
     std::string hostname;         // for greetings
     TlsMode tls;
+    bool tls13_only;              // else 1.2 as well
     InsecureAuth insecure_auth;
     bool require_starttls;
     uint64_t max_message_size;    // bytes

@@ -184,8 +184,9 @@ async::Task<void> Attempt::deliver_local(size_t index, proto::ResolvedAddress wh
         entry.recipient, settings_->hostname, log_.cid(), mail::format_date({unix_now(), 0}));
     auto done = co_await peers_.storage.call(std::move(message), kStorageTimeout);
     if (!done) {
-        bool full = done.error().code == ErrorCode::over_quota;
-        note(index, from_error(done.error(), full ? "4.2.2" : done.error().is_temporary() ? "4.3.0" : "5.3.0"));
+        std::string status = done.error().is_temporary() ? "4." : "5.";
+        status += done.error().code == ErrorCode::over_quota ? "2.2" : "3.0";
+        note(index, from_error(done.error(), status));
         co_return;
     }
     smtp::Outcome outcome;

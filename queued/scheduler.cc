@@ -326,7 +326,7 @@ async::Task<void> Scheduler::notify(Notice kind, std::vector<NoticeRecipient> re
                           unix_now(), attempt.original_header()};
         std::string text = build_notice(kind, recipients, facts);
         auto done = co_await store_notice(account, mail_from, text);
-        if (!done && done.error().code == ErrorCode::not_found && kind == Notice::failed) {
+        if (!done && !done.error().is_temporary() && kind == Notice::failed) {  // the account is gone, or full
             std::string postmaster = co_await postmaster_account(settings->hostname);
             if (!postmaster.empty()) done = co_await store_notice(postmaster, mail_from, std::move(text));
         }

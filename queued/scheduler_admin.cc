@@ -31,11 +31,11 @@ async::Task<Result<ipc::Done>> Scheduler::scan(uint64_t after, proto::QueueFilte
     for (;;) {
         auto page = co_await peers_.storage.call(proto::QueueScan{after, kScanStep}, kStorageTimeout);
         if (!page) co_return std::unexpected(page.error());
+        if (page->entries.empty()) co_return ipc::Done{};
         for (auto& entry : page->entries) {
             after = std::max(after, entry.id);
             if (matches(filter, entry) && !visit(entry)) co_return ipc::Done{};
         }
-        if (page->entries.size() < kScanStep) co_return ipc::Done{};
     }
 }
 

@@ -166,7 +166,8 @@ async::Task<Result<proto::DeliveryOutcomes>> deliver(Engine& engine, Accounts& a
             targets.push_back({std::move(request.targets[k]), {}, {}, {}});
         // Every round syncs the content: the first may have had no target that was in order.
         Fd again(fcntl(content->get(), F_DUPFD_CLOEXEC, 0));
-        if (again) co_await deliver_some(engine, accounts, common, std::move(again), targets);
+        if (again)
+            co_await deliver_some(engine, accounts, common, std::move(again), targets);
         else
             for (Target& target : targets) target.error = error_of_errno(EMFILE);
         for (Target& target : targets) {

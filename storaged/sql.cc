@@ -2,9 +2,9 @@
 
 #include <cerrno>
 #include <cstring>
+#include <fmt/format.h>
 
 #include "common/log/log.h"
-#include <fmt/format.h>
 
 namespace mox::storaged {
 namespace {

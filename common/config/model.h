@@ -200,7 +200,6 @@ struct Account {
     std::vector<Address> addresses;
     std::optional<uint64_t> quota;  // bytes; none: unlimited
     std::string login_disabled;     // the text for the user; empty: login works
-    uint32_t max_outgoing_per_day = 1000;
     std::vector<Route> routes;
     Origin origin;
     bool operator==(const Account&) const = default;

@@ -127,8 +127,6 @@ constexpr Rule<Account> kAccountRules[] = {
     {"address", "address ADDRESS, ... [{ mailbox NAME }]", read_address, Repeat::many},
     {"quota", "quota SIZE", one<&Account::quota, as_size<uint64_t{1} << 10, uint64_t{1} << 60>>},
     {"login-disabled", "login-disabled \"text\"", one<&Account::login_disabled, as_login_text>},
-    {"max-outgoing-per-day", "max-outgoing-per-day NUMBER",
-     one<&Account::max_outgoing_per_day, as_number<uint32_t, 0, 1'000'000'000>>},
     {"route", "route { ... }", read_route<&Account::routes>, Repeat::many},
 };
 

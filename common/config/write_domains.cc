@@ -75,9 +75,6 @@ void write(Writer& out, const Account& account) {
     for (const Address& address : account.addresses) write(out, address);
     if (account.quota) out.line("quota " + write_size(*account.quota));
     if (!account.login_disabled.empty()) out.line("login-disabled " + quote(account.login_disabled));
-    if (account.max_outgoing_per_day != plain.max_outgoing_per_day) {
-        out.line(fmt::format("max-outgoing-per-day {}", account.max_outgoing_per_day));
-    }
     for (const Route& route : account.routes) write(out, route);
     out.close();
 }

@@ -55,7 +55,7 @@ Result<ipc::Done> Acceptor::configure(std::vector<proto::Listener> listeners,
                 if (index >= certificates.size()) return permanent(ErrorCode::bad_request, "no such certificate");
                 chains.push_back(certificates[index].chain_pem);
             }
-            auto context = tls::ServerContext::make(chains);
+            auto context = tls::ServerContext::make(chains, config.tls13_only ? tls::Oldest::tls13 : tls::Oldest::tls12);
             if (!context) return std::unexpected(std::move(context.error()));
             state->tls = std::move(*context);
         }

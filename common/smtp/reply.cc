@@ -1,7 +1,6 @@
 #include "common/smtp/reply.h"
 
 #include <fmt/format.h>
-
 #include <utility>
 
 #include "common/text/ascii.h"

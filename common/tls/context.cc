@@ -40,13 +40,13 @@ std::string end_point_hash(const std::string& pem) {
 
 }  // namespace
 
-Result<std::shared_ptr<ServerContext>> ServerContext::make(const std::vector<std::string>& chains) {
+Result<std::shared_ptr<ServerContext>> ServerContext::make(const std::vector<std::string>& chains, Oldest oldest) {
     std::shared_ptr<ServerContext> context(new ServerContext);
     if (chains.empty()) return permanent(ErrorCode::bad_request, "no certificate");
     context->config_.reset(tls_config_new());
     tls_config* config = context->config_.get();
     tls_config_use_fake_private_key(config);
-    bool ok = tls_config_set_protocols(config, kProtocols) == 0 &&
+    bool ok = tls_config_set_protocols(config, oldest == Oldest::tls13 ? TLS_PROTOCOL_TLSv1_3 : kProtocols) == 0 &&
               tls_config_set_cert_mem(config, bytes(chains[0]), chains[0].size()) == 0;
     for (size_t i = 1; ok && i < chains.size(); i++)
         ok = tls_config_add_keypair_mem(config, bytes(chains[i]), chains[i].size(), nullptr, 0) == 0;

@@ -12,11 +12,13 @@
 
 namespace mox::tls {
 
+enum class Oldest : uint8_t { tls12, tls13 };
+
 /// What a listener serves TLS with. TLS 1.2 and 1.3 only.
 class ServerContext {
   public:
     /// The first chain is the default, the others are chosen by server name. Error bad_request when one does not parse.
-    static Result<std::shared_ptr<ServerContext>> make(const std::vector<std::string>& chains_pem);
+    static Result<std::shared_ptr<ServerContext>> make(const std::vector<std::string>& chains_pem, Oldest oldest = Oldest::tls12);
 
     /// Does the handshake on a connected socket; throws ConnectionLost or DeadlinePassed.
     async::Task<std::unique_ptr<TlsTransport>> accept(Fd socket, async::Deadline deadline);

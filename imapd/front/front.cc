@@ -3,7 +3,7 @@
 namespace mox::imapd {
 namespace {
 
-constexpr std::chrono::seconds kLoginLimit{30};     // authd slows failures down and hashes passwords
+constexpr std::chrono::seconds kLoginLimit{30};  // authd slows failures down and hashes passwords
 constexpr std::chrono::seconds kStartLimit{10};
 constexpr std::chrono::milliseconds kGoodbye{2500};
 
@@ -16,7 +16,8 @@ std::string refusal_text(const front::ListenerState& listener, front::Refusal re
 }  // namespace
 
 Front::Front(process::Process& process)
-    : Common(process), acceptor_([this](front::Accepted accepted) { return serve(std::move(accepted)); }, refusal_text) {
+    : Common(process),
+      acceptor_([this](front::Accepted accepted) { return serve(std::move(accepted)); }, refusal_text) {
     call(authd_);
     tls::use_signer(signer_);
 }
@@ -55,13 +56,15 @@ void Front::shut_down() {
 
 async::Task<void> Front::end_soon() {
     async::Deadline deadline = async::in(kGoodbye);
-    while (counters_.relaying > 0 && async::Clock::now() < deadline) co_await async::sleep_for(std::chrono::milliseconds(20));
+    while (counters_.relaying > 0 && async::Clock::now() < deadline)
+        co_await async::sleep_for(std::chrono::milliseconds(20));
     process().stop();
 }
 
 std::string Front::metrics() {
-    std::string out = fmt::format("mox_imap_connections_total {}\nmox_imap_connections_refused_total {}\nmox_imap_connections {}\n",
-                                  acceptor_.accepted(), acceptor_.refused(), acceptor_.connections());
+    std::string out =
+        fmt::format("mox_imap_connections_total {}\nmox_imap_connections_refused_total {}\nmox_imap_connections {}\n",
+                    acceptor_.accepted(), acceptor_.refused(), acceptor_.connections());
     out += fmt::format("mox_imap_tls_failures_total {}\n", counters_.tls_failures);
     for (const auto& [result, count] : counters_.logins)
         out += fmt::format("mox_imap_logins_total{{result=\"{}\"}} {}\n", result, count);

@@ -7,7 +7,7 @@ namespace mox::imapd {
 
 async::Task<FrontSession::Outcome> FrontSession::log_in(const Command& command) {
     if (!may_log_in()) {
-        reply(command, "NO [PRIVACYREQUIRED] TLS is needed first");   // RFC 5530 3
+        reply(command, "NO [PRIVACYREQUIRED] TLS is needed first");  // RFC 5530 3
         co_return Outcome::stay;
     }
     const auto& args = std::get<LoginArguments>(command.arguments);
@@ -29,11 +29,12 @@ async::Task<FrontSession::Outcome> FrontSession::authenticate(const Command& com
     co_return co_await scram(command, args.initial);
 }
 
-async::Task<std::optional<std::string>> FrontSession::sasl_message(const Command& command, std::optional<std::string> initial,
+async::Task<std::optional<std::string>> FrontSession::sasl_message(const Command& command,
+                                                                   std::optional<std::string> initial,
                                                                    std::string challenge) {
     std::string text;
     if (initial) {
-        text = *initial == "=" ? "" : *initial;   // RFC 4959 3: "=" is the empty message
+        text = *initial == "=" ? "" : *initial;  // RFC 4959 3: "=" is the empty message
     } else {
         stream_->write("+ " + text::encode_base64(challenge) + "\r\n");
         co_await flush();
@@ -41,7 +42,7 @@ async::Task<std::optional<std::string>> FrontSession::sasl_message(const Command
         if (line.end != async::LineEnd::crlf) throw FatalInput("[TOOBIG] line too long");
         text = line.text;
     }
-    if (text == "*") {   // RFC 3501 6.2.2
+    if (text == "*") {  // RFC 3501 6.2.2
         reply(command, "BAD cancelled");
         co_return std::nullopt;
     }
@@ -59,13 +60,14 @@ async::Task<FrontSession::Outcome> FrontSession::plain(const Command& command, s
         co_return Outcome::stay;
     }
     if (!credentials->authzid.empty() && credentials->authzid != credentials->authcid) {
-        reply(command, "NO [AUTHORIZATIONFAILED] nobody logs in for another here");   // RFC 5530 3
+        reply(command, "NO [AUTHORIZATIONFAILED] nobody logs in for another here");  // RFC 5530 3
         co_return Outcome::stay;
     }
     co_return co_await check_password(command, std::move(credentials->authcid), std::move(credentials->password));
 }
 
-async::Task<FrontSession::Outcome> FrontSession::check_password(const Command& command, std::string user, std::string password) {
+async::Task<FrontSession::Outcome> FrontSession::check_password(const Command& command, std::string user,
+                                                                std::string password) {
     if (user.size() > sasl::kMaxLogin || password.size() > sasl::kMaxPassword)
         co_return co_await failed(command, Error{Persistence::permanent, ErrorCode::denied, "too long"});
     auto logged_in = co_await services_.login({context(), std::move(user), ipc::Secret{std::move(password)}});
@@ -79,7 +81,8 @@ async::Task<FrontSession::Outcome> FrontSession::scram(const Command& command, s
     bool plus = std::get<AuthenticateArguments>(command.arguments).mechanism == "SCRAM-SHA-256-PLUS";
     proto::ChannelBinding binding;
     if (offers_plus()) binding = accepted_.listener->tls->binding();
-    auto challenge = co_await services_.scram_start({context(), plus, offers_plus(), std::move(binding), std::move(*client_first)});
+    auto challenge =
+        co_await services_.scram_start({context(), plus, offers_plus(), std::move(binding), std::move(*client_first)});
     if (!challenge) co_return co_await failed(command, std::move(challenge.error()));
     auto client_final = co_await sasl_message(command, std::nullopt, std::move(challenge->server_first));
     if (!client_final) co_return Outcome::stay;

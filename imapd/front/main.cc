@@ -1,5 +1,5 @@
-// imapd: IMAP connections before their login. No files, no keys, no mail: the listening sockets it is given, and channels to
-// authd and moxd.
+// imapd: IMAP connections before their login. No files, no keys, no mail: the listening sockets it is given, and
+// channels to authd and moxd.
 #include <sodium.h>
 
 #include "common/tls/context.h"

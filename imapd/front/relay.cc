@@ -4,7 +4,7 @@ namespace mox::imapd {
 namespace {
 
 constexpr size_t kPiece = 64 * 1024;
-constexpr std::chrono::seconds kLinger{2};   // for the client to take the last bytes and close, before the socket is
+constexpr std::chrono::seconds kLinger{2};  // for the client to take the last bytes and close, before the socket is
 
 struct State {
     async::Notify moved;
@@ -28,7 +28,8 @@ async::Task<void> copy(async::Stream& from, async::Stream& to, async::Clock::dur
     }
 }
 
-async::Task<void> from_client(async::Stream& client, async::Stream& worker, async::Clock::duration write, State& state) {
+async::Task<void> from_client(async::Stream& client, async::Stream& worker, async::Clock::duration write,
+                              State& state) {
     try {
         co_await copy(client, worker, write, state);
     } catch (const std::exception&) {
@@ -39,7 +40,8 @@ async::Task<void> from_client(async::Stream& client, async::Stream& worker, asyn
     state.moved.notify_all();
 }
 
-async::Task<void> from_worker(async::Stream& client, async::Stream& worker, async::Clock::duration write, State& state) {
+async::Task<void> from_worker(async::Stream& client, async::Stream& worker, async::Clock::duration write,
+                              State& state) {
     try {
         co_await copy(worker, client, write, state);
         client.close_write();

@@ -27,7 +27,7 @@ bool FrontSession::offers_plus() const {
 std::string FrontSession::capabilities() const {
     std::string out(kCapabilities);
     if (!tls_ && accepted_.listener->tls != nullptr) out += " STARTTLS";
-    if (!may_log_in()) return out + " LOGINDISABLED";   // RFC 3501 6.2.3
+    if (!may_log_in()) return out + " LOGINDISABLED";  // RFC 3501 6.2.3
     if (offers_plus()) out += " AUTH=SCRAM-SHA-256-PLUS";
     return out + " AUTH=SCRAM-SHA-256 AUTH=PLAIN";
 }
@@ -58,7 +58,8 @@ async::Task<void> FrontSession::run() {
     std::string last_words;
     try {
         if (accepted_.listener->config.tls == proto::TlsMode::immediate) {
-            auto transport = co_await accepted_.listener->tls->accept(std::move(accepted_.socket), async::in(limits_.handshake));
+            auto transport =
+                co_await accepted_.listener->tls->accept(std::move(accepted_.socket), async::in(limits_.handshake));
             log_.debug("tls", {{"version", transport->version()}, {"cipher", transport->cipher()}});
             stream_.emplace(std::move(transport));
             tls_ = true;
@@ -93,7 +94,8 @@ async::Task<void> FrontSession::say_last_words(std::string text) {
 }
 
 async::Task<void> FrontSession::serve() {
-    stream_->write("* OK [CAPABILITY " + capabilities() + "] " + accepted_.listener->config.hostname + " IMAP ready\r\n");
+    stream_->write("* OK [CAPABILITY " + capabilities() + "] " + accepted_.listener->config.hostname +
+                   " IMAP ready\r\n");
     co_await flush();
     ReaderLimits limits{kMaxLine, kMaxLiteral, kMaxLiterals, limits_.idle, limits_.idle, limits_.write};
     Outcome outcome = Outcome::stay;
@@ -136,19 +138,27 @@ async::Task<FrontSession::Outcome> FrontSession::dispatch(const Command& command
             stream_->write("* CAPABILITY " + capabilities() + "\r\n");
             reply(command, "OK that is all");
             co_return Outcome::stay;
-        case Verb::noop: reply(command, "OK done"); co_return Outcome::stay;
+        case Verb::noop:
+            reply(command, "OK done");
+            co_return Outcome::stay;
         case Verb::id:
-            stream_->write(R"(* ID ("name" "mox"))" "\r\n");
+            stream_->write(R"(* ID ("name" "mox"))"
+                           "\r\n");
             reply(command, "OK done");
             co_return Outcome::stay;
         case Verb::logout:
             bye("see you");
             reply(command, "OK logged out");
             co_return Outcome::close;
-        case Verb::starttls: co_return co_await start_tls(command);
-        case Verb::login: co_return co_await log_in(command);
-        case Verb::authenticate: co_return co_await authenticate(command);
-        default: reply(command, "NO log in first"); co_return Outcome::stay;
+        case Verb::starttls:
+            co_return co_await start_tls(command);
+        case Verb::login:
+            co_return co_await log_in(command);
+        case Verb::authenticate:
+            co_return co_await authenticate(command);
+        default:
+            reply(command, "NO log in first");
+            co_return Outcome::stay;
     }
 }
 
@@ -195,7 +205,7 @@ async::Task<FrontSession::Outcome> FrontSession::hand_over(const Command& comman
     if (!started) {
         log_.error("session cannot be started", {{"account", logged_in.account}, {"reason", started.error().text}});
         counters_.logins["unavailable"]++;
-        reply(command, "NO [UNAVAILABLE] the mail of this account cannot be served at the moment");   // RFC 5530 3
+        reply(command, "NO [UNAVAILABLE] the mail of this account cannot be served at the moment");  // RFC 5530 3
         co_return Outcome::stay;
     }
     counters_.logins["ok"]++;

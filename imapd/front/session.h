@@ -1,8 +1,9 @@
 // A client before its login: greeting, STARTTLS, LOGIN and AUTHENTICATE; and after it the relaying of its bytes.
 //
-// The front knows the commands of the not authenticated state only. Credentials go to authd; with its yes come the account
-// channel and the account's name, which go to moxd with one end of a socket pair. From then on the account's worker speaks with
-// the client and answers the login command; this end copies bytes and looks at none. RFC 3501 3.1, 6.1, 6.2, 11; 4959; 5802.
+// The front knows the commands of the not authenticated state only. Credentials go to authd; with its yes come the
+// account channel and the account's name, which go to moxd with one end of a socket pair. From then on the account's
+// worker speaks with the client and answers the login command; this end copies bytes and looks at none. RFC
+// 3501 3.1, 6.1, 6.2, 11; 4959; 5802.
 #pragma once
 
 #include <cstdint>
@@ -32,17 +33,17 @@ class Services {
 };
 
 struct FrontCounters {
-    std::map<std::string_view, uint64_t> logins;   // by result
+    std::map<std::string_view, uint64_t> logins;  // by result
     uint64_t tls_failures = 0;
     size_t relaying = 0;
 };
 
 struct FrontLimits {
-    async::Clock::duration idle = std::chrono::seconds(60);        // before login
+    async::Clock::duration idle = std::chrono::seconds(60);  // before login
     async::Clock::duration handshake = std::chrono::seconds(60);
     async::Clock::duration write = std::chrono::minutes(5);
-    async::Clock::duration relay = std::chrono::minutes(35);       // the worker logs out after 30
-    async::Clock::duration penalty = std::chrono::seconds(1);      // for each failed login above the third
+    async::Clock::duration relay = std::chrono::minutes(35);   // the worker logs out after 30
+    async::Clock::duration penalty = std::chrono::seconds(1);  // for each failed login above the third
     int max_failures = 10;
 };
 
@@ -90,7 +91,7 @@ class FrontSession {
     std::optional<async::Stream> stream_;
     std::optional<async::Stream> worker_;
     bool tls_ = false;
-    bool first_ = true;       // no command has been understood yet
+    bool first_ = true;  // no command has been understood yet
     int failures_ = 0;
 };
 

@@ -1,7 +1,8 @@
 // The commands of IMAP as values: what the parser makes and the commands' files take.
 //
-// One struct for each shape of arguments. A Command is complete and checked for form; what it means in the state of a session
-// is the session's business. RFC 3501 6, 2177, 2342, 2971, 3691, 4315, 5161, 6851, 4959; LIST also RFC 5258, 5819, 6154.
+// One struct for each shape of arguments. A Command is complete and checked for form; what it means in the state of a
+// session is the session's business. RFC 3501 6, 2177, 2342, 2971, 3691, 4315, 5161, 6851, 4959; LIST also RFC 5258,
+// 5819, 6154.
 #pragma once
 
 #include <cstdint>
@@ -18,9 +19,36 @@
 namespace mox::imapd {
 
 enum class Verb : uint8_t {
-    capability, noop, logout, id, starttls, authenticate, login,
-    enable, select, examine, create, delete_, rename, subscribe, unsubscribe, list, lsub, name_space, status, append, idle,
-    check, close, unselect, expunge, search, fetch, store, copy, move,
+    capability,
+    noop,
+    logout,
+    id,
+    starttls,
+    authenticate,
+    login,
+    enable,
+    select,
+    examine,
+    create,
+    delete_,
+    rename,
+    subscribe,
+    unsubscribe,
+    list,
+    lsub,
+    name_space,
+    status,
+    append,
+    idle,
+    check,
+    close,
+    unselect,
+    expunge,
+    search,
+    fetch,
+    store,
+    copy,
+    move,
     kEnd
 };
 
@@ -33,21 +61,21 @@ struct LoginArguments {
     std::string password;
 };
 struct AuthenticateArguments {
-    std::string mechanism;                // upper case
-    std::optional<std::string> initial;   // base64, or "=" (RFC 4959)
+    std::string mechanism;               // upper case
+    std::optional<std::string> initial;  // base64, or "=" (RFC 4959)
 };
 struct IdArguments {
     std::vector<std::pair<std::string, std::optional<std::string>>> fields;
 };
 struct EnableArguments {
-    std::vector<std::string> names;   // upper case
+    std::vector<std::string> names;  // upper case
 };
 struct MailboxArguments {
     std::string name;
 };
 struct CreateArguments {
     std::string name;
-    uint32_t special_use = 0;   // proto::SpecialUse (RFC 6154 3)
+    uint32_t special_use = 0;  // proto::SpecialUse (RFC 6154 3)
 };
 struct RenameArguments {
     std::string from;
@@ -55,22 +83,26 @@ struct RenameArguments {
 };
 
 enum StatusItem : uint32_t {
-    kStatusMessages = 1, kStatusRecent = 2, kStatusUidNext = 4, kStatusUidValidity = 8, kStatusUnseen = 16
+    kStatusMessages = 1,
+    kStatusRecent = 2,
+    kStatusUidNext = 4,
+    kStatusUidValidity = 8,
+    kStatusUnseen = 16
 };
 struct StatusArguments {
     std::string name;
-    uint32_t items = 0;   // StatusItem bits
+    uint32_t items = 0;  // StatusItem bits
 };
 struct ListArguments {
-    std::string reference;               // still encoded
-    std::vector<std::string> patterns;   // still encoded
-    bool extended = false;               // in the syntax of RFC 5258
+    std::string reference;              // still encoded
+    std::vector<std::string> patterns;  // still encoded
+    bool extended = false;              // in the syntax of RFC 5258
     bool select_subscribed = false;
     bool select_special_use = false;
     bool recursive_match = false;
     bool return_subscribed = false;
     bool return_children = false;
-    uint32_t return_status = 0;   // StatusItem bits, 0: none
+    uint32_t return_status = 0;  // StatusItem bits, 0: none
 };
 /// The message itself is not here: it follows as a literal of `size` bytes.
 struct AppendArguments {
@@ -79,25 +111,51 @@ struct AppendArguments {
     std::optional<mail::DateTime> date;
 };
 struct ExpungeArguments {
-    std::optional<SequenceSet> uids;   // UID EXPUNGE (RFC 4315 2.1)
+    std::optional<SequenceSet> uids;  // UID EXPUNGE (RFC 4315 2.1)
 };
 
 struct SearchKey {
     enum class Kind : uint8_t {
-        all, none, set, uid_set, flags, no_flags, keyword, no_keyword, before, on, since, sent_before, sent_on, sent_since,
-        larger, smaller, from, to, cc, bcc, subject, header, body, text, not_, or_, and_, kEnd
+        all,
+        none,
+        set,
+        uid_set,
+        flags,
+        no_flags,
+        keyword,
+        no_keyword,
+        before,
+        on,
+        since,
+        sent_before,
+        sent_on,
+        sent_since,
+        larger,
+        smaller,
+        from,
+        to,
+        cc,
+        bcc,
+        subject,
+        header,
+        body,
+        text,
+        not_,
+        or_,
+        and_,
+        kEnd
     };
     Kind kind = Kind::all;
-    std::vector<SearchKey> children;   // not_: 1, or_: 2, and_: any
+    std::vector<SearchKey> children;  // not_: 1, or_: 2, and_: any
     SequenceSet numbers;
-    uint32_t bits = 0;     // flags, no_flags
-    std::string text;      // what is searched for, or the keyword
-    std::string field;     // header
+    uint32_t bits = 0;  // flags, no_flags
+    std::string text;   // what is searched for, or the keyword
+    std::string field;  // header
     mail::Date date;
     uint64_t size = 0;
 };
 struct SearchArguments {
-    std::string charset;   // upper case, empty: none named
+    std::string charset;  // upper case, empty: none named
     SearchKey key;
 };
 
@@ -113,15 +171,20 @@ struct Section {
     };
     std::optional<Partial> partial;
     bool peek = false;
-    std::string label;   // how the answer names it: "BODY[1.MIME]<0>", "RFC822"
+    std::string label;  // how the answer names it: "BODY[1.MIME]<0>", "RFC822"
 };
 enum FetchItem : uint32_t {
-    kFetchUid = 1, kFetchFlags = 2, kFetchInternalDate = 4, kFetchSize = 8, kFetchEnvelope = 16, kFetchBody = 32,
+    kFetchUid = 1,
+    kFetchFlags = 2,
+    kFetchInternalDate = 4,
+    kFetchSize = 8,
+    kFetchEnvelope = 16,
+    kFetchBody = 32,
     kFetchBodyStructure = 64
 };
 struct FetchArguments {
     SequenceSet set;
-    uint32_t items = 0;   // FetchItem bits
+    uint32_t items = 0;  // FetchItem bits
     std::vector<Section> sections;
 };
 struct StoreArguments {
@@ -137,9 +200,9 @@ struct CopyArguments {
 };
 
 using Arguments =
-    std::variant<NoArguments, LoginArguments, AuthenticateArguments, IdArguments, EnableArguments, MailboxArguments, CreateArguments,
-                 RenameArguments, StatusArguments, ListArguments, AppendArguments, ExpungeArguments, SearchArguments,
-                 FetchArguments, StoreArguments, CopyArguments>;
+    std::variant<NoArguments, LoginArguments, AuthenticateArguments, IdArguments, EnableArguments, MailboxArguments,
+                 CreateArguments, RenameArguments, StatusArguments, ListArguments, AppendArguments, ExpungeArguments,
+                 SearchArguments, FetchArguments, StoreArguments, CopyArguments>;
 
 struct Command {
     std::string tag;
@@ -150,6 +213,7 @@ struct Command {
 
 /// Bounds of a command beyond those of its text.
 constexpr size_t kMaxDepth = 64;      // nested search keys
+constexpr size_t kMaxKeys = 2000;     // of one SEARCH
 constexpr size_t kMaxSections = 100;  // BODY[...] of one FETCH
 
 /// The verb's name, upper case, for metrics and logs.
@@ -158,11 +222,12 @@ std::string_view to_string(Verb verb);
 /// The tag at the start of a command's text, or nothing: then the answer can only be untagged.
 std::string find_tag(std::string_view text);
 
-/// A whole command (RFC 3501 9 command), without its final CRLF, literals in place. Throws SyntaxError. APPEND ends before its
-/// message's literal, with the space before it taken.
+/// A whole command (RFC 3501 9 command), without its final CRLF, literals in place. Throws SyntaxError. APPEND ends
+/// before its message's literal, with the space before it taken.
 Command parse_command(std::string_view text);
 
-/// True when `text`, which ends with the start of a literal, is an APPEND up to its message: mailbox and a space are there.
+/// True when `text`, which ends with the start of a literal, is an APPEND up to its message: mailbox and a space are
+/// there.
 bool is_append_message(std::string_view text);
 
 }  // namespace mox::imapd

@@ -10,7 +10,8 @@ namespace {
 
 void refuse_literal(const std::string& text, const LiteralStart& literal) {
     std::string tag = find_tag(text);
-    // RFC 7888 4: the bytes of a non-synchronising literal are on their way already; reading them all would be the attack.
+    // RFC 7888 4: the bytes of a non-synchronising literal are on their way already; reading them all would be the
+    // attack.
     if (!literal.synchronising || tag.empty()) throw FatalInput("[TOOBIG] literal too large");
     throw RefusedInput(std::move(tag), "BAD [TOOBIG] literal too large");
 }
@@ -33,7 +34,7 @@ std::optional<LiteralStart> find_literal_start(std::string_view line) {
     if (open == std::string_view::npos) return std::nullopt;
     auto digits = line.substr(open + 1, line.size() - open - 2);
     LiteralStart start{0, true};
-    if (digits.ends_with('+')) {   // RFC 7888
+    if (digits.ends_with('+')) {  // RFC 7888
         start.synchronising = false;
         digits.remove_suffix(1);
     }

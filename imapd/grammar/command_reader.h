@@ -1,7 +1,8 @@
 // Reads whole commands from a stream: lines and the literals between them, within limits.
 //
 // The text of a command is kept as it came, literals in place, for parse_command(); only the message of an APPEND stays
-// in the stream: its size is told and the command's reader takes it from there. A synchronising literal is asked for with
+// in the stream: its size is told and the command's reader takes it from there. A synchronising literal is asked for
+// with
 // `+`; one that is too large is refused without it. RFC 3501 2.2.1, 4.3, 7.5; RFC 7888.
 #pragma once
 
@@ -14,18 +15,18 @@
 namespace mox::imapd {
 
 struct ReaderLimits {
-    size_t line = 64 * 1024;                 // bytes of text, over all lines of a command
-    size_t literal = 1024 * 1024;            // bytes of one literal
-    size_t literals = 1024 * 1024;           // bytes of all literals of a command
-    async::Clock::duration idle;             // for the first line
-    async::Clock::duration within = std::chrono::minutes(1);   // for each further piece
+    size_t line = 64 * 1024;                                  // bytes of text, over all lines of a command
+    size_t literal = 1024 * 1024;                             // bytes of one literal
+    size_t literals = 1024 * 1024;                            // bytes of all literals of a command
+    async::Clock::duration idle;                              // for the first line
+    async::Clock::duration within = std::chrono::minutes(1);  // for each further piece
     async::Clock::duration write = std::chrono::minutes(5);
 };
 
 /// The literal of an APPEND's message, still to be read.
 struct MessageLiteral {
     uint64_t size = 0;
-    bool synchronising = false;   // the client waits for `+`
+    bool synchronising = false;  // the client waits for `+`
 };
 
 struct RawCommand {

@@ -26,7 +26,7 @@ Arguments parse_authenticate(Scanner& in) {
     AuthenticateArguments args;
     in.space();
     args.mechanism = text::to_upper(in.atom("mechanism"));
-    if (in.take(' ')) args.initial = std::string(in.take('=') ? "=" : in.astring());   // RFC 4959 3
+    if (in.take(' ')) args.initial = std::string(in.take('=') ? "=" : in.astring());  // RFC 4959 3
     return args;
 }
 
@@ -135,10 +135,14 @@ void parse_list_selection(Scanner& in, ListArguments& args) {
     in.expect('(');
     if (in.take(')')) return;
     do {
-        if (in.take_word("SUBSCRIBED")) args.select_subscribed = true;
-        else if (in.take_word("RECURSIVEMATCH")) args.recursive_match = true;
-        else if (in.take_word("SPECIAL-USE")) args.select_special_use = true;   // RFC 6154 2
-        else if (!in.take_word("REMOTE")) throw SyntaxError("unknown LIST selection option");
+        if (in.take_word("SUBSCRIBED"))
+            args.select_subscribed = true;
+        else if (in.take_word("RECURSIVEMATCH"))
+            args.recursive_match = true;
+        else if (in.take_word("SPECIAL-USE"))
+            args.select_special_use = true;  // RFC 6154 2
+        else if (!in.take_word("REMOTE"))
+            throw SyntaxError("unknown LIST selection option");
     } while (in.take(' '));
     in.expect(')');
     // RFC 5258 3.1: RECURSIVEMATCH cannot stand alone or only with REMOTE
@@ -150,12 +154,15 @@ void parse_list_return(Scanner& in, ListArguments& args) {
     in.expect('(');
     if (in.take(')')) return;
     do {
-        if (in.take_word("SUBSCRIBED")) args.return_subscribed = true;
-        else if (in.take_word("CHILDREN")) args.return_children = true;
+        if (in.take_word("SUBSCRIBED"))
+            args.return_subscribed = true;
+        else if (in.take_word("CHILDREN"))
+            args.return_children = true;
         else if (in.take_word("STATUS")) {
             in.space();
             args.return_status = parse_status_items(in);
-        } else if (!in.take_word("SPECIAL-USE")) throw SyntaxError("unknown LIST return option");
+        } else if (!in.take_word("SPECIAL-USE"))
+            throw SyntaxError("unknown LIST return option");
     } while (in.take(' '));
     in.expect(')');
 }
@@ -222,10 +229,14 @@ Arguments parse_store(Scanner& in) {
     in.space();
     args.set = in.sequence_set();
     in.space();
-    if (in.take('+')) args.mode = StoreArguments::Mode::add;
-    else if (in.take('-')) args.mode = StoreArguments::Mode::remove;
-    if (in.take_word("FLAGS.SILENT")) args.silent = true;
-    else if (!in.take_word("FLAGS")) throw SyntaxError("expected FLAGS");
+    if (in.take('+'))
+        args.mode = StoreArguments::Mode::add;
+    else if (in.take('-'))
+        args.mode = StoreArguments::Mode::remove;
+    if (in.take_word("FLAGS.SILENT"))
+        args.silent = true;
+    else if (!in.take_word("FLAGS"))
+        throw SyntaxError("expected FLAGS");
     in.space();
     if (in.peek() == '(') {
         args.flags = in.flag_list();
@@ -258,7 +269,7 @@ struct Row {
     std::string_view name;
     Verb verb;
     Arguments (*parse)(Scanner&);
-    Arguments (*parse_uid)(Scanner&) = nullptr;   // set for those with a UID form
+    Arguments (*parse_uid)(Scanner&) = nullptr;  // set for those with a UID form
 };
 
 constexpr std::array kCommands = {
@@ -330,7 +341,8 @@ Command parse_command(std::string_view text) {
         name = in.atom("command");
     }
     const Row* row = find_row(name);
-    if (row == nullptr || (command.numbers == Numbers::uid && row->parse_uid == nullptr)) throw SyntaxError("unknown command");
+    if (row == nullptr || (command.numbers == Numbers::uid && row->parse_uid == nullptr))
+        throw SyntaxError("unknown command");
     command.verb = row->verb;
     command.arguments = command.numbers == Numbers::uid ? row->parse_uid(in) : row->parse(in);
     in.end();

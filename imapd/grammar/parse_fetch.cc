@@ -6,8 +6,8 @@
 namespace mox::imapd {
 namespace {
 
-constexpr size_t kMaxFields = 500;    // names in one HEADER.FIELDS
-constexpr size_t kMaxNumbers = 64;    // of a part: 1.2.3
+constexpr size_t kMaxFields = 500;  // names in one HEADER.FIELDS
+constexpr size_t kMaxNumbers = 64;  // of a part: 1.2.3
 constexpr uint32_t kFast = kFetchFlags | kFetchInternalDate | kFetchSize;
 
 void parse_header_fields(Scanner& in, Section& section) {
@@ -34,7 +34,7 @@ void parse_section_text(Scanner& in, Section& section) {
     } else if (in.take_prefix("TEXT")) {
         section.kind = Kind::text;
     } else if (in.take_prefix("MIME")) {
-        if (section.numbers.empty()) throw SyntaxError("MIME needs a part number");   // RFC 3501 6.4.5
+        if (section.numbers.empty()) throw SyntaxError("MIME needs a part number");  // RFC 3501 6.4.5
         section.kind = Kind::mime;
     } else {
         throw SyntaxError("unknown section");
@@ -53,7 +53,8 @@ void parse_section(Scanner& in, Section& section) {
 
 std::string make_label(const Section& section) {
     std::string label = "BODY[";
-    for (size_t i = 0; i < section.numbers.size(); i++) label += (i > 0 ? "." : "") + std::to_string(section.numbers[i]);
+    for (size_t i = 0; i < section.numbers.size(); i++)
+        label += (i > 0 ? "." : "") + std::to_string(section.numbers[i]);
     constexpr std::string_view kNames[] = {"", "HEADER", "HEADER.FIELDS", "HEADER.FIELDS.NOT", "TEXT", "MIME"};
     auto name = kNames[static_cast<size_t>(section.kind)];
     if (!section.numbers.empty() && !name.empty()) label += '.';
@@ -66,7 +67,7 @@ std::string make_label(const Section& section) {
     }
     if (!section.fields.empty()) label += ')';
     label += ']';
-    if (section.partial) label += '<' + std::to_string(section.partial->offset) + '>';   // RFC 3501 7.4.2
+    if (section.partial) label += '<' + std::to_string(section.partial->offset) + '>';  // RFC 3501 7.4.2
     return label;
 }
 
@@ -85,7 +86,7 @@ void parse_body(Scanner& in, FetchArguments& args, bool peek) {
         partial.offset = in.number64();
         in.expect('.');
         partial.count = in.number64();
-        if (partial.count == 0) throw SyntaxError("a partial fetch is of at least 1 byte");   // RFC 3501 9 nz-number
+        if (partial.count == 0) throw SyntaxError("a partial fetch is of at least 1 byte");  // RFC 3501 9 nz-number
         section.partial = partial;
         in.expect('>');
     }
@@ -97,7 +98,7 @@ Section make_rfc822(Section::Kind kind, std::string_view label) {
     Section section;
     section.kind = kind;
     section.label = label;
-    section.peek = kind == Section::Kind::header;   // RFC 3501 6.4.5: RFC822.HEADER is BODY.PEEK[HEADER]
+    section.peek = kind == Section::Kind::header;  // RFC 3501 6.4.5: RFC822.HEADER is BODY.PEEK[HEADER]
     return section;
 }
 
@@ -108,8 +109,9 @@ void parse_item(Scanner& in, FetchArguments& args) {
     if (in.take_word("RFC822.TEXT")) return add_section(args, make_rfc822(Section::Kind::text, "RFC822.TEXT"));
     if (in.take_word("RFC822")) return add_section(args, make_rfc822(Section::Kind::whole, "RFC822"));
     constexpr std::pair<std::string_view, uint32_t> kItems[] = {
-        {"UID", kFetchUid}, {"FLAGS", kFetchFlags}, {"INTERNALDATE", kFetchInternalDate}, {"RFC822.SIZE", kFetchSize},
-        {"ENVELOPE", kFetchEnvelope}, {"BODYSTRUCTURE", kFetchBodyStructure}, {"BODY", kFetchBody}};
+        {"UID", kFetchUid},          {"FLAGS", kFetchFlags},       {"INTERNALDATE", kFetchInternalDate},
+        {"RFC822.SIZE", kFetchSize}, {"ENVELOPE", kFetchEnvelope}, {"BODYSTRUCTURE", kFetchBodyStructure},
+        {"BODY", kFetchBody}};
     for (const auto& [name, bit] : kItems) {
         if (!in.take_word(name)) continue;
         args.items |= bit;

@@ -33,9 +33,9 @@ constexpr std::array kKeys = {
     Row{"HEADER", Kind::header, Operand::header},
     Row{"KEYWORD", Kind::keyword, Operand::keyword},
     Row{"LARGER", Kind::larger, Operand::size},
-    Row{"NEW", Kind::none},      // RFC 3501 6.4.4: RECENT UNSEEN; no message is \Recent here
+    Row{"NEW", Kind::none},  // RFC 3501 6.4.4: RECENT UNSEEN; no message is \Recent here
     Row{"NOT", Kind::not_, Operand::key},
-    Row{"OLD", Kind::all},       // NOT RECENT
+    Row{"OLD", Kind::all},  // NOT RECENT
     Row{"ON", Kind::on, Operand::date},
     Row{"OR", Kind::or_, Operand::two_keys},
     Row{"RECENT", Kind::none},
@@ -77,45 +77,67 @@ void parse_keyword(Scanner& in, SearchKey& key) {
     }
 }
 
-SearchKey parse_key(Scanner& in, size_t depth);
+// Where in the tree a key is, and how many more there may be.
+struct Place {
+    size_t depth;
+    size_t& left;
 
-SearchKey parse_group(Scanner& in, size_t depth) {
+    Place below() const { return {depth + 1, left}; }
+};
+
+SearchKey parse_key(Scanner& in, Place place);
+
+SearchKey parse_group(Scanner& in, Place place) {
     SearchKey group;
     group.kind = Kind::and_;
     in.expect('(');
-    do group.children.push_back(parse_key(in, depth + 1));
+    do group.children.push_back(parse_key(in, place.below()));
     while (in.take(' '));
     in.expect(')');
     return group;
 }
 
-void parse_operand(Scanner& in, Operand operand, SearchKey& key, size_t depth) {
+void parse_operand(Scanner& in, Operand operand, SearchKey& key, Place place) {
     if (operand == Operand::none) return;
     in.space();
     switch (operand) {
-        case Operand::none: break;
-        case Operand::text: key.text = in.astring(); break;
-        case Operand::keyword: parse_keyword(in, key); break;
+        case Operand::none:
+            break;
+        case Operand::text:
+            key.text = in.astring();
+            break;
+        case Operand::keyword:
+            parse_keyword(in, key);
+            break;
         case Operand::header:
             key.field = in.astring();
             in.space();
             key.text = in.astring();
             break;
-        case Operand::date: key.date = parse_date(in); break;
-        case Operand::size: key.size = in.number64(); break;
-        case Operand::uid_set: key.numbers = in.sequence_set(); break;
-        case Operand::key: key.children.push_back(parse_key(in, depth + 1)); break;
+        case Operand::date:
+            key.date = parse_date(in);
+            break;
+        case Operand::size:
+            key.size = in.number64();
+            break;
+        case Operand::uid_set:
+            key.numbers = in.sequence_set();
+            break;
+        case Operand::key:
+            key.children.push_back(parse_key(in, place.below()));
+            break;
         case Operand::two_keys:
-            key.children.push_back(parse_key(in, depth + 1));
+            key.children.push_back(parse_key(in, place.below()));
             in.space();
-            key.children.push_back(parse_key(in, depth + 1));
+            key.children.push_back(parse_key(in, place.below()));
             break;
     }
 }
 
-SearchKey parse_key(Scanner& in, size_t depth) {
-    if (depth > kMaxDepth) throw SyntaxError("search keys nested too deeply");
-    if (in.peek() == '(') return parse_group(in, depth);
+SearchKey parse_key(Scanner& in, Place place) {
+    if (place.depth > kMaxDepth) throw SyntaxError("search keys nested too deeply");
+    if (place.left-- == 0) throw SyntaxError("too many search keys");
+    if (in.peek() == '(') return parse_group(in, place);
     SearchKey key;
     if (in.peek() == '*' || text::is_digit(in.peek())) {
         key.kind = Kind::set;
@@ -127,7 +149,7 @@ SearchKey parse_key(Scanner& in, size_t depth) {
         if (!text::iequals(row.name, name)) continue;
         key.kind = row.kind;
         key.bits = row.bits;
-        parse_operand(in, row.operand, key, depth);
+        parse_operand(in, row.operand, key, place);
         return key;
     }
     throw SyntaxError("unknown search key");
@@ -144,7 +166,8 @@ Arguments parse_search(Scanner& in) {
         in.space();
     }
     args.key.kind = Kind::and_;
-    do args.key.children.push_back(parse_key(in, 1));
+    size_t left = kMaxKeys;
+    do args.key.children.push_back(parse_key(in, {1, left}));
     while (in.take(' '));
     return args;
 }

@@ -10,6 +10,7 @@
 namespace mox::imapd {
 namespace {
 
+constexpr size_t kMaxPattern = 1000;  // bytes; mailbox names are shorter, and matching takes the product of both
 constexpr size_t kMaxKeyword = 128;   // bytes of a keyword's name
 
 bool is_ctl(char c) {
@@ -50,7 +51,7 @@ constexpr std::array kKnownKeywords = {NamedFlag{"$Forwarded", proto::kForwarded
 
 std::string decode_mailbox_name(std::string_view wire) {
     auto name = mail::decode_utf7(wire);
-    if (!name) throw SyntaxError("mailbox name is not in modified UTF-7");   // RFC 3501 5.1.3
+    if (!name) throw SyntaxError("mailbox name is not in modified UTF-7");  // RFC 3501 5.1.3
     // RFC 3501 5.1: INBOX is one name in any case; its children follow it.
     if (text::istarts_with(*name, "inbox") && (name->size() == 5 || (*name)[5] == '/')) name->replace(0, 5, "INBOX");
     return *name;
@@ -134,14 +135,14 @@ std::string Scanner::quoted() {
 std::string Scanner::literal() {
     expect('{');
     uint64_t size = number64();
-    take('+');   // RFC 7888
+    take('+');  // RFC 7888
     expect('}');
     if (rest().size() < 2 || rest().substr(0, 2) != "\r\n") throw SyntaxError("wrong literal");
     at_ += 2;
     if (size > rest().size()) throw SyntaxError("wrong literal");
     std::string bytes(rest().substr(0, size));
     at_ += size;
-    if (bytes.find('\0') != std::string::npos) throw SyntaxError("NUL in a literal");   // RFC 3501 9 CHAR8
+    if (bytes.find('\0') != std::string::npos) throw SyntaxError("NUL in a literal");  // RFC 3501 9 CHAR8
     return bytes;
 }
 
@@ -168,16 +169,22 @@ std::string Scanner::mailbox() {
 }
 
 std::string Scanner::list_mailbox() {
-    if (peek() == '"' || peek() == '{') return string();
-    auto pattern = take_while(is_list_char);
-    if (pattern.empty()) throw SyntaxError("missing mailbox pattern");
-    return std::string(pattern);
+    std::string pattern;
+    if (peek() == '"' || peek() == '{') {
+        pattern = string();
+    } else {
+        pattern = take_while(is_list_char);
+        if (pattern.empty()) throw SyntaxError("missing mailbox pattern");
+    }
+    if (pattern.size() > kMaxPattern) throw SyntaxError("mailbox pattern too long");
+    return pattern;
 }
 
 uint64_t Scanner::number64() {
     auto digits = take_while(text::is_digit);
     auto value = text::parse_number<uint64_t>(digits);
-    if (!value || *value > static_cast<uint64_t>(std::numeric_limits<int64_t>::max())) throw SyntaxError("expected a number");
+    if (!value || *value > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()))
+        throw SyntaxError("expected a number");
     return *value;
 }
 

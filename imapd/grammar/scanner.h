@@ -1,7 +1,7 @@
 // The tokens of IMAP: a cursor over one whole command whose literals stand in place, `{n}` CRLF and the n bytes.
 //
-// Each function takes one token of RFC 3501 9 from the cursor or throws SyntaxError with a text for the client. Nothing is
-// remembered but the position; every bound (ranges of a set, sizes) is checked here.
+// Each function takes one token of RFC 3501 9 from the cursor or throws SyntaxError with a text for the client. Nothing
+// is remembered but the position; every bound (ranges of a set, sizes) is checked here.
 #pragma once
 
 #include <cstdint>

@@ -10,7 +10,7 @@ std::vector<SequenceRange> normalise(const SequenceSet& set, uint32_t star) {
     for (auto [first, last] : set.ranges) {
         if (first == 0) first = star;
         if (last == 0) last = star;
-        sorted.push_back({std::min(first, last), std::max(first, last)});   // RFC 3501 9: 2:4 and 4:2 are equivalent
+        sorted.push_back({std::min(first, last), std::max(first, last)});  // RFC 3501 9: 2:4 and 4:2 are equivalent
     }
     std::ranges::sort(sorted, {}, &SequenceRange::first);
     std::vector<SequenceRange> out;

@@ -1,7 +1,8 @@
-// Sets of message numbers as commands name them (RFC 3501 9 sequence-set), and the index ranges they come to in a mailbox.
+// Sets of message numbers as commands name them (RFC 3501 9 sequence-set), and the index ranges they come to in a
+// mailbox.
 //
-// Pure values. A set keeps the ranges as written, `*` as 0, at most kMaxRanges of them; resolving gives ascending, disjoint
-// ranges, so work done over a set never grows beyond the mailbox however often a number is repeated.
+// Pure values. A set keeps the ranges as written, `*` as 0, at most kMaxRanges of them; resolving gives ascending,
+// disjoint ranges, so work done over a set never grows beyond the mailbox however often a number is repeated.
 #pragma once
 
 #include <cstddef>
@@ -12,7 +13,7 @@
 
 namespace mox::imapd {
 
-constexpr size_t kMaxRanges = 20'000;   // of one set; a command line has no room for many more
+constexpr size_t kMaxRanges = 20'000;  // of one set; a command line has no room for many more
 
 /// `first:last` in any order; 0 is `*`.
 struct SequenceRange {

@@ -52,7 +52,8 @@ async::Task<Result<ipc::Done>> Account::admit(Fd channel) {
     async::Deadline deadline = async::in(kIntroduction);
     while (connection->opened.empty()) {
         if (connection->channel.lost()) co_return temporary(ErrorCode::channel_lost, "the mail storage went away");
-        if (async::Clock::now() >= deadline) co_return temporary(ErrorCode::timeout, "the mail storage does not answer");
+        if (async::Clock::now() >= deadline)
+            co_return temporary(ErrorCode::timeout, "the mail storage does not answer");
         co_await wait_a_moment(connection->arrived, deadline);
     }
     if (connection->opened != name_) {
@@ -77,7 +78,7 @@ bool Account::connected() const {
 async::Task<void> Account::watch(std::shared_ptr<Connection> connection) {
     while (!connection->channel.lost()) co_await connection->channel.on_lost().wait();
     log::warn("account channel lost", {{"account", name_}});
-    auto observers = observers_;   // they leave while being told
+    auto observers = observers_;  // they leave while being told
     for (auto* observer : observers)
         if (observers_.contains(observer)) observer->account_lost();
 }

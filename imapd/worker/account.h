@@ -1,8 +1,8 @@
 // The account a worker serves: its channel to storaged, shared by all sessions, and the news that come over it.
 //
 // The first channel handed over with a session becomes the account's, once it has said that it is for the account this
-// worker was made for; those of later sessions are asked the same and then closed. When the channel is lost every session
-// is told to end. Sessions register as observers for as long as they live.
+// worker was made for; those of later sessions are asked the same and then closed. When the channel is lost every
+// session is told to end. Sessions register as observers for as long as they live.
 #pragma once
 
 #include <chrono>
@@ -38,14 +38,15 @@ class Account {
 
     const std::string& name() const { return name_; }
 
-    /// Asks a new channel which account it is for, and keeps it when there is none yet. Error denied when it is another's.
+    /// Asks a new channel which account it is for, and keeps it when there is none yet. Error denied when it is
+    /// another's.
     async::Task<Result<ipc::Done>> admit(Fd channel);
 
     bool connected() const;
 
     template <class M>
     async::Task<Result<typename M::Reply>> call(M message, async::Clock::duration limit = kStorageLimit) {
-        auto connection = connection_;   // lives as long as the call
+        auto connection = connection_;  // lives as long as the call
         if (connection == nullptr || connection->channel.lost())
             co_return temporary(ErrorCode::channel_lost, "the mail storage is not available");
         co_return co_await connection->channel.call(std::move(message), async::in(limit));
@@ -74,7 +75,7 @@ class Account {
         void on(proto::MailboxListChanged);
 
         Account& account;
-        std::string opened;      // what the channel says it is for
+        std::string opened;  // what the channel says it is for
         async::Notify arrived;
         ipc::Channel channel;
     };
@@ -84,7 +85,7 @@ class Account {
     std::string name_;
     std::shared_ptr<Connection> connection_;
     std::set<AccountObserver*> observers_;
-    std::set<std::string> known_;   // names of mailboxes, until the list changes
+    std::set<std::string> known_;  // names of mailboxes, until the list changes
     async::Scope scope_;
 };
 

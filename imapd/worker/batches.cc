@@ -17,8 +17,10 @@ std::vector<proto::Uid> uids_of(const MailboxView& view, const std::vector<uint3
 Selection to_selection(const std::vector<uint32_t>& indexes) {
     Selection out;
     for (uint32_t index : indexes) {
-        if (!out.empty() && out.back().end == index) out.back().end++;
-        else out.push_back({index, index + 1});
+        if (!out.empty() && out.back().end == index)
+            out.back().end++;
+        else
+            out.push_back({index, index + 1});
     }
     return out;
 }
@@ -33,14 +35,17 @@ std::vector<uint32_t> SelectionWalk::next(size_t limit) {
             continue;
         }
         uint32_t index = range.begin + at_++;
-        if (view_.is_gone(view_.rows()[index].uid)) gone_++;
-        else out.push_back(index);
+        if (view_.is_gone(view_.rows()[index].uid))
+            gone_++;
+        else
+            out.push_back(index);
     }
     return out;
 }
 
 template <class Item>
-Source<Item>::Source(Session& session, Selection selection) : session_(session), walk_(session.view(), std::move(selection)) {}
+Source<Item>::Source(Session& session, Selection selection)
+    : session_(session), walk_(session.view(), std::move(selection)) {}
 
 template <class Item>
 void Source<Item>::ask_ahead() {
@@ -50,8 +55,8 @@ void Source<Item>::ask_ahead() {
     ahead_.emplace(session_.account().call(Request{session_.view().id(), uids_of(session_.view(), wanted_)}));
 }
 
-// What was asked for and lies before the last answer, but is not there, does not exist; what lies after it is asked for again,
-// unless nothing came at all.
+// What was asked for and lies before the last answer, but is not there, does not exist; what lies after it is asked for
+// again, unless nothing came at all.
 template <class Item>
 std::vector<Item> Source<Item>::take(Reply reply) {
     std::vector<Item> out;
@@ -62,8 +67,10 @@ std::vector<Item> Source<Item>::take(Reply reply) {
             missing_++;
         }
         if (at == wanted_.size() || session_.view().rows()[wanted_[at]].uid != message.uid.value) continue;
-        if constexpr (std::is_same_v<Item, RowInfo>) out.push_back({wanted_[at], decode_info(message.info)});
-        else out.push_back({wanted_[at], StoredMessage(std::move(message))});
+        if constexpr (std::is_same_v<Item, RowInfo>)
+            out.push_back({wanted_[at], decode_info(message.info)});
+        else
+            out.push_back({wanted_[at], StoredMessage(std::move(message))});
         at++;
     }
     if (out.empty()) {

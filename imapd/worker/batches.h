@@ -23,7 +23,7 @@ class SelectionWalk {
     const MailboxView& view_;
     Selection selection_;
     size_t range_ = 0;
-    uint32_t at_ = 0;   // within the range
+    uint32_t at_ = 0;  // within the range
     size_t gone_ = 0;
 };
 
@@ -38,7 +38,8 @@ struct RowFile {
     StoredMessage message;
 };
 
-/// Hands out what storaged has of a selection, batch by batch, with the next batch on its way. `Item` is RowInfo or RowFile.
+/// Hands out what storaged has of a selection, batch by batch, with the next batch on its way. `Item` is RowInfo or
+/// RowFile.
 template <class Item>
 class Source {
   public:
@@ -57,7 +58,7 @@ class Source {
 
     Session& session_;
     SelectionWalk walk_;
-    std::vector<uint32_t> wanted_;   // rows of the request under way, then those left of it
+    std::vector<uint32_t> wanted_;  // rows of the request under way, then those left of it
     std::optional<async::Task<Result<Reply>>> ahead_;
     size_t missing_ = 0;
 };

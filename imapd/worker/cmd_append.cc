@@ -1,10 +1,10 @@
 // APPEND (RFC 3501 6.3.11) with APPENDUID (RFC 4315 3).
 //
-// The message goes from the stream to a spool file and through the parser in one pass, so memory does not depend on its size.
-// A message that is refused before its literal is asked for is never sent; one that is on its way already is read and dropped.
-#include <unistd.h>
-
+// The message goes from the stream to a spool file and through the parser in one pass, so memory does not depend on its
+// size. A message that is refused before its literal is asked for is never sent; one that is on its way already is read
+// and dropped.
 #include <chrono>
+#include <unistd.h>
 
 #include "common/ipc/codec.h"
 #include "common/mail/mime_parser.h"
@@ -68,7 +68,7 @@ class Spool {
 };
 
 struct Received {
-    uint64_t size = 0;   // as stored
+    uint64_t size = 0;  // as stored
     mail::MessageInfo info;
     bool written = true;
 };
@@ -79,10 +79,11 @@ async::Task<Received> receive(Session& session, uint64_t left, int fd) {
     mail::MimeParser parser;
     std::string converted;
     while (left > 0) {
-        auto bytes = co_await session.stream().read_some(std::min<uint64_t>(left, 65536), async::in(session.limits().piece));
+        auto bytes =
+            co_await session.stream().read_some(std::min<uint64_t>(left, 65536), async::in(session.limits().piece));
         if (bytes.empty()) throw async::ConnectionLost("closed by the peer inside a message");
         left -= bytes.size();
-        if (!received.written) continue;   // the rest is read all the same, to stay in step
+        if (!received.written) continue;  // the rest is read all the same, to stay in step
         converted.clear();
         endings.convert(bytes, converted);
         parser.feed(converted);
@@ -103,7 +104,7 @@ async::Task<void> need_mailbox(Session& session, std::string name) {
     if (session.account().remembers(name)) co_return;
     session.account().remember(co_await session.ask(proto::ListMailboxes{}));
     if (session.account().remembers(name)) co_return;
-    fail_no("[TRYCREATE] no such mailbox");   // RFC 3501 6.3.11
+    fail_no("[TRYCREATE] no such mailbox");  // RFC 3501 6.3.11
 }
 
 }  // namespace
@@ -114,7 +115,8 @@ async::Task<Answer> cmd_append(Session& session, const Command& command) {
     if (!literal) fail_bad("expected the message as a literal");
     // What is thrown from here to the literal's begin leaves its bytes, if any, to the session.
     session.give_back(literal);
-    if (literal->size > session.max_message_size()) fail_no("[TOOBIG] the message is larger than this server takes");   // RFC 7889 4
+    if (literal->size > session.max_message_size())
+        fail_no("[TOOBIG] the message is larger than this server takes");  // RFC 7889 4
     if (literal->size == 0) fail_no("an empty message is no message");
     co_await need_mailbox(session, args.mailbox);
     Spool spool(session.account(), co_await session.ask(proto::CreateSpool{}));
@@ -127,9 +129,10 @@ async::Task<Answer> cmd_append(Session& session, const Command& command) {
     auto rest = co_await session.stream().read_line(1000, async::in(session.limits().piece));
     if (rest.end != async::LineEnd::crlf) throw FatalInput("the line after the message is too long");
     if (!rest.text.empty()) fail_bad("unexpected text after the message");
-    spool.close();   // storaged takes only what nobody can change any more
+    spool.close();  // storaged takes only what nobody can change any more
     if (!received.written) fail_no("[UNAVAILABLE] no room for the message at the moment");
-    proto::AppendItem item{spool.id(), received.size, args.flags.bits, {}, timestamp(args.date), ipc::encode(received.info)};
+    proto::AppendItem item{spool.id(), received.size,        args.flags.bits,
+                           {},         timestamp(args.date), ipc::encode(received.info)};
     item.keywords = args.flags.keywords;
     proto::AppendMessages request{args.mailbox, {}};
     request.items.push_back(std::move(item));
@@ -138,7 +141,7 @@ async::Task<Answer> cmd_append(Session& session, const Command& command) {
     session.touch_copied(appended.uidvalidity);
     if (appended.uids.empty()) co_return Answer{Answer::Status::ok, "appended"};
     std::string code = std::to_string(appended.uidvalidity) + ' ' + std::to_string(appended.uids.front().value);
-    co_return Answer{Answer::Status::ok, "[APPENDUID " + code + "] appended"};   // RFC 4315 3
+    co_return Answer{Answer::Status::ok, "[APPENDUID " + code + "] appended"};  // RFC 4315 3
 }
 
 }  // namespace mox::imapd

@@ -10,14 +10,15 @@ async::Task<Answer> cmd_capability(Session& session, const Command&) {
     co_return Answer{Answer::Status::ok, "that is all"};
 }
 
-// RFC 3501 6.1.2, 6.4.1: also a poll for news. All that was acknowledged is durable already, so CHECK has no more to do.
+// RFC 3501 6.1.2, 6.4.1: also a poll for news. All that was acknowledged is durable already, so CHECK has no more to
+// do.
 async::Task<Answer> cmd_noop(Session& session, const Command& command) {
     session.expect_news();
     co_return Answer{Answer::Status::ok, command.verb == Verb::check ? "checked" : "done"};
 }
 
 async::Task<Answer> cmd_logout(Session& session, const Command&) {
-    session.untagged("BYE see you");   // RFC 3501 6.1.3: BYE stands before the tagged OK
+    session.untagged("BYE see you");  // RFC 3501 6.1.3: BYE stands before the tagged OK
     session.log_out();
     co_return Answer{Answer::Status::ok, "logged out"};
 }
@@ -25,7 +26,8 @@ async::Task<Answer> cmd_logout(Session& session, const Command&) {
 async::Task<Answer> cmd_id(Session& session, const Command& command) {
     std::string client;
     for (const auto& [name, value] : std::get<IdArguments>(command.arguments).fields)
-        if ((name == "name" || name == "version") && value) client += (client.empty() ? "" : " ") + value->substr(0, 64);
+        if ((name == "name" || name == "version") && value)
+            client += (client.empty() ? "" : " ") + value->substr(0, 64);
     session.log().info("client identified", {{"client", client}});
     session.untagged(R"(ID ("name" "mox" "version" ")" MOX_VERSION R"("))");
     co_return Answer{Answer::Status::ok, "done"};

@@ -18,8 +18,10 @@ std::string copyuid(const proto::MessagesCopied& copied) {
 std::vector<proto::UidRange> sources(const proto::MessagesCopied& copied) {
     std::vector<proto::UidRange> out;
     for (const auto& pair : copied.uids) {
-        if (!out.empty() && out.back().last + 1 == pair.source) out.back().last = pair.source;
-        else out.push_back({pair.source, pair.source});
+        if (!out.empty() && out.back().last + 1 == pair.source)
+            out.back().last = pair.source;
+        else
+            out.push_back({pair.source, pair.source});
     }
     return out;
 }
@@ -32,15 +34,17 @@ async::Task<Answer> cmd_copy(Session& session, const Command& command) {
     bool move = command.verb == Verb::move;
     if (move) session.need_write_access();
     auto selection = view.select(args.set, command.numbers);
-    if (selection.empty()) co_return Answer{Answer::Status::ok, "no such messages"};   // RFC 3501 6.4.8
+    if (selection.empty()) co_return Answer{Answer::Status::ok, "no such messages"};  // RFC 3501 6.4.8
     auto uids = view.uid_ranges(selection);
     proto::MessagesCopied copied;
-    if (move) copied = co_await session.ask(proto::MoveMessages{view.id(), std::move(uids), args.mailbox}, "TRYCREATE");
-    else copied = co_await session.ask(proto::CopyMessages{view.id(), std::move(uids), args.mailbox}, "TRYCREATE");
+    if (move)
+        copied = co_await session.ask(proto::MoveMessages{view.id(), std::move(uids), args.mailbox}, "TRYCREATE");
+    else
+        copied = co_await session.ask(proto::CopyMessages{view.id(), std::move(uids), args.mailbox}, "TRYCREATE");
     session.touch_copied(copied.uidvalidity);
     if (copied.uids.empty()) co_return Answer{Answer::Status::no, "[EXPUNGEISSUED] the messages do not exist any more"};
     if (!move) co_return Answer{Answer::Status::ok, copyuid(copied) + " copied"};
-    session.untagged("OK " + copyuid(copied) + " moved");   // RFC 6851 4.3: before the EXPUNGEs
+    session.untagged("OK " + copyuid(copied) + " moved");  // RFC 6851 4.3: before the EXPUNGEs
     view.take_expunged(sources(copied));
     session.touch_others();
     co_return Answer{Answer::Status::ok, "moved"};

@@ -8,8 +8,10 @@ async::Task<Answer> cmd_expunge(Session& session, const Command& command) {
     const auto& args = std::get<ExpungeArguments>(command.arguments);
     auto& view = session.view();
     Selection selection;
-    if (args.uids) selection = view.select(*args.uids, Numbers::uid);
-    else if (!view.rows().empty()) selection.push_back({0, static_cast<uint32_t>(view.rows().size())});
+    if (args.uids)
+        selection = view.select(*args.uids, Numbers::uid);
+    else if (!view.rows().empty())
+        selection.push_back({0, static_cast<uint32_t>(view.rows().size())});
     // Only what this session knows of: a message it was not told about must not vanish through it.
     auto uids = view.uid_ranges(selection);
     while (!uids.empty()) {

@@ -1,8 +1,8 @@
 // FETCH and UID FETCH (RFC 3501 6.4.5, 7.4.2).
 //
-// Three ways by what is asked: from the view alone; with the stored parses; with the files. Each message's answer goes to the
-// stream as it is made, and out every 64 KiB, so memory does not depend on the messages. A message expunged elsewhere gives
-// what the view has of it, or is passed over and the command answered with NO (RFC 2180 4.1.2).
+// Three ways by what is asked: from the view alone; with the stored parses; with the files. Each message's answer goes
+// to the stream as it is made, and out every 64 KiB, so memory does not depend on the messages. A message expunged
+// elsewhere gives what the view has of it, or is passed over and the command answered with NO (RFC 2180 4.1.2).
 #include <algorithm>
 #include <array>
 #include <set>
@@ -15,8 +15,8 @@ namespace mox::imapd {
 namespace {
 
 constexpr uint32_t kInfoItems = kFetchEnvelope | kFetchBody | kFetchBodyStructure;
-constexpr size_t kMaxHeader = 4 << 20;      // bytes of a header looked at for its fields
-constexpr size_t kSeenAtOnce = 512;         // messages that get \Seen in one change
+constexpr size_t kMaxHeader = 4 << 20;  // bytes of a header looked at for its fields
+constexpr size_t kSeenAtOnce = 512;     // messages that get \Seen in one change
 
 // One answer being written: `* 5 FETCH (...)`.
 class FetchAnswer {
@@ -68,7 +68,8 @@ void write_info_items(FetchAnswer& answer, const mail::MessageInfo& info, uint32
         mail::append_envelope(answer.item("ENVELOPE"), root ? info.envelopes[*root] : mail::Envelope{});
     }
     if (items & kFetchBody) mail::append_body(answer.item("BODY"), info, 0, mail::BodyForm::body);
-    if (items & kFetchBodyStructure) mail::append_body(answer.item("BODYSTRUCTURE"), info, 0, mail::BodyForm::bodystructure);
+    if (items & kFetchBodyStructure)
+        mail::append_body(answer.item("BODYSTRUCTURE"), info, 0, mail::BodyForm::bodystructure);
 }
 
 // RFC 3501 6.4.5: what a partial leaves; beyond the end nothing.
@@ -101,11 +102,12 @@ async::Task<void> send_range(Session& session, const StoredMessage& message, mai
     }
 }
 
-async::Task<void> write_section(Session& session, FetchAnswer& answer, const StoredMessage& message, const Section& section) {
+async::Task<void> write_section(Session& session, FetchAnswer& answer, const StoredMessage& message,
+                                const Section& section) {
     auto& out = answer.item(section.label);
     auto range = message.locate(section);
     if (!range) {
-        out += "NIL";   // no such part
+        out += "NIL";  // no such part
         co_return;
     }
     using Kind = Section::Kind;
@@ -124,12 +126,13 @@ async::Task<void> write_section(Session& session, FetchAnswer& answer, const Sto
 }
 
 async::Task<void> fetch_rows(Session& session, Selection selection, uint32_t items) {
+    size_t written = 0;
     for (const auto& range : selection) {
         for (uint32_t index = range.begin; index < range.end; index++) {
             FetchAnswer answer(session, index);
             write_row_items(answer, session.view(), index, items);
             answer.finish();
-            if (index % 256 == 0) co_await session.flush_some();
+            if (++written % 256 == 0) co_await session.flush_some();
         }
     }
 }
@@ -189,7 +192,7 @@ async::Task<size_t> fetch_files(Session& session, Selection selection, const Fet
 }
 
 async::Task<size_t> fetch_sections(Session& session, Selection selection, const FetchArguments& args, uint32_t items) {
-    bool sets_seen = session.view().access() == Access::read_write &&   // RFC 3501 6.3.2: EXAMINE changes nothing
+    bool sets_seen = session.view().access() == Access::read_write &&  // RFC 3501 6.3.2: EXAMINE changes nothing
                      std::ranges::any_of(args.sections, [](const auto& section) { return !section.peek; });
     if (!sets_seen) {
         const std::set<uint32_t> none;
@@ -212,14 +215,18 @@ async::Task<Answer> cmd_fetch(Session& session, const Command& command) {
     const auto& args = std::get<FetchArguments>(command.arguments);
     auto selection = session.view().select(args.set, command.numbers);
     uint32_t items = args.items;
-    if (command.numbers == Numbers::uid) items |= kFetchUid;   // RFC 3501 6.4.8
+    if (command.numbers == Numbers::uid) items |= kFetchUid;  // RFC 3501 6.4.8
     size_t missing = 0;
-    if (!args.sections.empty()) missing = co_await fetch_sections(session, std::move(selection), args, items);
-    else if (items & kInfoItems) missing = co_await fetch_infos(session, std::move(selection), items);
-    else co_await fetch_rows(session, std::move(selection), items);
+    if (!args.sections.empty())
+        missing = co_await fetch_sections(session, std::move(selection), args, items);
+    else if (items & kInfoItems)
+        missing = co_await fetch_infos(session, std::move(selection), items);
+    else
+        co_await fetch_rows(session, std::move(selection), items);
     if (missing > 0) {
         session.expect_news();
-        co_return Answer{Answer::Status::no, "[EXPUNGEISSUED] some of the messages do not exist any more"};   // RFC 5530 3
+        co_return Answer{Answer::Status::no,
+                         "[EXPUNGEISSUED] some of the messages do not exist any more"};  // RFC 5530 3
     }
     co_return Answer{Answer::Status::ok, "fetched"};
 }

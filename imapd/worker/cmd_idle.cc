@@ -21,7 +21,7 @@ async::Task<void> tell_news(Session& session, Watch& watch) {
             if (!session.news_expected()) co_await session.news().wait();
         }
     } catch (const std::exception&) {
-        ::shutdown(session.stream().fd(), SHUT_RDWR);   // who waits for DONE learns of it
+        ::shutdown(session.stream().fd(), SHUT_RDWR);  // who waits for DONE learns of it
     }
 }
 

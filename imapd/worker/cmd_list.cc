@@ -1,5 +1,5 @@
-// LIST, LSUB, STATUS (RFC 3501 6.3.8 to 6.3.10) with the extended forms of RFC 5258, special uses of RFC 6154 and STATUS in LIST
-// of RFC 5819.
+// LIST, LSUB, STATUS (RFC 3501 6.3.8 to 6.3.10) with the extended forms of RFC 5258, special uses of RFC 6154 and
+// STATUS in LIST of RFC 5819.
 #include <algorithm>
 #include <map>
 #include <set>
@@ -24,7 +24,8 @@ using Entries = std::map<std::string, Entry>;
 
 template <class F>
 void for_each_parent(const std::string& name, F f) {
-    for (size_t at = name.rfind('/'); at != std::string::npos && at > 0; at = name.rfind('/', at - 1)) f(name.substr(0, at));
+    for (size_t at = name.rfind('/'); at != std::string::npos && at > 0; at = name.rfind('/', at - 1))
+        f(name.substr(0, at));
 }
 
 Entries make_entries(const proto::MailboxList& list) {
@@ -47,7 +48,8 @@ std::vector<std::string> full_patterns(const ListArguments& args) {
     for (const auto& pattern : args.patterns) {
         std::string full = args.reference + pattern;
         // RFC 3501 5.1: INBOX in any case
-        if (text::istarts_with(full, "inbox") && (full.size() == 5 || full[5] == '/' || full[5] == '*' || full[5] == '%'))
+        if (text::istarts_with(full, "inbox") &&
+            (full.size() == 5 || full[5] == '/' || full[5] == '*' || full[5] == '%'))
             full.replace(0, 5, "INBOX");
         out.push_back(std::move(full));
     }
@@ -67,7 +69,7 @@ void append_attributes(std::string& out, const Entry& entry, const ListArguments
     // RFC 5258 3: \NonExistent implies \Noselect; clients of before know only the latter
     if (entry.mailbox == nullptr) add(args.extended ? "\\NonExistent" : "\\Noselect");
     if ((args.return_subscribed || args.select_subscribed) && entry.subscribed) add("\\Subscribed");
-    add(entry.has_children ? "\\HasChildren" : "\\HasNoChildren");   // RFC 3348, asked or not
+    add(entry.has_children ? "\\HasChildren" : "\\HasNoChildren");  // RFC 3348, asked or not
     if (entry.mailbox == nullptr) return;
     constexpr std::pair<uint32_t, std::string_view> kUses[] = {{proto::kArchiveUse, "\\Archive"},
                                                                {proto::kDraftsUse, "\\Drafts"},
@@ -112,7 +114,8 @@ void write_entry(Session& session, const std::string& name, const Entry& entry, 
     // RFC 5258 3.5: listed, perhaps only, for what is below it
     if (args.recursive_match && entry.has_subscribed_below) out += R"( ("CHILDINFO" ("SUBSCRIBED")))";
     session.stream().write(out + "\r\n");
-    if (args.return_status != 0 && entry.mailbox != nullptr) write_status(session, name, *entry.mailbox, args.return_status);
+    if (args.return_status != 0 && entry.mailbox != nullptr)
+        write_status(session, name, *entry.mailbox, args.return_status);
 }
 
 }  // namespace
@@ -120,7 +123,7 @@ void write_entry(Session& session, const std::string& name, const Entry& entry, 
 async::Task<Answer> cmd_list(Session& session, const Command& command) {
     const auto& args = std::get<ListArguments>(command.arguments);
     if (!args.extended && args.patterns.front().empty()) {
-        session.untagged(R"(LIST (\Noselect) "/" "")");   // RFC 3501 6.3.8: asks for the separator
+        session.untagged(R"(LIST (\Noselect) "/" "")");  // RFC 3501 6.3.8: asks for the separator
         co_return Answer{Answer::Status::ok, "done"};
     }
     auto list = co_await session.ask(proto::ListMailboxes{});

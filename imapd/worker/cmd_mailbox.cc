@@ -13,14 +13,14 @@ async::Task<Answer> cmd_create(Session& session, const Command& command) {
 
 async::Task<Answer> cmd_delete(Session& session, const Command& command) {
     co_await session.ask(proto::DeleteMailbox{std::get<MailboxArguments>(command.arguments).name});
-    session.expect_news();   // it may be the selected one
+    session.expect_news();  // it may be the selected one
     co_return Answer{Answer::Status::ok, "deleted"};
 }
 
 async::Task<Answer> cmd_rename(Session& session, const Command& command) {
     const auto& args = std::get<RenameArguments>(command.arguments);
     co_await session.ask(proto::RenameMailbox{args.from, args.to});
-    session.expect_news();   // RFC 3501 6.3.5: renaming INBOX empties it
+    session.expect_news();  // RFC 3501 6.3.5: renaming INBOX empties it
     co_return Answer{Answer::Status::ok, "renamed"};
 }
 

@@ -1,7 +1,7 @@
 // SEARCH and UID SEARCH (RFC 3501 6.4.4, 7.2.5).
 //
-// In three passes: the rows decide most messages, the parses those that are left, the files the rest. Messages expunged elsewhere
-// are searched by what the view has of them and otherwise do not match.
+// In three passes: the rows decide most messages, the parses those that are left, the files the rest. Messages expunged
+// elsewhere are searched by what the view has of them and otherwise do not match.
 #include <algorithm>
 
 #include "common/mail/utf8.h"
@@ -14,13 +14,15 @@ namespace {
 
 // The outcome for each row: the indexes that match, and those that need a closer look.
 struct Progress {
-    std::vector<char> matches;   // by row index
+    std::vector<char> matches;  // by row index
     std::vector<uint32_t> undecided;
 };
 
 void note(Progress& progress, uint32_t index, Match match) {
-    if (match == Match::unknown) progress.undecided.push_back(index);
-    else progress.matches[index] = match == Match::yes;
+    if (match == Match::unknown)
+        progress.undecided.push_back(index);
+    else
+        progress.matches[index] = match == Match::yes;
 }
 
 Candidate candidate(const MailboxView& view, uint32_t index) {
@@ -59,7 +61,7 @@ async::Task<void> decide_by_files(Session& session, const Search& search, Progre
             what.info = &message.info();
             what.message = &message;
             note(progress, index, search.decide(what));
-            co_await async::Yield();   // a large message takes its time: the other sessions have their turn
+            co_await async::Yield();  // a large message takes its time: the other sessions have their turn
         }
     }
 }
@@ -71,7 +73,7 @@ bool has_text(const SearchKey& key, bool (*accept)(std::string_view)) {
 
 void check_charset(const SearchArguments& args) {
     if (!args.charset.empty() && args.charset != "US-ASCII" && args.charset != "UTF-8")
-        fail_no("[BADCHARSET (US-ASCII UTF-8)] charset not supported");   // RFC 3501 6.4.4
+        fail_no("[BADCHARSET (US-ASCII UTF-8)] charset not supported");  // RFC 3501 6.4.4
     // DEVIATES RFC 3501 6.4.4: without CHARSET too, UTF-8 is taken; there are clients that send it so.
     if (has_text(args.key, mail::is_utf8)) fail_bad("search text is not UTF-8");
 }

@@ -27,7 +27,7 @@ void write_opened(Session& session, const MailboxView& view) {
 }  // namespace
 
 async::Task<Answer> cmd_select(Session& session, const Command& command) {
-    session.deselect();   // RFC 3501 6.3.1: also when the new one cannot be opened
+    session.deselect();  // RFC 3501 6.3.1: also when the new one cannot be opened
     auto access = command.verb == Verb::examine ? Access::read_only : Access::read_write;
     auto columns = co_await session.ask(proto::OpenMailbox{std::get<MailboxArguments>(command.arguments).name});
     auto view = MailboxView::load(std::move(columns), access);
@@ -49,7 +49,8 @@ async::Task<Answer> cmd_close(Session& session, const Command& command) {
         for (bool more = true; more;) {
             auto expunged = co_await session.account().call(proto::Expunge{session.view().id(), all});
             // A mailbox that is gone has nothing left to remove.
-            if (!expunged && expunged.error().code != ErrorCode::not_found) fail_storage(expunged.error(), "NONEXISTENT");
+            if (!expunged && expunged.error().code != ErrorCode::not_found)
+                fail_storage(expunged.error(), "NONEXISTENT");
             more = expunged && !expunged->uids.empty();
             if (more) session.touch_others();
         }

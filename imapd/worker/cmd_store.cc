@@ -9,9 +9,12 @@ static_assert(kMaxPerStore <= proto::kMaxMessagesPerStore);
 
 proto::StoreMode store_mode(StoreArguments::Mode mode) {
     switch (mode) {
-        case StoreArguments::Mode::add: return proto::StoreMode::add;
-        case StoreArguments::Mode::remove: return proto::StoreMode::remove;
-        default: return proto::StoreMode::replace;
+        case StoreArguments::Mode::add:
+            return proto::StoreMode::add;
+        case StoreArguments::Mode::remove:
+            return proto::StoreMode::remove;
+        default:
+            return proto::StoreMode::replace;
     }
 }
 
@@ -40,7 +43,7 @@ void write_flags(Session& session, const proto::MessageRow& stored, Numbers numb
     std::string out = "* ";
     append_number(out, *index + 1);
     out += " FETCH (";
-    if (numbers == Numbers::uid) {   // RFC 3501 6.4.8
+    if (numbers == Numbers::uid) {  // RFC 3501 6.4.8
         out += "UID ";
         append_number(out, stored.uid);
         out += ' ';
@@ -61,12 +64,13 @@ async::Task<Answer> cmd_store(Session& session, const Command& command) {
     std::vector<std::string> keywords;
     for (const auto& keyword : args.flags.keywords) keywords.push_back(view.spelling(keyword));
     for (const auto& piece : split(selection)) {
-        proto::StoreFlags request{view.id(), view.uid_ranges(piece), store_mode(args.mode), args.flags.bits, keywords, {}};
+        proto::StoreFlags request{view.id(), view.uid_ranges(piece), store_mode(args.mode), args.flags.bits, keywords,
+                                  {}};
         auto stored = co_await session.ask(std::move(request));
         view.take_stored(stored.rows, std::move(stored.keywords));
         session.touch_others();
         std::string out;
-        view.announce_keywords(out);   // RFC 3501 7.2.6: FLAGS stands before the first use of a new keyword
+        view.announce_keywords(out);  // RFC 3501 7.2.6: FLAGS stands before the first use of a new keyword
         session.stream().write(out);
         if (args.silent) continue;
         for (const auto& row : stored.rows) {

@@ -10,15 +10,15 @@ enum class State : uint8_t { authenticated, selected, kEnd };
 
 /// What the end of a command may tell of the selected mailbox.
 enum class Updates : uint8_t {
-    none,            // nothing: the command deals with it, or leaves the mailbox
-    no_expunge,      // RFC 3501 7.4.1
+    none,        // nothing: the command deals with it, or leaves the mailbox
+    no_expunge,  // RFC 3501 7.4.1
     all,
     kEnd
 };
 
 struct CommandRow {
     Verb verb;
-    State from;       // allowed from this state on
+    State from;  // allowed from this state on
     Updates updates;
     async::Task<Answer> (*run)(Session& session, const Command& command);
 };

@@ -17,8 +17,10 @@ bool matches_pattern(std::string_view pattern, std::string_view name) {
         std::vector<char> next(pattern.size() + 1);
         for (size_t i = 0; i < pattern.size(); i++) {
             if (!reached[i]) continue;
-            if (pattern[i] == '*' || (pattern[i] == '%' && c != '/')) next[i] = 1;
-            else if (pattern[i] == c) next[i + 1] = 1;
+            if (pattern[i] == '*' || (pattern[i] == '%' && c != '/'))
+                next[i] = 1;
+            else if (pattern[i] == c)
+                next[i + 1] = 1;
         }
         reached.swap(next);
         skip_wildcards();

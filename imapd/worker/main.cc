@@ -5,7 +5,11 @@
 int main(int argc, char** argv) {
     mox::process::Process process(mox::ipc::Role::imapd_worker, argc, argv);
     mox::mail::preload_charsets();
-    process.confine({.files = mox::sandbox::Files::none, .network = mox::sandbox::Network::none});
+    process.confine({
+        .files = mox::sandbox::Files::none,
+        .network = mox::sandbox::Network::none,
+        .max_files = 16384,  // some dozens for each session that fetches
+    });
     mox::imapd::Worker worker(process);
     return process.run(mox::proto::ToImapdWorker{}, worker);
 }

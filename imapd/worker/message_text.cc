@@ -12,7 +12,7 @@ namespace mox::imapd {
 namespace {
 
 constexpr size_t kPiece = 64 * 1024;
-constexpr size_t kMaxHeader = 1 << 20;   // bytes of a header looked at
+constexpr size_t kMaxHeader = 1 << 20;  // bytes of a header looked at
 
 std::string decoded(const mail::HeaderField& field) {
     return mail::decode_encoded_words(mail::unfold(field.value));
@@ -40,20 +40,26 @@ class TransferDecoder {
         if (encoding == mail::TransferEncoding::quoted_printable) decoder_.emplace<mail::QuotedPrintableDecoder>();
     }
     void feed(std::string_view in, std::string& out) {
-        if (auto* base64 = std::get_if<mail::Base64Decoder>(&decoder_)) base64->feed(in, out);
-        else if (auto* quoted = std::get_if<mail::QuotedPrintableDecoder>(&decoder_)) quoted->feed(in, out);
-        else out += in;
+        if (auto* base64 = std::get_if<mail::Base64Decoder>(&decoder_))
+            base64->feed(in, out);
+        else if (auto* quoted = std::get_if<mail::QuotedPrintableDecoder>(&decoder_))
+            quoted->feed(in, out);
+        else
+            out += in;
     }
     void finish(std::string& out) {
-        if (auto* base64 = std::get_if<mail::Base64Decoder>(&decoder_)) base64->finish(out);
-        else if (auto* quoted = std::get_if<mail::QuotedPrintableDecoder>(&decoder_)) quoted->finish(out);
+        if (auto* base64 = std::get_if<mail::Base64Decoder>(&decoder_))
+            base64->finish(out);
+        else if (auto* quoted = std::get_if<mail::QuotedPrintableDecoder>(&decoder_))
+            quoted->finish(out);
     }
 
   private:
     std::variant<std::monostate, mail::Base64Decoder, mail::QuotedPrintableDecoder> decoder_;
 };
 
-// Brings decoded bytes to UTF-8 in pieces that end with a line, so that no character and no shift state is cut in practice.
+// Brings decoded bytes to UTF-8 in pieces that end with a line, so that no character and no shift state is cut in
+// practice.
 class CharsetReader {
   public:
     CharsetReader(std::string charset, WordFinder& finder) : charset_(std::move(charset)), finder_(finder) {

@@ -28,11 +28,16 @@ std::string address_text(const std::vector<mail::EnvelopeAddress>& addresses) {
 
 std::string envelope_text(const mail::Envelope& envelope, Kind kind) {
     switch (kind) {
-        case Kind::from: return address_text(envelope.from);
-        case Kind::to: return address_text(envelope.to);
-        case Kind::cc: return address_text(envelope.cc);
-        case Kind::bcc: return address_text(envelope.bcc);
-        default: return mail::decode_encoded_words(envelope.subject.value_or(""));
+        case Kind::from:
+            return address_text(envelope.from);
+        case Kind::to:
+            return address_text(envelope.to);
+        case Kind::cc:
+            return address_text(envelope.cc);
+        case Kind::bcc:
+            return address_text(envelope.bcc);
+        default:
+            return mail::decode_encoded_words(envelope.subject.value_or(""));
     }
 }
 
@@ -48,7 +53,7 @@ Search::Node Search::compile(const SearchKey& key, const MailboxView& view) {
     Node node{key.kind, {}, {}, key.bits, 0, 0, fold_case(key.text), key.field, key.date, key.size};
     for (const auto& child : key.children) node.children.push_back(compile(child, view));
     if (key.kind == Kind::set) {
-        view.select(key.numbers, Numbers::sequence);   // refuses numbers that are no message
+        view.select(key.numbers, Numbers::sequence);  // refuses numbers that are no message
         node.numbers = normalise(key.numbers, static_cast<uint32_t>(view.rows().size()));
     } else if (key.kind == Kind::uid_set) {
         node.numbers = normalise(key.numbers, view.rows().empty() ? 0 : view.rows().back().uid);
@@ -91,41 +96,64 @@ Match Search::decide_any(const Node& node, const Candidate& candidate, const Fou
 Match Search::decide(const Node& node, const Candidate& candidate, const Found* found) const {
     const auto& row = candidate.row;
     switch (node.kind) {
-        case Kind::all: return Match::yes;
-        case Kind::none: return Match::no;
-        case Kind::set: return to_match(contains(node.numbers, candidate.number));
-        case Kind::uid_set: return to_match(contains(node.numbers, row.uid));
-        case Kind::flags: return to_match((row.flags & node.bits) != 0);
-        case Kind::no_flags: return to_match((row.flags & node.bits) == 0);
-        case Kind::keyword: return to_match((row.keywords & node.keyword) != 0);
-        case Kind::no_keyword: return to_match((row.keywords & node.keyword) == 0);
+        case Kind::all:
+            return Match::yes;
+        case Kind::none:
+            return Match::no;
+        case Kind::set:
+            return to_match(contains(node.numbers, candidate.number));
+        case Kind::uid_set:
+            return to_match(contains(node.numbers, row.uid));
+        case Kind::flags:
+            return to_match((row.flags & node.bits) != 0);
+        case Kind::no_flags:
+            return to_match((row.flags & node.bits) == 0);
+        case Kind::keyword:
+            return to_match((row.keywords & node.keyword) != 0);
+        case Kind::no_keyword:
+            return to_match((row.keywords & node.keyword) == 0);
         // RFC 3501 6.4.4: dates compare the day, disregarding time and zone
-        case Kind::before: return to_match(received_day(row) < node.date);
-        case Kind::on: return to_match(received_day(row) == node.date);
-        case Kind::since: return to_match(received_day(row) >= node.date);
-        case Kind::larger: return to_match(row.size > node.size);
-        case Kind::smaller: return to_match(row.size < node.size);
+        case Kind::before:
+            return to_match(received_day(row) < node.date);
+        case Kind::on:
+            return to_match(received_day(row) == node.date);
+        case Kind::since:
+            return to_match(received_day(row) >= node.date);
+        case Kind::larger:
+            return to_match(row.size > node.size);
+        case Kind::smaller:
+            return to_match(row.size < node.size);
         case Kind::not_: {
             Match match = decide(node.children[0], candidate, found);
             return match == Match::unknown ? match : to_match(match == Match::no);
         }
-        case Kind::and_: return decide_all(node, candidate, found);
-        case Kind::or_: return decide_any(node, candidate, found);
+        case Kind::and_:
+            return decide_all(node, candidate, found);
+        case Kind::or_:
+            return decide_any(node, candidate, found);
         case Kind::header:
-            return candidate.message ? to_match(header_holds(*candidate.message, node.field, node.text)) : Match::unknown;
-        case Kind::body: return found ? to_match(found->in_body[node.word]) : Match::unknown;
-        case Kind::text: return found ? to_match(found->in_text[node.word]) : Match::unknown;
-        default: return candidate.info ? decide_info(node, *candidate.info) : Match::unknown;
+            return candidate.message ? to_match(header_holds(*candidate.message, node.field, node.text))
+                                     : Match::unknown;
+        case Kind::body:
+            return found ? to_match(found->in_body[node.word]) : Match::unknown;
+        case Kind::text:
+            return found ? to_match(found->in_text[node.word]) : Match::unknown;
+        default:
+            return candidate.info ? decide_info(node, *candidate.info) : Match::unknown;
     }
 }
 
 Match Search::decide_info(const Node& node, const mail::MessageInfo& info) const {
     switch (node.kind) {
         // RFC 3501 6.4.4: SENTSINCE "within or later than the date"
-        case Kind::sent_before: return to_match(info.date && mail::day_of(*info.date) < node.date);
-        case Kind::sent_on: return to_match(info.date && mail::day_of(*info.date) == node.date);
-        case Kind::sent_since: return to_match(info.date && mail::day_of(*info.date) >= node.date);
-        default: break;
+        case Kind::sent_before:
+            return to_match(info.date && mail::day_of(*info.date) < node.date);
+        case Kind::sent_on:
+            return to_match(info.date && mail::day_of(*info.date) == node.date);
+        case Kind::sent_since:
+            return to_match(info.date && mail::day_of(*info.date) >= node.date);
+        default:
+            break;
     }
     auto root = info.parts[0].envelope;
     if (!root) return Match::no;

@@ -1,7 +1,7 @@
 // Deciding whether a message matches the keys of a SEARCH, with as little of the message as that takes.
 //
-// A Search is compiled once from the parsed key. decide() looks at what it is given: the row alone, then with the parse, then
-// with the file; `unknown` means that more is needed. Pure but for the reading of the file. RFC 3501 6.4.4.
+// A Search is compiled once from the parsed key. decide() looks at what it is given: the row alone, then with the
+// parse, then with the file; `unknown` means that more is needed. Pure but for the reading of the file. RFC 3501 6.4.4.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +19,7 @@ enum class Match : uint8_t { no, yes, unknown, kEnd };
 
 /// What is known of a message.
 struct Candidate {
-    uint32_t number;                  // sequence number
+    uint32_t number;  // sequence number
     const proto::MessageRow& row;
     const mail::MessageInfo* info = nullptr;
     const StoredMessage* message = nullptr;
@@ -58,7 +58,7 @@ class Search {
     Match decide_any(const Node& node, const Candidate& candidate, const Found* found) const;
     Found find_words(const StoredMessage& message) const;
 
-    std::vector<std::string> words_;   // of BODY and TEXT keys, folded
+    std::vector<std::string> words_;  // of BODY and TEXT keys, folded
     Node root_;
 };
 

@@ -1,7 +1,7 @@
 // Searching in text: folding of case, and finding several words at once in text that comes in pieces.
 //
-// Text is UTF-8; what is not passes unchanged. Folding is that of ASCII letters and of the letters of Latin, Greek and Cyrillic
-// whose case is a fixed distance in Unicode. Memory is bounded by the pieces and the words. RFC 3501 6.4.4.
+// Text is UTF-8; what is not passes unchanged. Folding is that of ASCII letters and of the letters of Latin, Greek and
+// Cyrillic whose case is a fixed distance in Unicode. Memory is bounded by the pieces and the words. RFC 3501 6.4.4.
 #pragma once
 
 #include <string>
@@ -29,7 +29,7 @@ class WordFinder {
     std::vector<char> found_;
     size_t left_;
     size_t longest_ = 0;
-    std::string kept_;   // folded end of the text so far, then the new piece
+    std::string kept_;  // folded end of the text so far, then the new piece
 };
 
 }  // namespace mox::imapd

@@ -1,8 +1,7 @@
 #include "imapd/worker/session.h"
 
-#include <sys/socket.h>
-
 #include <array>
+#include <sys/socket.h>
 
 #include "imapd/grammar/capabilities.h"
 #include "imapd/worker/commands.h"
@@ -10,8 +9,8 @@
 namespace mox::imapd {
 namespace {
 
-constexpr size_t kFlushAt = 64 * 1024;      // bytes of answers collected before they are sent
-constexpr int kMaxBadInRow = 100;           // commands that were no commands, before the session ends
+constexpr size_t kFlushAt = 64 * 1024;  // bytes of answers collected before they are sent
+constexpr int kMaxBadInRow = 100;       // commands that were no commands, before the session ends
 constexpr std::chrono::seconds kLastWords{5};
 
 constexpr std::array kTable = {
@@ -90,13 +89,20 @@ void fail_bad(std::string text) {
 void fail_storage(const Error& error, std::string_view not_found_code) {
     std::string text = printable(error.text);
     switch (error.code) {
-        case ErrorCode::not_found: fail_no('[' + std::string(not_found_code) + "] no such mailbox");
-        case ErrorCode::exists: fail_no("[ALREADYEXISTS] a mailbox of that name exists");      // RFC 5530 3
-        case ErrorCode::over_quota: fail_no("[OVERQUOTA] the account may not hold more");       // RFC 5530 3
-        case ErrorCode::no_space: fail_no("[UNAVAILABLE] no room for more at the moment");
-        case ErrorCode::bad_request: fail_no("[CANNOT] " + text);
-        case ErrorCode::denied: fail_no("[NOPERM] " + text);
-        default: fail_no("[UNAVAILABLE] the mail storage does not answer; try again later");
+        case ErrorCode::not_found:
+            fail_no('[' + std::string(not_found_code) + "] no such mailbox");
+        case ErrorCode::exists:
+            fail_no("[ALREADYEXISTS] a mailbox of that name exists");  // RFC 5530 3
+        case ErrorCode::over_quota:
+            fail_no("[OVERQUOTA] the account may not hold more");  // RFC 5530 3
+        case ErrorCode::no_space:
+            fail_no("[UNAVAILABLE] no room for more at the moment");
+        case ErrorCode::bad_request:
+            fail_no("[CANNOT] " + text);
+        case ErrorCode::denied:
+            fail_no("[NOPERM] " + text);
+        default:
+            fail_no("[UNAVAILABLE] the mail storage does not answer; try again later");
     }
 }
 
@@ -147,7 +153,7 @@ async::Task<void> Session::flush() {
     try {
         co_await stream_.flush(async::in(limits_.write));
     } catch (const std::exception&) {
-        write_broken_ = true;   // a part may have gone out: nothing can follow it
+        write_broken_ = true;  // a part may have gone out: nothing can follow it
         throw async::ConnectionLost("the client does not read");
     }
 }
@@ -155,7 +161,7 @@ async::Task<void> Session::flush() {
 async::Task<void> Session::flush_some() {
     if (stream_.pending_output() < kFlushAt) co_return;
     co_await flush();
-    co_await async::Yield();   // the other sessions of the account have their turn
+    co_await async::Yield();  // the other sessions of the account have their turn
 }
 
 void Session::need_write_access() {
@@ -164,7 +170,7 @@ void Session::need_write_access() {
 
 void Session::select(MailboxView view) {
     view_.emplace(std::move(view));
-    news_ = true;   // what happened while it was being opened was told to nobody
+    news_ = true;  // what happened while it was being opened was told to nobody
 }
 
 void Session::deselect() {
@@ -186,7 +192,7 @@ async::Task<void> Session::refresh() {
             co_return;
         }
         if (!changes) {
-            news_ = true;   // asked again at the next occasion
+            news_ = true;  // asked again at the next occasion
             co_return;
         }
         // An answer that leads no further is not asked for again and again.
@@ -270,8 +276,10 @@ async::Task<void> Session::run_command(RawCommand raw) {
     write_answer(tag.empty() ? "*" : tag, reply);
     if (bad_in_row_ >= kMaxBadInRow) throw SessionOver("too many bad commands");
     // Pipelined commands share their packets.
-    if (find_buffered_line()) co_await flush_some();
-    else co_await flush();
+    if (find_buffered_line())
+        co_await flush_some();
+    else
+        co_await flush();
 }
 
 bool Session::find_buffered_line() const {
@@ -306,7 +314,8 @@ async::Task<void> Session::say_bye() {
 
 async::Task<void> Session::run() {
     counters_.sessions++;
-    log_.info("session begins", {{"account", account_.name()}, {"login", start_.login}, {"remote", start_.remote_address}});
+    log_.info("session begins",
+              {{"account", account_.name()}, {"login", start_.login}, {"remote", start_.remote_address}});
     std::string_view reason = "logged out";
     try {
         greet();
@@ -317,7 +326,7 @@ async::Task<void> Session::run() {
         log_.debug("connection lost", {{"reason", lost.what()}});
     } catch (const async::DeadlinePassed&) {
         reason = "idle for too long";
-        if (over_.empty()) over_ = "autologout; idle for too long";   // RFC 3501 5.4
+        if (over_.empty()) over_ = "autologout; idle for too long";  // RFC 3501 5.4
     } catch (const FatalInput& input) {
         reason = "input refused";
         if (over_.empty()) over_ = input.text;

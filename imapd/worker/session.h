@@ -1,8 +1,9 @@
 // One IMAP session after its login: reads commands, runs them one after the other, tells what other sessions did.
 //
-// The session owns its stream and its view of the selected mailbox; the commands (cmd_*.h) work on it through the functions
-// here. Whatever they throw ends the command (NO, BAD) or the session (BYE) in one place: run(). News of the mailbox come as
-// a mark only; they are fetched and told where RFC 3501 5.2, 7.4.1 allow: at the end of commands and during IDLE.
+// The session owns its stream and its view of the selected mailbox; the commands (cmd_*.h) work on it through the
+// functions here. Whatever they throw ends the command (NO, BAD) or the session (BYE) in one place: run(). News of the
+// mailbox come as a mark only; they are fetched and told where RFC 3501 5.2, 7.4.1 allow: at the end of commands and
+// during IDLE.
 #pragma once
 
 #include <cstdint>
@@ -48,16 +49,16 @@ struct SessionOver : std::exception {
 
 /// Counts for the metrics of all sessions of a worker.
 struct Counters {
-    std::map<std::pair<std::string_view, std::string_view>, uint64_t> commands;   // by name and result
+    std::map<std::pair<std::string_view, std::string_view>, uint64_t> commands;  // by name and result
     uint64_t sessions = 0;
 };
 
 /// Times and sizes a session keeps to; the tests have shorter ones.
 struct SessionLimits {
-    async::Clock::duration idle = std::chrono::minutes(30);          // RFC 3501 5.4: at least 30 minutes
+    async::Clock::duration idle = std::chrono::minutes(30);  // RFC 3501 5.4: at least 30 minutes
     async::Clock::duration idle_command = std::chrono::minutes(30);
     async::Clock::duration write = std::chrono::minutes(5);
-    async::Clock::duration piece = std::chrono::minutes(2);          // between pieces of a message being appended
+    async::Clock::duration piece = std::chrono::minutes(2);  // between pieces of a message being appended
 };
 
 class Session : private AccountObserver {

@@ -1,9 +1,8 @@
 #include "imapd/worker/stored_message.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <span>
+#include <unistd.h>
 
 #include "common/ipc/codec.h"
 
@@ -17,7 +16,8 @@ bool is_consistent(const mail::MessageInfo& info) {
     for (size_t i = 0; i < info.parts.size(); i++) {
         const auto& part = info.parts[i];
         const auto& range = part.range;
-        if (range.header_offset > range.body_offset || range.body_offset > range.end_offset || range.end_offset > info.size)
+        if (range.header_offset > range.body_offset || range.body_offset > range.end_offset ||
+            range.end_offset > info.size)
             return false;
         if (i > 0 && part.parent >= i) return false;
         if (part.envelope && *part.envelope >= info.envelopes.size()) return false;
@@ -65,14 +65,18 @@ StoredMessage::StoredMessage(proto::MessageFile file)
 std::optional<mail::Range> StoredMessage::locate(const Section& section) const {
     using Kind = Section::Kind;
     auto kind = mail::SectionKind::whole;
-    if (section.kind == Kind::text) kind = mail::SectionKind::text;
-    else if (section.kind == Kind::mime) kind = mail::SectionKind::mime;
-    else if (section.kind != Kind::whole) kind = mail::SectionKind::header;
+    if (section.kind == Kind::text)
+        kind = mail::SectionKind::text;
+    else if (section.kind == Kind::mime)
+        kind = mail::SectionKind::mime;
+    else if (section.kind != Kind::whole)
+        kind = mail::SectionKind::header;
     auto range = mail::find_section(info_, section.numbers, kind);
     if (!range) return std::nullopt;
     // The prefix is the beginning of the root's header, so what begins with that header begins with the prefix.
-    bool root = section.numbers.empty() ? kind != mail::SectionKind::text
-                                        : kind == mail::SectionKind::mime && mail::find_part(info_, section.numbers) == 0u;
+    bool root = section.numbers.empty()
+                    ? kind != mail::SectionKind::text
+                    : kind == mail::SectionKind::mime && mail::find_part(info_, section.numbers) == 0u;
     if (root) return mail::Range{0, prefix_.size() + range->length};
     return mail::Range{prefix_.size() + range->offset, range->length};
 }

@@ -1,8 +1,9 @@
-// A message as storaged hands it out: header lines kept apart (the prefix), the file as received, and the parse of the file.
+// A message as storaged hands it out: header lines kept apart (the prefix), the file as received, and the parse of the
+// file.
 //
-// To a client the message is prefix and file as one. Offsets of the parse are in the file; locate() turns a section into
-// bytes of the whole, where the prefix belongs to the header of the message. Content is read from the descriptor in pieces;
-// nothing here parses mail. The parse came from another process and is checked before use. RFC 3501 6.4.5.
+// To a client the message is prefix and file as one. Offsets of the parse are in the file; locate() turns a section
+// into bytes of the whole, where the prefix belongs to the header of the message. Content is read from the descriptor
+// in pieces; nothing here parses mail. The parse came from another process and is checked before use. RFC 3501 6.4.5.
 #pragma once
 
 #include <cstdint>

@@ -1,13 +1,12 @@
 #include "imapd/worker/view.h"
 
+#include <algorithm>
+#include <array>
+#include <charconv>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <array>
-#include <charconv>
 
 #include "common/text/ascii.h"
 
@@ -22,18 +21,19 @@ struct FlagName {
     uint32_t bit;
     std::string_view name;
 };
-constexpr std::array kFlagNames = {
-    FlagName{proto::kAnswered, "\\Answered"}, FlagName{proto::kFlagged, "\\Flagged"}, FlagName{proto::kDeleted, "\\Deleted"},
-    FlagName{proto::kSeen, "\\Seen"},         FlagName{proto::kDraft, "\\Draft"},     FlagName{proto::kForwarded, "$Forwarded"},
-    FlagName{proto::kJunk, "$Junk"},          FlagName{proto::kNotJunk, "$NotJunk"},  FlagName{proto::kPhishing, "$Phishing"},
-    FlagName{proto::kMdnSent, "$MDNSent"}};
+constexpr std::array kFlagNames = {FlagName{proto::kAnswered, "\\Answered"}, FlagName{proto::kFlagged, "\\Flagged"},
+                                   FlagName{proto::kDeleted, "\\Deleted"},   FlagName{proto::kSeen, "\\Seen"},
+                                   FlagName{proto::kDraft, "\\Draft"},       FlagName{proto::kForwarded, "$Forwarded"},
+                                   FlagName{proto::kJunk, "$Junk"},          FlagName{proto::kNotJunk, "$NotJunk"},
+                                   FlagName{proto::kPhishing, "$Phishing"},  FlagName{proto::kMdnSent, "$MDNSent"}};
 
 // Only a file that nobody can change or shrink any more may be trusted after the look at it.
 bool is_sealed(int fd, uint64_t size) {
     constexpr int kNeeded = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
     int seals = fcntl(fd, F_GET_SEALS);
-    struct stat st {};
-    return seals >= 0 && (seals & kNeeded) == kNeeded && fstat(fd, &st) == 0 && static_cast<uint64_t>(st.st_size) == size;
+    struct stat st{};
+    return seals >= 0 && (seals & kNeeded) == kNeeded && fstat(fd, &st) == 0 &&
+           static_cast<uint64_t>(st.st_size) == size;
 }
 
 bool read_rows(int fd, std::vector<MessageRow>& rows) {
@@ -76,9 +76,11 @@ Result<MailboxView> MailboxView::load(proto::MailboxColumns columns, Access acce
     if (!columns.rows || !is_sealed(columns.rows.get(), columns.count * sizeof(MessageRow)))
         return temporary(ErrorCode::internal, "mailbox columns not sealed");
     view.rows_.resize(columns.count);
-    if (!read_rows(columns.rows.get(), view.rows_)) return temporary(ErrorCode::internal, "mailbox columns not readable");
+    if (!read_rows(columns.rows.get(), view.rows_))
+        return temporary(ErrorCode::internal, "mailbox columns not readable");
     for (size_t i = 1; i < view.rows_.size(); i++)
-        if (view.rows_[i - 1].uid >= view.rows_[i].uid) return temporary(ErrorCode::internal, "mailbox columns not in order");
+        if (view.rows_[i - 1].uid >= view.rows_[i].uid)
+            return temporary(ErrorCode::internal, "mailbox columns not in order");
     return view;
 }
 
@@ -109,8 +111,10 @@ Selection MailboxView::select(const SequenceSet& set, Numbers numbers) const {
         auto end = std::ranges::upper_bound(rows_, last, {}, &MessageRow::uid);
         if (begin == end) continue;
         IndexRange range{static_cast<uint32_t>(begin - rows_.begin()), static_cast<uint32_t>(end - rows_.begin())};
-        if (!out.empty() && out.back().end == range.begin) out.back().end = range.end;
-        else out.push_back(range);
+        if (!out.empty() && out.back().end == range.begin)
+            out.back().end = range.end;
+        else
+            out.push_back(range);
     }
     return out;
 }
@@ -140,7 +144,8 @@ void MailboxView::take_row(const MessageRow& row) {
     auto at = std::ranges::lower_bound(arrived_, row.uid, {}, &MessageRow::uid);
     if (at != arrived_.end() && at->uid == row.uid) *at = row;
     // What is below all that may still arrive, and not here any more, was expunged by this session.
-    else if (row.uid >= uid_floor_) arrived_.insert(at, row);
+    else if (row.uid >= uid_floor_)
+        arrived_.insert(at, row);
 }
 
 void MailboxView::note_gone(uint32_t uid) {
@@ -270,8 +275,10 @@ void MailboxView::append_flags(std::string& out, const MessageRow& row) const {
         out += keywords_[number];
         out += ' ';
     }
-    if (out.size() > start) out.back() = ')';
-    else out += ')';
+    if (out.size() > start)
+        out.back() = ')';
+    else
+        out += ')';
 }
 
 void MailboxView::append_known_flags(std::string& out) const {
@@ -288,7 +295,7 @@ void MailboxView::append_permanent_flags(std::string& out) const {
     }
     append_known_flags(out);
     out.back() = ' ';
-    out += "\\*)";   // RFC 3501 7.1: new keywords can be made
+    out += "\\*)";  // RFC 3501 7.1: new keywords can be made
 }
 
 std::string MailboxView::spelling(std::string_view keyword) const {

@@ -1,9 +1,10 @@
-// What one session knows of its selected mailbox: the messages in the order of their sequence numbers, and what has happened
-// since that the client has not been told.
+// What one session knows of its selected mailbox: the messages in the order of their sequence numbers, and what has
+// happened since that the client has not been told.
 //
 // Pure: changes come in with take_changes() (from GetChanges) and what the session itself did with take_stored() and
-// take_expunged(); announce() writes what the client may hear now and only then moves the sequence numbers. Invariant: rows
-// are ascending by UID, and are exactly the messages that the untagged answers so far told of. RFC 3501 2.3.1.2, 5.2, 7.4.1.
+// take_expunged(); announce() writes what the client may hear now and only then moves the sequence numbers. Invariant:
+// rows are ascending by UID, and are exactly the messages that the untagged answers so far told of. RFC
+// 3501 2.3.1.2, 5.2, 7.4.1.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +31,8 @@ struct IndexRange {
 using Selection = std::vector<IndexRange>;
 size_t count(const Selection& selection);
 
-/// Whether EXPUNGE may be told now (RFC 3501 7.4.1: not while FETCH, STORE and SEARCH by sequence number are under way).
+/// Whether EXPUNGE may be told now (RFC 3501 7.4.1: not while FETCH, STORE and SEARCH by sequence number are under
+/// way).
 enum class Announce : uint8_t { all, no_expunge, kEnd };
 
 /// EXAMINE or SELECT.
@@ -38,7 +40,8 @@ enum class Access : uint8_t { read_only, read_write, kEnd };
 
 class MailboxView {
   public:
-    /// Takes the columns of a mailbox; error internal when the memory file is not sealed or does not hold what it should.
+    /// Takes the columns of a mailbox; error internal when the memory file is not sealed or does not hold what it
+    /// should.
     static Result<MailboxView> load(proto::MailboxColumns columns, Access access);
 
     proto::MailboxId id() const { return mailbox_.id; }
@@ -52,8 +55,8 @@ class MailboxView {
     /// Expunged elsewhere, but not yet told.
     bool is_gone(uint32_t uid) const;
 
-    /// The rows that a set names. Sequence numbers beyond the mailbox throw SyntaxError (RFC 3501 9 seq-number), UIDs that
-    /// do not exist are left out (RFC 3501 6.4.8).
+    /// The rows that a set names. Sequence numbers beyond the mailbox throw SyntaxError (RFC 3501 9 seq-number), UIDs
+    /// that do not exist are left out (RFC 3501 6.4.8).
     Selection select(const SequenceSet& set, Numbers numbers) const;
     /// The UIDs of a selection, as few ranges as the rows allow.
     std::vector<proto::UidRange> uid_ranges(const Selection& selection) const;
@@ -98,11 +101,11 @@ class MailboxView {
     std::vector<std::string> keywords_;
     Access access_;
     std::vector<proto::MessageRow> rows_;
-    std::vector<proto::MessageRow> arrived_;   // not announced, ascending, above all rows
-    std::vector<uint32_t> gone_;               // UIDs in rows_, not announced; ascending when clean
-    std::vector<uint32_t> reflagged_;          // UIDs in rows_ whose flags changed elsewhere
+    std::vector<proto::MessageRow> arrived_;  // not announced, ascending, above all rows
+    std::vector<uint32_t> gone_;              // UIDs in rows_, not announced; ascending when clean
+    std::vector<uint32_t> reflagged_;         // UIDs in rows_ whose flags changed elsewhere
     bool gone_sorted_ = true;
-    uint32_t uid_floor_ = 1;                   // what arrives has a UID from here on
+    uint32_t uid_floor_ = 1;  // what arrives has a UID from here on
     bool keywords_changed_ = false;
 };
 

@@ -5,9 +5,9 @@
 namespace mox::imapd {
 namespace {
 
-constexpr std::chrono::seconds kLinger{30};           // without a session, before the worker asks to end
+constexpr std::chrono::seconds kLinger{30};  // without a session, before the worker asks to end
 constexpr std::chrono::seconds kRetireLimit{10};
-constexpr std::chrono::milliseconds kGoodbye{2500};   // for the sessions to say BYE at shutdown
+constexpr std::chrono::milliseconds kGoodbye{2500};  // for the sessions to say BYE at shutdown
 
 }  // namespace
 
@@ -65,14 +65,16 @@ void Worker::shut_down() {
 
 async::Task<void> Worker::end_soon() {
     async::Deadline deadline = async::in(kGoodbye);
-    while (!sessions_.empty() && async::Clock::now() < deadline) co_await async::sleep_for(std::chrono::milliseconds(20));
+    while (!sessions_.empty() && async::Clock::now() < deadline)
+        co_await async::sleep_for(std::chrono::milliseconds(20));
     process().stop();
 }
 
 std::string Worker::metrics() {
     std::string out;
     for (const auto& [key, count] : counters_.commands)
-        out += fmt::format("mox_imap_commands_total{{command=\"{}\",result=\"{}\"}} {}\n", key.first, key.second, count);
+        out +=
+            fmt::format("mox_imap_commands_total{{command=\"{}\",result=\"{}\"}} {}\n", key.first, key.second, count);
     out += fmt::format("mox_imap_sessions_total {}\nmox_imap_sessions {}\n", counters_.sessions, sessions_.size());
     return out;
 }

@@ -29,8 +29,8 @@ class Worker : public process::Common {
     std::unique_ptr<Account> account_;
     Counters counters_;
     std::set<Session*> sessions_;
-    size_t arriving_ = 0;         // sessions whose channel is being looked at
-    uint64_t generation_ = 0;     // counts sessions that came, so that a timer knows whether it still means what it meant
+    size_t arriving_ = 0;      // sessions whose channel is being looked at
+    uint64_t generation_ = 0;  // counts sessions that came, so that a timer knows whether it still means what it meant
     async::Scope scope_;
 };
 

@@ -93,8 +93,7 @@ def test_denied(program, act, directory, sibling):
     status, stderr = probe(program, act, directory, target)
     assert status in (SIGSYS, DENIED), f"{program} could {act}: status {status}\n{stderr}"
     if not mox.SANITIZED and act in ("exec", "fork", "ptrace", "read-memory", "kill", "unix-socket"):
-        if not (program in ("storaged", "authd") and act == "fork"):
-            assert status == SIGSYS, f"{program}: {act} was denied, but not deadly: status {status}\n{stderr}"
+        assert status == SIGSYS, f"{program}: {act} was denied, but not deadly: status {status}\n{stderr}"
     assert not os.path.exists("/tmp/mox-probe")
 
 

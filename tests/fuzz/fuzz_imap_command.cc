@@ -34,7 +34,8 @@ void check_command(const Command& command) {
     check(!command.tag.empty() && !to_string(command.verb).empty());
     if (const auto* mailbox = std::get_if<MailboxArguments>(&command.arguments))
         check(decode_mailbox_name(encode_mailbox_name(mailbox->name)) == mailbox->name);
-    if (const auto* search = std::get_if<SearchArguments>(&command.arguments)) check(depth_of(search->key) <= kMaxDepth + 2);
+    if (const auto* search = std::get_if<SearchArguments>(&command.arguments))
+        check(depth_of(search->key) <= kMaxDepth + 2);
     if (const auto* fetch = std::get_if<FetchArguments>(&command.arguments)) {
         check_set(fetch->set);
         check(fetch->items != 0 || !fetch->sections.empty());

@@ -1,9 +1,9 @@
-// Feeds a logged-in IMAP session, over a store in memory, with anything a client may send; it must answer or end, and live.
-#include <sys/socket.h>
-
+// Feeds a logged-in IMAP session, over a store in memory, with anything a client may send; it must answer or end, and
+// live.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
+#include <sys/socket.h>
 
 #include "common/log/log.h"
 #include "imapd/worker/session.h"
@@ -18,7 +18,8 @@ constexpr std::string_view kMessage =
     "From: a@b.example\r\nSubject: =?utf-8?q?caf=C3=A9?=\r\nContent-Type: multipart/mixed; boundary=x\r\n\r\n"
     "--x\r\n\r\none\r\n--x\r\nContent-Type: message/rfc822\r\n\r\nSubject: inner\r\n\r\ntwo\r\n--x--\r\n";
 
-async::Task<void> serve(Account& account, fake::Store& store, proto::StartSession start, Counters& counters, bool& ended) {
+async::Task<void> serve(Account& account, fake::Store& store, proto::StartSession start, Counters& counters,
+                        bool& ended) {
     auto admitted = co_await account.admit(store.connect());
     if (!admitted) std::abort();
     Session session(account, std::move(start), counters, {.write = std::chrono::seconds(1)});
@@ -39,7 +40,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     log::set_level(log::Level::error);
     async::Loop loop;
     fake::Store store;
-    for (int i = 0; i < 3; i++) store.add(*store.find("INBOX"), std::string(kMessage), i == 0 ? proto::kSeen : 0, "Received: x\r\n");
+    for (int i = 0; i < 3; i++)
+        store.add(*store.find("INBOX"), std::string(kMessage), i == 0 ? proto::kSeen : 0, "Received: x\r\n");
     Account account("test");
     Counters counters;
     bool ended = false;
@@ -60,7 +62,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
             shut = true;
         }
     }
-    if (!ended) std::abort();   // a session whose client is gone ends
+    if (!ended) std::abort();  // a session whose client is gone ends
     scope.cancel();
     return 0;
 }

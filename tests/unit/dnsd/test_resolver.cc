@@ -7,7 +7,7 @@
 
 #include "dnsd/dnsd.h"
 #include "tests/unit/catch.h"
-#include "tests/unit/dnsd/packet.h"
+#include "tests/unit/dnsd/fake_name_server.h"
 
 using namespace mox;
 using namespace mox::dnsd;
@@ -41,53 +41,6 @@ proto::ConfigureDnsd local_config() {
     config.no_dnssec = true;
     return config;
 }
-
-/// A name server on loopback: answers A for names that begin with "ok", "no such name" for others, nothing for
-/// "silent".
-class Server {
-  public:
-    Server() : socket_(::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) {
-        sockaddr_in address{};
-        address.sin_family = AF_INET;
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        REQUIRE(bind(socket_.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0);
-        socklen_t size = sizeof address;
-        getsockname(socket_.get(), reinterpret_cast<sockaddr*>(&address), &size);
-        port_ = ntohs(address.sin_port);
-        scope_.spawn(run());
-    }
-    std::string address() const { return "127.0.0.1@" + std::to_string(port_); }
-    int asked = 0;
-
-  private:
-    async::Task<void> run() {
-        for (;;) {
-            co_await async::readable(socket_.get(), async::kNever);
-            char query[1500];
-            sockaddr_in from{};
-            socklen_t size = sizeof from;
-            ssize_t n = recvfrom(socket_.get(), query, sizeof query, 0, reinterpret_cast<sockaddr*>(&from), &size);
-            if (n < 17) continue;
-            asked++;
-            answer(std::string(query, static_cast<size_t>(n)), from);
-        }
-    }
-    void answer(const std::string& query, const sockaddr_in& from) {
-        std::string first(query.substr(13, static_cast<unsigned char>(query[12])));
-        if (first == "silent") return;
-        size_t end = query.find('\0', 12) + 1;
-        bool ok = first == "ok" && query.substr(end, 2) == testing::u16(1);
-        std::string reply = query.substr(0, 2) + testing::u16(ok ? 0x8180 : 0x8183) + testing::u16(1) +
-                            testing::u16(ok) + testing::u32(0) + query.substr(12, end + 4 - 12);
-        if (ok)
-            reply += testing::kQuestionPointer + testing::u16(1) + testing::u16(1) + testing::u32(300) +
-                     testing::u16(4) + std::string("\xc0\x00\x02\x09", 4);
-        sendto(socket_.get(), reply.data(), reply.size(), 0, reinterpret_cast<const sockaddr*>(&from), sizeof from);
-    }
-    Fd socket_;
-    uint16_t port_ = 0;
-    async::Scope scope_;
-};
 
 }  // namespace
 
@@ -147,7 +100,7 @@ TEST_CASE("settings that the library does not take are named, and the old ones s
 
 TEST_CASE("a forwarder is asked, and its answers are kept") {
     async::Loop loop;
-    Server server;
+    testing::FakeNameServer server;
     Resolver resolver;
     Lookups lookups(resolver);
     auto config = local_config();
@@ -167,7 +120,7 @@ TEST_CASE("a forwarder is asked, and its answers are kept") {
 
 TEST_CASE("a lookup under way may be dropped, or outlive its configuration") {
     async::Loop loop;
-    Server server;
+    testing::FakeNameServer server;
     auto config = local_config();
     config.forward = {server.address()};
     {
@@ -187,7 +140,7 @@ TEST_CASE("a lookup under way may be dropped, or outlive its configuration") {
 
 TEST_CASE("an anchor makes unsigned answers below it bogus, and that temporary") {
     async::Loop loop;
-    Server server;
+    testing::FakeNameServer server;
     Resolver resolver;
     Lookups lookups(resolver);
     auto config = local_config();

@@ -1,14 +1,13 @@
 // A mail store in memory that speaks proto/account.h over real channels, for tests of IMAP sessions.
 #pragma once
 
-#include <fcntl.h>
-#include <sys/mman.h>
-#include <unistd.h>
-
 #include <algorithm>
+#include <fcntl.h>
 #include <map>
 #include <memory>
 #include <string>
+#include <sys/mman.h>
+#include <unistd.h>
 #include <vector>
 
 #include "common/ipc/channel.h"
@@ -81,8 +80,8 @@ class Store {
         return *by_id_or_null({last_id_});
     }
     /// A message as if delivered; tells the sessions.
-    uint32_t add(Box& box, std::string content, uint32_t flags = 0, std::string prefix = "", proto::Timestamp when = {0, 0},
-                 uint64_t keywords = 0) {
+    uint32_t add(Box& box, std::string content, uint32_t flags = 0, std::string prefix = "",
+                 proto::Timestamp when = {0, 0}, uint64_t keywords = 0) {
         Message message;
         message.row.uid = box.mailbox.uidnext++;
         message.row.flags = flags;
@@ -216,7 +215,9 @@ class Store {
         changed(*box);
         return stored;
     }
-    Result<proto::MessagesCopied> on(proto::CopyMessages message) { return copy(message.mailbox, message.uids, message.destination); }
+    Result<proto::MessagesCopied> on(proto::CopyMessages message) {
+        return copy(message.mailbox, message.uids, message.destination);
+    }
     Result<proto::MessagesCopied> on(proto::MoveMessages message) {
         auto copied = copy(message.mailbox, message.uids, message.destination);
         if (copied)
@@ -267,8 +268,8 @@ class Store {
 
     std::vector<std::string> subscribed;
     bool seal = true;
-    bool quiet = false;        // tells nobody of changes
-    bool fail_next = false;    // changes fail for now
+    bool quiet = false;      // tells nobody of changes
+    bool fail_next = false;  // changes fail for now
     bool over_quota = false;
     size_t most_infos = 500;
     size_t stores = 0, get_changes = 0;
@@ -298,7 +299,8 @@ class Store {
         }
         return m;
     }
-    Result<proto::MessagesCopied> copy(proto::MailboxId from, const std::vector<proto::UidRange>& uids, const std::string& to) {
+    Result<proto::MessagesCopied> copy(proto::MailboxId from, const std::vector<proto::UidRange>& uids,
+                                       const std::string& to) {
         Box* source = by_id_or_null(from);
         Box* destination = find(to);
         if (source == nullptr || destination == nullptr) return permanent(ErrorCode::not_found, "no such mailbox");
@@ -316,7 +318,7 @@ class Store {
     std::vector<std::unique_ptr<Box>> boxes_;
     std::map<uint64_t, Fd> spools_;
     uint64_t last_spool_ = 0, last_id_ = 0, modseq_ = 1;
-    std::vector<std::unique_ptr<ipc::Channel>> channels_;   // last: they use all of the above
+    std::vector<std::unique_ptr<ipc::Channel>> channels_;  // last: they use all of the above
 };
 
 }  // namespace mox::imapd::fake

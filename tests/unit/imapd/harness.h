@@ -1,11 +1,10 @@
 // A worker's account with sessions over a fake store, driven by raw IMAP text in one thread.
 #pragma once
 
-#include <sys/socket.h>
-
 #include <chrono>
 #include <memory>
 #include <string>
+#include <sys/socket.h>
 #include <thread>
 #include <vector>
 
@@ -49,9 +48,7 @@ class Client {
 class World {
   public:
     World() : account("test") { log::set_level(log::Level::error); }
-    ~World() {
-        scope.cancel();
-    }
+    ~World() { scope.cancel(); }
 
     Client login(SessionLimits limits = {}, std::string pending = "") {
         auto [ours, theirs] = ipc::make_socket_pair();
@@ -68,9 +65,7 @@ class World {
         REQUIRE(greeting.back().starts_with("login OK [CAPABILITY IMAP4rev1 "));
         return client;
     }
-    void step() {
-        event_base_loop(loop.base(), EVLOOP_ONCE | EVLOOP_NONBLOCK);
-    }
+    void step() { event_base_loop(loop.base(), EVLOOP_ONCE | EVLOOP_NONBLOCK); }
     void settle() {
         for (int i = 0; i < 50; i++) step();
     }
@@ -96,8 +91,10 @@ class World {
 inline void Client::write(std::string_view bytes) {
     while (!bytes.empty()) {
         auto n = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
-        if (n > 0) bytes.remove_prefix(static_cast<size_t>(n));
-        else if (errno != EAGAIN) return;
+        if (n > 0)
+            bytes.remove_prefix(static_cast<size_t>(n));
+        else if (errno != EAGAIN)
+            return;
         world_.step();
     }
 }

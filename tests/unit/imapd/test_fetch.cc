@@ -12,8 +12,10 @@ const std::string kHeader =
     "Content-Type: multipart/mixed; boundary=\"out\"\r\n\r\n";
 const std::string kInner =
     "Subject: inner\r\nContent-Type: multipart/alternative; boundary=in\r\n\r\n"
-    "--in\r\nContent-Type: text/plain\r\n\r\ninner plain\r\n--in\r\nContent-Type: text/html\r\n\r\n<p>x</p>\r\n--in--\r\n";
-const std::string kText = "preamble\r\n--out\r\n\r\nfirst part\r\n--out\r\nContent-Type: message/rfc822\r\n\r\n" + kInner + "\r\n--out--\r\nepilogue\r\n";
+    "--in\r\nContent-Type: text/plain\r\n\r\ninner plain\r\n--in\r\nContent-Type: "
+    "text/html\r\n\r\n<p>x</p>\r\n--in--\r\n";
+const std::string kText = "preamble\r\n--out\r\n\r\nfirst part\r\n--out\r\nContent-Type: message/rfc822\r\n\r\n" +
+                          kInner + "\r\n--out--\r\nepilogue\r\n";
 const std::string kNested = kHeader + kText;
 
 std::string literal(std::string_view s) {
@@ -32,34 +34,38 @@ TEST_CASE("sections of a message with a prefix") {
     };
     const std::string whole = kPrefix + kNested;
     const std::string inner_header = kInner.substr(0, kInner.find("\r\n\r\n") + 4);
-    for (const auto& row : std::vector<Row>{
-             {"BODY.PEEK[]", "BODY[]", whole},
-             {"BODY[HEADER]", "BODY[HEADER]", kPrefix + kHeader},
-             {"BODY[TEXT]", "BODY[TEXT]", kText},
-             {"BODY[1]", "BODY[1]", "first part"},
-             {"BODY[1.MIME]", "BODY[1.MIME]", "\r\n"},
-             {"BODY[2]", "BODY[2]", kInner},
-             {"BODY[2.MIME]", "BODY[2.MIME]", "Content-Type: message/rfc822\r\n\r\n"},
-             {"BODY[2.HEADER]", "BODY[2.HEADER]", inner_header},
-             {"BODY[2.TEXT]", "BODY[2.TEXT]", kInner.substr(inner_header.size())},
-             {"BODY[2.1]", "BODY[2.1]", "inner plain"},
-             {"BODY[2.2]", "BODY[2.2]", "<p>x</p>"},
-             {"BODY[HEADER.FIELDS (x-n RETURN-PATH)]", "BODY[HEADER.FIELDS (x-n RETURN-PATH)]", "Return-Path: <a@b>\r\nX-N: 1\r\nX-N: 2\r\n\r\n"},
-             {"BODY[HEADER.FIELDS (None)]", "BODY[HEADER.FIELDS (None)]", "\r\n"},
-             {"BODY[2.HEADER.FIELDS.NOT (Content-Type)]", "BODY[2.HEADER.FIELDS.NOT (Content-Type)]", "Subject: inner\r\n\r\n"},
-             {"BODY[]<0.7>", "BODY[]<0>", whole.substr(0, 7)},
-             {"BODY[]<30.20>", "BODY[]<30>", whole.substr(30, 20)},
-             {"BODY[]<5.999999999>", "BODY[]<5>", whole.substr(5)},
-             {"BODY[]<999999.5>", "BODY[]<999999>", ""},
-             {"BODY[2.1]<2.3>", "BODY[2.1]<2>", "ner"},
-             {"BODY[HEADER.FIELDS (X-N)]<2.4>", "BODY[HEADER.FIELDS (X-N)]<2>", "N: 1"},
-             {"RFC822", "RFC822", whole},
-             {"RFC822.HEADER", "RFC822.HEADER", kPrefix + kHeader},
-             {"RFC822.TEXT", "RFC822.TEXT", kText}}) {
+    for (const auto& row :
+         std::vector<Row>{{"BODY.PEEK[]", "BODY[]", whole},
+                          {"BODY[HEADER]", "BODY[HEADER]", kPrefix + kHeader},
+                          {"BODY[TEXT]", "BODY[TEXT]", kText},
+                          {"BODY[1]", "BODY[1]", "first part"},
+                          {"BODY[1.MIME]", "BODY[1.MIME]", "\r\n"},
+                          {"BODY[2]", "BODY[2]", kInner},
+                          {"BODY[2.MIME]", "BODY[2.MIME]", "Content-Type: message/rfc822\r\n\r\n"},
+                          {"BODY[2.HEADER]", "BODY[2.HEADER]", inner_header},
+                          {"BODY[2.TEXT]", "BODY[2.TEXT]", kInner.substr(inner_header.size())},
+                          {"BODY[2.1]", "BODY[2.1]", "inner plain"},
+                          {"BODY[2.2]", "BODY[2.2]", "<p>x</p>"},
+                          {"BODY[HEADER.FIELDS (x-n RETURN-PATH)]", "BODY[HEADER.FIELDS (x-n RETURN-PATH)]",
+                           "Return-Path: <a@b>\r\nX-N: 1\r\nX-N: 2\r\n\r\n"},
+                          {"BODY[HEADER.FIELDS (None)]", "BODY[HEADER.FIELDS (None)]", "\r\n"},
+                          {"BODY[2.HEADER.FIELDS.NOT (Content-Type)]", "BODY[2.HEADER.FIELDS.NOT (Content-Type)]",
+                           "Subject: inner\r\n\r\n"},
+                          {"BODY[]<0.7>", "BODY[]<0>", whole.substr(0, 7)},
+                          {"BODY[]<30.20>", "BODY[]<30>", whole.substr(30, 20)},
+                          {"BODY[]<5.999999999>", "BODY[]<5>", whole.substr(5)},
+                          {"BODY[]<999999.5>", "BODY[]<999999>", ""},
+                          {"BODY[2.1]<2.3>", "BODY[2.1]<2>", "ner"},
+                          {"BODY[HEADER.FIELDS (X-N)]<2.4>", "BODY[HEADER.FIELDS (X-N)]<2>", "N: 1"},
+                          {"RFC822", "RFC822", whole},
+                          {"RFC822.HEADER", "RFC822.HEADER", kPrefix + kHeader},
+                          {"RFC822.TEXT", "RFC822.TEXT", kText}}) {
         INFO(row.item);
-        CHECK(client.ok("FETCH 1 (" + row.item + ")") == Lines{"* 1 FETCH (" + row.label + ' ' + literal(row.value) + ")"});
+        CHECK(client.ok("FETCH 1 (" + row.item + ")") ==
+              Lines{"* 1 FETCH (" + row.label + ' ' + literal(row.value) + ")"});
     }
-    CHECK(client.ok("FETCH 1 (BODY[3] BODY[1.1] BODY[1.HEADER])") == Lines{"* 1 FETCH (BODY[3] NIL BODY[1.1] NIL BODY[1.HEADER] NIL)"});
+    CHECK(client.ok("FETCH 1 (BODY[3] BODY[1.1] BODY[1.HEADER])") ==
+          Lines{"* 1 FETCH (BODY[3] NIL BODY[1.1] NIL BODY[1.HEADER] NIL)"});
     CHECK(client.ok("FETCH 1 RFC822.SIZE") == Lines{"* 1 FETCH (RFC822.SIZE " + std::to_string(whole.size()) + ")"});
 }
 
@@ -72,7 +78,8 @@ TEST_CASE("the header of a message without parts has the prefix in front, its te
     client.ok("SELECT INBOX");
     CHECK(client.ok("FETCH 1 (BODY[1] BODY[1.MIME])") ==
           Lines{"* 1 FETCH (BODY[1] {5}\r\nhello BODY[1.MIME] " + literal(kPrefix + "Subject: s\r\n\r\n") + ")"});
-    CHECK(client.ok("FETCH 2 (BODY[])") == Lines{"* 2 FETCH (BODY[] " + literal(kPrefix + "no header, no line end") + ")"});
+    CHECK(client.ok("FETCH 2 (BODY[])") ==
+          Lines{"* 2 FETCH (BODY[] " + literal(kPrefix + "no header, no line end") + ")"});
 }
 
 TEST_CASE("envelope and structure come from the parse") {
@@ -83,8 +90,11 @@ TEST_CASE("envelope and structure come from the parse") {
     client.ok("SELECT INBOX");
     auto full = client.ok("FETCH 1 FULL").front();
     CHECK(full.find("INTERNALDATE \" 1-Jan-1999 10:00:00 +0100\"") != std::string::npos);
-    CHECK(full.find("ENVELOPE (NIL \"=?utf-8?q?caf=C3=A9?=\" ((\"Joe\" NIL \"joe\" \"one.example\")) ((\"Joe\" ") != std::string::npos);
-    CHECK(full.find(" BODY ((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 10 0)(\"message\" \"rfc822\" ") != std::string::npos);
+    CHECK(full.find("ENVELOPE (NIL \"=?utf-8?q?caf=C3=A9?=\" ((\"Joe\" NIL \"joe\" \"one.example\")) ((\"Joe\" ") !=
+          std::string::npos);
+    CHECK(full.find(
+              " BODY ((\"text\" \"plain\" (\"charset\" \"us-ascii\") NIL NIL \"7bit\" 10 0)(\"message\" \"rfc822\" ") !=
+          std::string::npos);
     CHECK(full.find("FLAGS ()") != std::string::npos);
     CHECK(client.ok("FETCH 1 ALL").front().find(" BODY ") == std::string::npos);
     CHECK(client.ok("FETCH 1 (BODYSTRUCTURE)").front().find("(\"boundary\" \"out\")") != std::string::npos);
@@ -129,7 +139,8 @@ TEST_CASE("answers in parts from the store are put together") {
     CHECK(lines.front().starts_with("* 3 FETCH (UID 3 "));
     CHECK(lines.back().starts_with("NO [EXPUNGEISSUED]"));
     lines = client.command("UID FETCH 1:* (BODY.PEEK[])");
-    CHECK(std::ranges::count_if(lines, [](const auto& l) { return l.find(" FETCH (UID ") != std::string::npos; }) == 45);
+    CHECK(std::ranges::count_if(lines, [](const auto& l) { return l.find(" FETCH (UID ") != std::string::npos; }) ==
+          45);
 }
 
 TEST_CASE("flags of a large mailbox come quickly") {
@@ -145,5 +156,6 @@ TEST_CASE("flags of a large mailbox come quickly") {
     auto client = world.login();
     client.ok("SELECT INBOX");
     CHECK(client.ok("FETCH 1:* (UID FLAGS)").size() == 20000);
-    CHECK(client.ok("UID FETCH 19999:* (FLAGS)") == Lines{"* 19999 FETCH (UID 19999 FLAGS (\\Answered \\Seen))", "* 20000 FETCH (UID 20000 FLAGS (\\Answered \\Seen))"});
+    CHECK(client.ok("UID FETCH 19999:* (FLAGS)") == Lines{"* 19999 FETCH (UID 19999 FLAGS (\\Answered \\Seen))",
+                                                          "* 20000 FETCH (UID 20000 FLAGS (\\Answered \\Seen))"});
 }

@@ -14,7 +14,8 @@ class FakeServices : public Services {
     async::Task<Result<proto::LoggedIn>> login(proto::LoginPlain request) override {
         logins++;
         if (busy) co_return temporary(ErrorCode::busy, "busy");
-        if (request.login != "alice" || request.password.value != "secret") co_return permanent(ErrorCode::denied, "wrong");
+        if (request.login != "alice" || request.password.value != "secret")
+            co_return permanent(ErrorCode::denied, "wrong");
         co_return proto::LoggedIn{"alice", "alice@example.org", {}};
     }
     async::Task<Result<proto::ScramChallenge>> scram_start(proto::ScramStart request) override {
@@ -40,7 +41,8 @@ class FakeServices : public Services {
 
 class FrontWorld : public fake::World {
   public:
-    fake::Client connect(proto::InsecureAuth insecure = proto::InsecureAuth::allow, FrontLimits limits = {.penalty = 1ms}) {
+    fake::Client connect(proto::InsecureAuth insecure = proto::InsecureAuth::allow,
+                         FrontLimits limits = {.penalty = 1ms}) {
         auto [ours, theirs] = ipc::make_socket_pair();
         auto listener = std::make_shared<front::ListenerState>();
         listener->config.insecure_auth = insecure;
@@ -111,8 +113,12 @@ TEST_CASE("a login hands the client over with what it sent behind") {
     auto client = world.connect();
     std::string login = "x LOGIN alice secret\r\n";
     SECTION("as atoms") {}
-    SECTION("as literals") { login = "x LOGIN {5+}\r\nalice {6+}\r\nsecret\r\n"; }
-    SECTION("by PLAIN") { login = "x AUTHENTICATE PLAIN AGFsaWNlAHNlY3JldA==\r\n"; }
+    SECTION("as literals") {
+        login = "x LOGIN {5+}\r\nalice {6+}\r\nsecret\r\n";
+    }
+    SECTION("by PLAIN") {
+        login = "x AUTHENTICATE PLAIN AGFsaWNlAHNlY3JldA==\r\n";
+    }
     client.write(login + "y NOOP\r\n");
     for (int i = 0; i < 100 && !world.services.started; i++) world.settle();
     REQUIRE(world.services.started);
@@ -157,7 +163,8 @@ TEST_CASE("AUTHENTICATE step by step") {
     CHECK(client.line() == "a BAD cancelled");
     CHECK(client.answer("AUTHENTICATE PLAIN !!!!") == "BAD wrong base64");
     CHECK(client.answer("AUTHENTICATE PLAIN QUJD").starts_with("BAD wrong message"));
-    CHECK(client.answer("AUTHENTICATE PLAIN " + text::encode_base64(std::string("bob\0alice\0secret", 16))).starts_with("NO [AUTHORIZATIONFAILED]"));
+    CHECK(client.answer("AUTHENTICATE PLAIN " + text::encode_base64(std::string("bob\0alice\0secret", 16)))
+              .starts_with("NO [AUTHORIZATIONFAILED]"));
     client.write("s AUTHENTICATE SCRAM-SHA-256\r\n");
     CHECK(client.line() == "+ ");
     client.write(text::encode_base64("first") + "\r\n");

@@ -33,43 +33,155 @@ std::string set_text(const SequenceSet& set, uint32_t star) {
 }  // namespace
 
 TEST_CASE("commands that are right") {
-    for (std::string_view text : {
-             "a NOOP", "a1 noop", "A.1 Capability", "a LOGIN user pass", "a LOGIN \"u\\\"ser\" \"p\\\\w\"",
-             "a LOGIN {4}\r\nuser {4+}\r\npass", "a AUTHENTICATE PLAIN", "a AUTHENTICATE PLAIN =", "a AUTHENTICATE PLAIN AGEAYg==",
-             "a ID NIL", "a ID ()", "a ID (\"name\" \"x\" \"version\" NIL)", "a ENABLE CONDSTORE X-FOO", "a SELECT INBOX",
-             "a SELECT \"with space\"", "a SELECT {5}\r\nINBOX", "a SELECT a]b", "a EXAMINE &AOk-", "a CREATE x",
-             "a CREATE x (USE (\\Sent \\Drafts))", "a RENAME a b", "a LIST \"\" *", "a LIST \"\" \"%\"", "a LIST ref %/a*",
-             "a LIST (SUBSCRIBED) \"\" (a b) RETURN (CHILDREN STATUS (MESSAGES UNSEEN))", "a LIST () \"\" % RETURN ()",
-             "a LSUB \"\" *", "a STATUS x (messages recent uidnext UIDVALIDITY unseen)", "a IDLE", "a APPEND x ",
-             "a APPEND x (\\Seen $Junk foo) ", "a APPEND x \"05-Feb-1999 12:34:56 +0230\" ",
-             "a APPEND x () \" 5-Feb-1999 12:34:56 +0230\" ", "a UID EXPUNGE 1:*", "a EXPUNGE", "a STORE 1 FLAGS ()",
-             "a STORE 1:2 +FLAGS.SILENT \\Seen foo", "a UID STORE 1 -FLAGS (\\Recent)", "a COPY 1,3:* x", "a UID MOVE 1 x",
-             "a SEARCH ALL", "a SEARCH CHARSET UTF-8 OR (SEEN FROM x) NOT 1:3 UID 5 BEFORE 1-Feb-2020 SINCE \"01-Feb-2020\"",
-             "a UID SEARCH KEYWORD foo UNKEYWORD $Junk HEADER X-A \"\" LARGER 5 BODY {3}\r\nabc",
-             "a FETCH 1 ALL", "a FETCH 1 fast", "a FETCH * (FLAGS UID BODY BODYSTRUCTURE ENVELOPE)",
-             "a FETCH 1 BODY[]", "a FETCH 1 BODY.PEEK[1.2.MIME]<5.10>", "a FETCH 1 (BODY[HEADER.FIELDS (From \"To\")])",
-             "a FETCH 1 (BODY[3.HEADER.FIELDS.NOT (x)] RFC822 RFC822.HEADER RFC822.TEXT RFC822.SIZE INTERNALDATE)"}) {
+    for (std::string_view text :
+         {"a NOOP",
+          "a1 noop",
+          "A.1 Capability",
+          "a LOGIN user pass",
+          "a LOGIN \"u\\\"ser\" \"p\\\\w\"",
+          "a LOGIN {4}\r\nuser {4+}\r\npass",
+          "a AUTHENTICATE PLAIN",
+          "a AUTHENTICATE PLAIN =",
+          "a AUTHENTICATE PLAIN AGEAYg==",
+          "a ID NIL",
+          "a ID ()",
+          "a ID (\"name\" \"x\" \"version\" NIL)",
+          "a ENABLE CONDSTORE X-FOO",
+          "a SELECT INBOX",
+          "a SELECT \"with space\"",
+          "a SELECT {5}\r\nINBOX",
+          "a SELECT a]b",
+          "a EXAMINE &AOk-",
+          "a CREATE x",
+          "a CREATE x (USE (\\Sent \\Drafts))",
+          "a RENAME a b",
+          "a LIST \"\" *",
+          "a LIST \"\" \"%\"",
+          "a LIST ref %/a*",
+          "a LIST (SUBSCRIBED) \"\" (a b) RETURN (CHILDREN STATUS (MESSAGES UNSEEN))",
+          "a LIST () \"\" % RETURN ()",
+          "a LSUB \"\" *",
+          "a STATUS x (messages recent uidnext UIDVALIDITY unseen)",
+          "a IDLE",
+          "a APPEND x ",
+          "a APPEND x (\\Seen $Junk foo) ",
+          "a APPEND x \"05-Feb-1999 12:34:56 +0230\" ",
+          "a APPEND x () \" 5-Feb-1999 12:34:56 +0230\" ",
+          "a UID EXPUNGE 1:*",
+          "a EXPUNGE",
+          "a STORE 1 FLAGS ()",
+          "a STORE 1:2 +FLAGS.SILENT \\Seen foo",
+          "a UID STORE 1 -FLAGS (\\Recent)",
+          "a COPY 1,3:* x",
+          "a UID MOVE 1 x",
+          "a SEARCH ALL",
+          "a SEARCH CHARSET UTF-8 OR (SEEN FROM x) NOT 1:3 UID 5 BEFORE 1-Feb-2020 SINCE \"01-Feb-2020\"",
+          "a UID SEARCH KEYWORD foo UNKEYWORD $Junk HEADER X-A \"\" LARGER 5 BODY {3}\r\nabc",
+          "a FETCH 1 ALL",
+          "a FETCH 1 fast",
+          "a FETCH * (FLAGS UID BODY BODYSTRUCTURE ENVELOPE)",
+          "a FETCH 1 BODY[]",
+          "a FETCH 1 BODY.PEEK[1.2.MIME]<5.10>",
+          "a FETCH 1 (BODY[HEADER.FIELDS (From \"To\")])",
+          "a FETCH 1 (BODY[3.HEADER.FIELDS.NOT (x)] RFC822 RFC822.HEADER RFC822.TEXT RFC822.SIZE INTERNALDATE)"}) {
         INFO(text);
         CHECK(failure(text) == "");
     }
 }
 
 TEST_CASE("commands that are wrong") {
-    for (std::string_view text : {
-             "", "a", "a ", " NOOP", "* NOOP", "+ NOOP", "(a) NOOP", "a NOOP ", "a NOOP x", "a NONSENSE", "a UID", "a UID NOOP", "a LOGIN",
-             "a LOGIN x", "a LOGIN x y z", "a LOGIN \"x y", "a LOGIN \"a\\b\" c", "a LOGIN {3}\r\nab", "a LOGIN {2}\r\na\0 b",
-             "a SELECT", "a SELECT a b", "a SELECT &", "a SELECT &!!-", "a SELECT (a", "a SELECT a(b", "a SELECT \"a\x01\rb\"", "a RENAME a",
-             "a LIST", "a LIST \"\"", "a LIST (RECURSIVEMATCH) \"\" *", "a LIST (X) \"\" *", "a LIST \"\" * RETURN", "a LIST \"\" (a b",
-             "a STATUS x", "a STATUS x ()", "a STATUS x (NONSENSE)", "a APPEND", "a APPEND x", "a APPEND x (\\Nonsense) ",
-             "a APPEND x \"5-Feb-1999\" ", "a APPEND x (\\Seen", "a ID", "a ID (\"a\")", "a ENABLE", "a UID EXPUNGE",
-             "a STORE 1", "a STORE 1 FLAGS", "a STORE 1 FLAGS (\\Nonsense)", "a STORE 1 NONSENSE (x)", "a STORE 1 +FLAGS.LOUD (x)",
-             "a STORE 1 FLAGS (a{b)", "a COPY 1", "a COPY x y", "a SEARCH", "a SEARCH ", "a SEARCH ()", "a SEARCH (SEEN", "a SEARCH OR SEEN",
-             "a SEARCH NOT", "a SEARCH FROM", "a SEARCH BEFORE 32-Jan-2024", "a SEARCH LARGER x", "a SEARCH UID x", "a SEARCH 0",
-             "a SEARCH KEYWORD \\Seen", "a SEARCH CHARSET", "a SEARCH SEEN ", "a FETCH", "a FETCH 1", "a FETCH 1 (", "a FETCH 1 ()",
-             "a FETCH 1 (NONSENSE)", "a FETCH 1 (BODY[)", "a FETCH 1 BODY[X]", "a FETCH 1 BODY[1..2]", "a FETCH 1 BODY[0]",
-             "a FETCH 1 BODY[MIME]", "a FETCH 1 BODY[HEADER.FIELDS]", "a FETCH 1 BODY[HEADER.FIELDS ()]", "a FETCH 1 BODY[]<1>",
-             "a FETCH 1 BODY[]<0.0>", "a FETCH 1 (FLAGS", "a FETCH 1 FLAGSX", "a FETCH 0 FLAGS", "a FETCH 1: FLAGS", "a FETCH ,1 FLAGS",
-             "a FETCH 1, FLAGS", "a FETCH 1::2 FLAGS", "a FETCH 4294967296 FLAGS", "a FETCH 01 FLAGS", "a FETCH (1) FLAGS", "a FETCH -1 FLAGS"}) {
+    for (std::string_view text : {"",
+                                  "a",
+                                  "a ",
+                                  " NOOP",
+                                  "* NOOP",
+                                  "+ NOOP",
+                                  "(a) NOOP",
+                                  "a NOOP ",
+                                  "a NOOP x",
+                                  "a NONSENSE",
+                                  "a UID",
+                                  "a UID NOOP",
+                                  "a LOGIN",
+                                  "a LOGIN x",
+                                  "a LOGIN x y z",
+                                  "a LOGIN \"x y",
+                                  "a LOGIN \"a\\b\" c",
+                                  "a LOGIN {3}\r\nab",
+                                  "a LOGIN {2}\r\na\0 b",
+                                  "a SELECT",
+                                  "a SELECT a b",
+                                  "a SELECT &",
+                                  "a SELECT &!!-",
+                                  "a SELECT (a",
+                                  "a SELECT a(b",
+                                  "a SELECT \"a\x01\rb\"",
+                                  "a RENAME a",
+                                  "a LIST",
+                                  "a LIST \"\"",
+                                  "a LIST (RECURSIVEMATCH) \"\" *",
+                                  "a LIST (X) \"\" *",
+                                  "a LIST \"\" * RETURN",
+                                  "a LIST \"\" (a b",
+                                  "a STATUS x",
+                                  "a STATUS x ()",
+                                  "a STATUS x (NONSENSE)",
+                                  "a APPEND",
+                                  "a APPEND x",
+                                  "a APPEND x (\\Nonsense) ",
+                                  "a APPEND x \"5-Feb-1999\" ",
+                                  "a APPEND x (\\Seen",
+                                  "a ID",
+                                  "a ID (\"a\")",
+                                  "a ENABLE",
+                                  "a UID EXPUNGE",
+                                  "a STORE 1",
+                                  "a STORE 1 FLAGS",
+                                  "a STORE 1 FLAGS (\\Nonsense)",
+                                  "a STORE 1 NONSENSE (x)",
+                                  "a STORE 1 +FLAGS.LOUD (x)",
+                                  "a STORE 1 FLAGS (a{b)",
+                                  "a COPY 1",
+                                  "a COPY x y",
+                                  "a SEARCH",
+                                  "a SEARCH ",
+                                  "a SEARCH ()",
+                                  "a SEARCH (SEEN",
+                                  "a SEARCH OR SEEN",
+                                  "a SEARCH NOT",
+                                  "a SEARCH FROM",
+                                  "a SEARCH BEFORE 32-Jan-2024",
+                                  "a SEARCH LARGER x",
+                                  "a SEARCH UID x",
+                                  "a SEARCH 0",
+                                  "a SEARCH KEYWORD \\Seen",
+                                  "a SEARCH CHARSET",
+                                  "a SEARCH SEEN ",
+                                  "a FETCH",
+                                  "a FETCH 1",
+                                  "a FETCH 1 (",
+                                  "a FETCH 1 ()",
+                                  "a FETCH 1 (NONSENSE)",
+                                  "a FETCH 1 (BODY[)",
+                                  "a FETCH 1 BODY[X]",
+                                  "a FETCH 1 BODY[1..2]",
+                                  "a FETCH 1 BODY[0]",
+                                  "a FETCH 1 BODY[MIME]",
+                                  "a FETCH 1 BODY[HEADER.FIELDS]",
+                                  "a FETCH 1 BODY[HEADER.FIELDS ()]",
+                                  "a FETCH 1 BODY[]<1>",
+                                  "a FETCH 1 BODY[]<0.0>",
+                                  "a FETCH 1 (FLAGS",
+                                  "a FETCH 1 FLAGSX",
+                                  "a FETCH 0 FLAGS",
+                                  "a FETCH 1: FLAGS",
+                                  "a FETCH ,1 FLAGS",
+                                  "a FETCH 1, FLAGS",
+                                  "a FETCH 1::2 FLAGS",
+                                  "a FETCH 4294967296 FLAGS",
+                                  "a FETCH 01 FLAGS",
+                                  "a FETCH (1) FLAGS",
+                                  "a FETCH -1 FLAGS"}) {
         INFO(text);
         CHECK(failure(text) != "");
     }
@@ -124,6 +236,9 @@ TEST_CASE("nesting and counts are bounded") {
     CHECK(failure("a SEARCH " + repeat("(", 5000) + "SEEN" + repeat(")", 5000)) == "search keys nested too deeply");
     CHECK(failure("a SEARCH " + repeat("NOT ", 5000) + "SEEN") == "search keys nested too deeply");
     CHECK(failure("a SEARCH " + repeat("OR SEEN ", 5000) + "SEEN") == "search keys nested too deeply");
+    CHECK(failure("a SEARCH " + repeat("SEEN ", 1999) + "SEEN") == "");
+    CHECK(failure("a SEARCH " + repeat("SEEN ", 2000) + "SEEN") == "too many search keys");
+    CHECK(failure("a LIST \"\" " + std::string(1001, '*')) == "mailbox pattern too long");
     CHECK(failure("a FETCH " + repeat("1,", 30000) + "1 FLAGS") == "too many ranges in the message set");
     CHECK(failure("a FETCH 1 (" + repeat("BODY[] ", 200) + "BODY[])") == "too many sections");
     CHECK(failure("a FETCH 1 BODY[" + repeat("1.", 200) + "1]") == "part nested too deeply");
@@ -135,11 +250,14 @@ TEST_CASE("starts of literals") {
     CHECK(find_literal_start("a LOGIN {12}")->synchronising);
     CHECK_FALSE(find_literal_start("a LOGIN {12+}")->synchronising);
     CHECK(find_literal_start("{99999999999999999999}")->size == UINT64_MAX);
-    for (std::string_view line : {"", "}", "{}", "{+}", "{-1}", "{1 }", "{a}", "{1}x", "1}"}) CHECK_FALSE(find_literal_start(line));
+    for (std::string_view line : {"", "}", "{}", "{+}", "{-1}", "{1 }", "{a}", "{1}x", "1}"})
+        CHECK_FALSE(find_literal_start(line));
 }
 
 TEST_CASE("where an APPEND's message begins") {
-    for (std::string_view text : {"a APPEND x {5}", "a append \"a b\" {5}", "a APPEND {1}\r\nx {5}", "a APPEND x (\\Seen) {5}"})
+    for (std::string_view text :
+         {"a APPEND x {5}", "a append \"a b\" {5}", "a APPEND {1}\r\nx {5}", "a APPEND x (\\Seen) {5}"})
         CHECK(is_append_message(text));
-    for (std::string_view text : {"a APPEND {5}", "a APPEND", "a APPENDX y {5}", "a LOGIN x {5}", "a SELECT {5}"}) CHECK_FALSE(is_append_message(text));
+    for (std::string_view text : {"a APPEND {5}", "a APPEND", "a APPENDX y {5}", "a LOGIN x {5}", "a SELECT {5}"})
+        CHECK_FALSE(is_append_message(text));
 }

@@ -9,13 +9,14 @@ namespace {
 
 void fill(World& world) {
     auto& box = *world.store.find("INBOX");
-    auto day = [](int d) { return proto::Timestamp{1704067200 + d * 86400 + 36000, 0}; };   // 1-Jan-2024 10:00 and on
+    auto day = [](int d) { return proto::Timestamp{1704067200 + d * 86400 + 36000, 0}; };  // 1-Jan-2024 10:00 and on
     world.store.add(box,
                     "From: Alice <alice@one.example>\r\nTo: bob@two.example\r\nSubject: Meeting on Monday\r\n"
                     "Date: Mon, 01 Jan 2024 23:30:00 -0500\r\n\r\nthe quick brown fox\r\n",
                     proto::kSeen, "", day(0));
     world.store.add(box,
-                    "From: =?utf-8?q?B=C3=B6b?= <bob@two.example>\r\nCc: carol@three.example\r\nSubject: Re: Meeting\r\nX-Empty:\r\n"
+                    "From: =?utf-8?q?B=C3=B6b?= <bob@two.example>\r\nCc: carol@three.example\r\nSubject: Re: "
+                    "Meeting\r\nX-Empty:\r\n"
                     "Date: Tue, 02 Jan 2024 10:00:00 +0000\r\n\r\njumps over\r\n",
                     proto::kAnswered | proto::kFlagged, "Received: prefixed\r\n", day(1));
     uint64_t keyword = world.store.bit_of(box, "Word");
@@ -25,9 +26,11 @@ void fill(World& world) {
                     "Content-Transfer-Encoding: base64\r\n\r\ndGhlIGxhenkgZPZn\r\n",
                     proto::kDeleted | proto::kJunk, "", day(2), keyword);
     world.store.add(box,
-                    "From: dave@five.example\r\nSubject: large\r\nDate: nonsense\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n"
+                    "From: dave@five.example\r\nSubject: large\r\nDate: nonsense\r\nMIME-Version: 1.0\r\nContent-Type: "
+                    "multipart/mixed; boundary=b\r\n\r\n"
                     "--b\r\nContent-Type: text/html\r\n\r\n<b>needle</b>\r\n--b\r\nContent-Type: text/plain\r\n"
-                    "Content-Transfer-Encoding: quoted-printable\r\n\r\nhay=\r\nstack\r\n--b\r\nContent-Type: application/x\r\n\r\nsecret\r\n"
+                    "Content-Transfer-Encoding: quoted-printable\r\n\r\nhay=\r\nstack\r\n--b\r\nContent-Type: "
+                    "application/x\r\n\r\nsecret\r\n"
                     "--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: forwarded\r\n\r\ninnermost\r\n--b--\r\n" +
                         std::string(6000, 'e') + "\r\n",
                     proto::kDraft, "", day(152));
@@ -43,29 +46,86 @@ TEST_CASE("search keys") {
     struct Row {
         std::string keys, expected;
     };
-    for (const auto& row : std::vector<Row>{
-             {"ALL", " 1 2 3 4"}, {"2:3", " 2 3"}, {"*", " 4"}, {"UID 1,4", " 1 4"}, {"UID 100:200", ""}, {"UID 4:*", " 4"}, {"UID 9:*", " 4"},
-             {"SEEN", " 1"}, {"UNSEEN", " 2 3 4"}, {"ANSWERED FLAGGED", " 2"}, {"UNDELETED", " 1 2 4"}, {"DRAFT", " 4"}, {"NEW", ""},
-             {"RECENT", ""}, {"OLD", " 1 2 3 4"}, {"KEYWORD word", " 3"}, {"UNKEYWORD WORD", " 1 2 4"}, {"KEYWORD other", ""},
-             {"UNKEYWORD other", " 1 2 3 4"}, {"KEYWORD $junk", " 3"}, {"UNKEYWORD $Junk", " 1 2 4"},
-             {"FROM alice", " 1"}, {"FROM ALICE@ONE", " 1"}, {"FROM \"Alice alice@\"", " 1"}, {"TO bob", " 1"}, {"CC carol", " 2"}, {"BCC hidden", " 3"},
-             {"SUBJECT meeting", " 1 2"}, {"SUBJECT \"on monday\"", " 1"}, {"HEADER Subject re:", " 2"}, {"HEADER X-Empty \"\"", " 2"},
-             {"HEADER X-None \"\"", ""}, {"HEADER received PREFIX", " 2"}, {"HEADER subject caf", " 3"},
-             {"BODY fox", " 1"}, {"BODY FOX", " 1"}, {"BODY meeting", ""}, {"BODY lazy", " 3"}, {"BODY needle", " 4"}, {"BODY haystack", " 4"},
-             {"BODY secret", ""}, {"BODY innermost", " 4"}, {"BODY forwarded", " 4"}, {"TEXT meeting", " 1 2"}, {"TEXT jumps", " 2"}, {"TEXT prefixed", " 2"},
-             {"BODY fox TEXT meeting", " 1"}, {"OR BODY fox BODY needle", " 1 4"}, {"NOT BODY fox", " 2 3 4"}, {"NOT TEXT meeting", " 3 4"},
-             {"BEFORE 2-Jan-2024", " 1"}, {"ON 2-Jan-2024", " 2"}, {"SINCE 3-Jan-2024", " 3 4"}, {"SENTBEFORE 2-Jan-2024", " 1"},
-             {"SENTON 1-Jan-2024", " 1"}, {"SENTON 3-Jan-2024", " 3"}, {"SENTSINCE 2-Jan-2024", " 2 3"}, {"SENTSINCE \"1-Jan-2024\"", " 1 2 3"},
-             {"NOT SENTSINCE 1-Jan-2024", " 4"}, {"LARGER 5000", " 4"}, {"SMALLER 5000", " 1 2 3"}, {"NOT SEEN", " 2 3 4"}, {"NOT NOT SEEN", " 1"},
-             {"OR SEEN FLAGGED", " 1 2"}, {"OR (FROM bob) (FROM carol)", " 2 3"}, {"OR OR SEEN FLAGGED DRAFT", " 1 2 4"},
-             {"(UNSEEN UNFLAGGED) UNDELETED", " 4"}, {"NOT (OR SEEN FLAGGED)", " 3 4"}, {"CHARSET us-ascii SEEN", " 1"},
-             {"1:3 NOT 2", " 1 3"}, {"SEEN BODY fox", " 1"}, {"UNSEEN BODY fox", ""}}) {
+    for (const auto& row : std::vector<Row>{{"ALL", " 1 2 3 4"},
+                                            {"2:3", " 2 3"},
+                                            {"*", " 4"},
+                                            {"UID 1,4", " 1 4"},
+                                            {"UID 100:200", ""},
+                                            {"UID 4:*", " 4"},
+                                            {"UID 9:*", " 4"},
+                                            {"SEEN", " 1"},
+                                            {"UNSEEN", " 2 3 4"},
+                                            {"ANSWERED FLAGGED", " 2"},
+                                            {"UNDELETED", " 1 2 4"},
+                                            {"DRAFT", " 4"},
+                                            {"NEW", ""},
+                                            {"RECENT", ""},
+                                            {"OLD", " 1 2 3 4"},
+                                            {"KEYWORD word", " 3"},
+                                            {"UNKEYWORD WORD", " 1 2 4"},
+                                            {"KEYWORD other", ""},
+                                            {"UNKEYWORD other", " 1 2 3 4"},
+                                            {"KEYWORD $junk", " 3"},
+                                            {"UNKEYWORD $Junk", " 1 2 4"},
+                                            {"FROM alice", " 1"},
+                                            {"FROM ALICE@ONE", " 1"},
+                                            {"FROM \"Alice alice@\"", " 1"},
+                                            {"TO bob", " 1"},
+                                            {"CC carol", " 2"},
+                                            {"BCC hidden", " 3"},
+                                            {"SUBJECT meeting", " 1 2"},
+                                            {"SUBJECT \"on monday\"", " 1"},
+                                            {"HEADER Subject re:", " 2"},
+                                            {"HEADER X-Empty \"\"", " 2"},
+                                            {"HEADER X-None \"\"", ""},
+                                            {"HEADER received PREFIX", " 2"},
+                                            {"HEADER subject caf", " 3"},
+                                            {"BODY fox", " 1"},
+                                            {"BODY FOX", " 1"},
+                                            {"BODY meeting", ""},
+                                            {"BODY lazy", " 3"},
+                                            {"BODY needle", " 4"},
+                                            {"BODY haystack", " 4"},
+                                            {"BODY secret", ""},
+                                            {"BODY innermost", " 4"},
+                                            {"BODY forwarded", " 4"},
+                                            {"TEXT meeting", " 1 2"},
+                                            {"TEXT jumps", " 2"},
+                                            {"TEXT prefixed", " 2"},
+                                            {"BODY fox TEXT meeting", " 1"},
+                                            {"OR BODY fox BODY needle", " 1 4"},
+                                            {"NOT BODY fox", " 2 3 4"},
+                                            {"NOT TEXT meeting", " 3 4"},
+                                            {"BEFORE 2-Jan-2024", " 1"},
+                                            {"ON 2-Jan-2024", " 2"},
+                                            {"SINCE 3-Jan-2024", " 3 4"},
+                                            {"SENTBEFORE 2-Jan-2024", " 1"},
+                                            {"SENTON 1-Jan-2024", " 1"},
+                                            {"SENTON 3-Jan-2024", " 3"},
+                                            {"SENTSINCE 2-Jan-2024", " 2 3"},
+                                            {"SENTSINCE \"1-Jan-2024\"", " 1 2 3"},
+                                            {"NOT SENTSINCE 1-Jan-2024", " 4"},
+                                            {"LARGER 5000", " 4"},
+                                            {"SMALLER 5000", " 1 2 3"},
+                                            {"NOT SEEN", " 2 3 4"},
+                                            {"NOT NOT SEEN", " 1"},
+                                            {"OR SEEN FLAGGED", " 1 2"},
+                                            {"OR (FROM bob) (FROM carol)", " 2 3"},
+                                            {"OR OR SEEN FLAGGED DRAFT", " 1 2 4"},
+                                            {"(UNSEEN UNFLAGGED) UNDELETED", " 4"},
+                                            {"NOT (OR SEEN FLAGGED)", " 3 4"},
+                                            {"CHARSET us-ascii SEEN", " 1"},
+                                            {"1:3 NOT 2", " 1 3"},
+                                            {"SEEN BODY fox", " 1"},
+                                            {"UNSEEN BODY fox", ""}}) {
         INFO(row.keys);
         CHECK(client.ok("SEARCH " + row.keys) == Lines{"* SEARCH" + row.expected});
         CHECK(client.ok("UID SEARCH " + row.keys) == Lines{"* SEARCH" + row.expected});
     }
     auto utf8 = [&](const std::string& key, std::string_view text) {
-        return client.ok("SEARCH CHARSET UTF-8 " + key + " {" + std::to_string(text.size()) + "+}\r\n" + std::string(text)).front();
+        return client
+            .ok("SEARCH CHARSET UTF-8 " + key + " {" + std::to_string(text.size()) + "+}\r\n" + std::string(text))
+            .front();
     };
     CHECK(utf8("SUBJECT", "café") == "* SEARCH 3");
     CHECK(utf8("TEXT", "CAFÉ") == "* SEARCH 3");
@@ -118,6 +178,7 @@ TEST_CASE("a long body is searched in pieces") {
     world.store.add(*world.store.find("INBOX"), "Content-Type: text/plain; charset=iso-8859-15\r\n\r\n" + body);
     auto client = world.login();
     client.ok("SELECT INBOX");
-    for (std::string_view word : {"number 0", "number 20000", "number 39999"}) CHECK(client.ok("SEARCH BODY \"" + std::string(word) + "\"") == Lines{"* SEARCH 1"});
+    for (std::string_view word : {"number 0", "number 20000", "number 39999"})
+        CHECK(client.ok("SEARCH BODY \"" + std::string(word) + "\"") == Lines{"* SEARCH 1"});
     CHECK(client.ok("SEARCH BODY \"number 40000\"") == Lines{"* SEARCH"});
 }

@@ -24,7 +24,8 @@ Box& inbox(World& world, int messages = 0) {
 TEST_CASE("commands of the wrong state and no commands at all") {
     World world;
     auto client = world.login();
-    for (std::string_view text : {"FETCH 1 FLAGS", "SEARCH ALL", "STORE 1 FLAGS ()", "EXPUNGE", "CLOSE", "CHECK", "UID COPY 1 x"})
+    for (std::string_view text :
+         {"FETCH 1 FLAGS", "SEARCH ALL", "STORE 1 FLAGS ()", "EXPUNGE", "CLOSE", "CHECK", "UID COPY 1 x"})
         CHECK(client.answer(text) == "BAD no mailbox is selected");
     CHECK(client.answer("LOGIN a b") == "BAD already logged in");
     CHECK(client.answer("STARTTLS") == "BAD already logged in");
@@ -88,7 +89,7 @@ TEST_CASE("a STORE and its answers") {
     CHECK(client.ok("STORE 2 -FLAGS.SILENT (\\Deleted)").empty());
     auto lines = client.ok("STORE 3 +FLAGS (word)");
     REQUIRE(lines.size() == 3);
-    CHECK(lines[0].starts_with("* FLAGS (") );
+    CHECK(lines[0].starts_with("* FLAGS ("));
     CHECK(lines[0].ends_with(" word)"));
     CHECK(lines[2] == "* 3 FETCH (FLAGS (word))");
     CHECK(client.ok("STORE 1 +FLAGS.SILENT (WORD)").empty());
@@ -181,7 +182,8 @@ TEST_CASE("COPY and MOVE") {
     CHECK(client.answer("COPY 1,3:4 to") == "OK [COPYUID " + validity + " 1,3:4 1:3] copied");
     CHECK(client.answer("COPY 1 nowhere") == "NO [TRYCREATE] no such mailbox");
     CHECK(client.command("UID COPY 99 to") == Lines{"OK no such messages"});
-    CHECK(client.command("MOVE 2:3 to") == Lines{"* OK [COPYUID " + validity + " 2:3 4:5] moved", "* 2 EXPUNGE", "* 2 EXPUNGE", "OK moved"});
+    CHECK(client.command("MOVE 2:3 to") ==
+          Lines{"* OK [COPYUID " + validity + " 2:3 4:5] moved", "* 2 EXPUNGE", "* 2 EXPUNGE", "OK moved"});
     CHECK(client.ok("NOOP").empty());
     world.store.quiet = true;
     world.store.remove(*world.store.find("INBOX"), 4);
@@ -198,20 +200,26 @@ TEST_CASE("LIST, LSUB, STATUS") {
     world.store.subscribed = {"a/b", "gone/x", "INBOX"};
     auto client = world.login();
     CHECK(client.ok("LIST \"\" \"\"") == Lines{R"(* LIST (\Noselect) "/" "")"});
-    CHECK(client.ok("LIST \"\" %") == Lines{R"(* LIST (\HasNoChildren) "/" &ZeVnLA-)", R"(* LIST (\HasNoChildren) "/" INBOX)",
-                                            R"(* LIST (\HasNoChildren \Sent) "/" Sent)", R"(* LIST (\HasChildren) "/" a)"});
+    CHECK(client.ok("LIST \"\" %") ==
+          Lines{R"(* LIST (\HasNoChildren) "/" &ZeVnLA-)", R"(* LIST (\HasNoChildren) "/" INBOX)",
+                R"(* LIST (\HasNoChildren \Sent) "/" Sent)", R"(* LIST (\HasChildren) "/" a)"});
     CHECK(client.ok("LIST a/ *") == Lines{R"(* LIST (\HasChildren) "/" a/b)", R"(* LIST (\HasNoChildren) "/" a/b/c)"});
     CHECK(client.ok("LIST \"\" inBOX") == Lines{R"(* LIST (\HasNoChildren) "/" INBOX)"});
-    CHECK(client.ok("LSUB \"\" *") == Lines{R"(* LSUB () "/" INBOX)", R"(* LSUB () "/" a/b)", R"(* LSUB () "/" gone/x)"});
-    CHECK(client.ok("LSUB \"\" %") == Lines{R"(* LSUB () "/" INBOX)", R"(* LSUB (\Noselect) "/" a)", R"(* LSUB (\Noselect) "/" gone)"});
-    CHECK(client.ok("LIST (SUBSCRIBED) \"\" *") == Lines{R"(* LIST (\Subscribed \HasNoChildren) "/" INBOX)", R"(* LIST (\Subscribed \HasChildren) "/" a/b)",
-                                                         R"(* LIST (\NonExistent \Subscribed \HasNoChildren) "/" gone/x)"});
+    CHECK(client.ok("LSUB \"\" *") ==
+          Lines{R"(* LSUB () "/" INBOX)", R"(* LSUB () "/" a/b)", R"(* LSUB () "/" gone/x)"});
+    CHECK(client.ok("LSUB \"\" %") ==
+          Lines{R"(* LSUB () "/" INBOX)", R"(* LSUB (\Noselect) "/" a)", R"(* LSUB (\Noselect) "/" gone)"});
+    CHECK(client.ok("LIST (SUBSCRIBED) \"\" *") ==
+          Lines{R"(* LIST (\Subscribed \HasNoChildren) "/" INBOX)", R"(* LIST (\Subscribed \HasChildren) "/" a/b)",
+                R"(* LIST (\NonExistent \Subscribed \HasNoChildren) "/" gone/x)"});
     CHECK(client.ok("LIST (SUBSCRIBED RECURSIVEMATCH) \"\" %") ==
-          Lines{R"(* LIST (\Subscribed \HasNoChildren) "/" INBOX)", R"(* LIST (\HasChildren) "/" a ("CHILDINFO" ("SUBSCRIBED")))",
+          Lines{R"(* LIST (\Subscribed \HasNoChildren) "/" INBOX)",
+                R"(* LIST (\HasChildren) "/" a ("CHILDINFO" ("SUBSCRIBED")))",
                 R"(* LIST (\NonExistent \HasNoChildren) "/" gone ("CHILDINFO" ("SUBSCRIBED")))"});
     CHECK(client.ok("LIST (SPECIAL-USE) \"\" *") == Lines{R"(* LIST (\HasNoChildren \Sent) "/" Sent)"});
     world.store.add(*world.store.find("a"), std::string(kPlain));
-    CHECK(client.ok("LIST \"\" a RETURN (STATUS (MESSAGES UNSEEN))") == Lines{R"(* LIST (\HasChildren) "/" a)", "* STATUS a (MESSAGES 1 UNSEEN 1)"});
+    CHECK(client.ok("LIST \"\" a RETURN (STATUS (MESSAGES UNSEEN))") ==
+          Lines{R"(* LIST (\HasChildren) "/" a)", "* STATUS a (MESSAGES 1 UNSEEN 1)"});
     CHECK(client.ok("STATUS a (UIDNEXT RECENT MESSAGES)") == Lines{"* STATUS a (MESSAGES 1 RECENT 0 UIDNEXT 2)"});
     CHECK(client.answer("STATUS x (MESSAGES)") == "NO [NONEXISTENT] no such mailbox");
     client.ok("CREATE new/");

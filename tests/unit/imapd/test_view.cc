@@ -74,7 +74,9 @@ TEST_CASE("columns are checked before they are believed") {
 
 TEST_CASE("sets become rows") {
     auto v = view({2, 4, 6, 8});
-    auto select = [&](std::vector<SequenceRange> ranges, Numbers numbers) { return v.select({std::move(ranges)}, numbers); };
+    auto select = [&](std::vector<SequenceRange> ranges, Numbers numbers) {
+        return v.select({std::move(ranges)}, numbers);
+    };
     CHECK(select({{1, 2}, {4, 4}}, Numbers::sequence) == Selection{{0, 2}, {3, 4}});
     CHECK(select({{0, 0}}, Numbers::sequence) == Selection{{3, 4}});
     CHECK_THROWS_AS(select({{5, 5}}, Numbers::sequence), SyntaxError);
@@ -139,7 +141,8 @@ TEST_CASE("keywords") {
     changed.changed[0].keywords = 7;
     v.take_changes(std::move(changed));
     auto text = news(v);
-    CHECK(text.find("* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $Forwarded $Junk $NotJunk $Phishing $MDNSent Word other)\r\n") == 0);
+    CHECK(text.find("* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $Forwarded $Junk $NotJunk $Phishing "
+                    "$MDNSent Word other)\r\n") == 0);
     CHECK(text.find("* 1 FETCH (UID 1 FLAGS (\\Flagged $Forwarded Word other))\r\n") != std::string::npos);
     CHECK(v.spelling("WORD") == "Word");
     CHECK(v.keyword_bit("OTHER") == 4);
@@ -151,9 +154,10 @@ TEST_CASE("patterns of LIST") {
         std::string_view pattern, name;
         bool matches;
     };
-    for (const auto& r : {Row{"*", "a/b", true}, Row{"%", "a", true}, Row{"%", "a/b", false}, Row{"%/%", "a/b", true}, Row{"a/%", "a/", true},
-                          Row{"a*", "a", true}, Row{"a%b", "axb", true}, Row{"a%b", "a/b", false}, Row{"a*b", "a/b", true}, Row{"", "", true},
-                          Row{"", "a", false}, Row{"*%*", "abc", true}, Row{"x", "X", false}, Row{"a", "ab", false}}) {
+    for (const auto& r : {Row{"*", "a/b", true}, Row{"%", "a", true}, Row{"%", "a/b", false}, Row{"%/%", "a/b", true},
+                          Row{"a/%", "a/", true}, Row{"a*", "a", true}, Row{"a%b", "axb", true},
+                          Row{"a%b", "a/b", false}, Row{"a*b", "a/b", true}, Row{"", "", true}, Row{"", "a", false},
+                          Row{"*%*", "abc", true}, Row{"x", "X", false}, Row{"a", "ab", false}}) {
         INFO(r.pattern << " " << r.name);
         CHECK(matches_pattern(r.pattern, r.name) == r.matches);
     }

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <functional>
 #include <netinet/in.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -162,6 +163,8 @@ class World {
     std::optional<Scheduler> scheduler;
 
     World() {
+        log::set_level(log::Level::error);
+        signal(SIGPIPE, SIG_IGN);
         listen();
         storage_end_ = connect(peers.storage, StorageList{}, storage);
         auth_end_ = connect(peers.auth, ipc::Messages<proto::ResolveAddress>{}, auth);

@@ -239,7 +239,6 @@ account alice {
     address a@bücher.example { mailbox "Lists" }
     quota 10G
     login-disabled "gone"
-    max-outgoing-per-day 7
     route { from-domain a.example, .b.example; to-domain .bücher.example; min-attempts 3; transport relay }
 }
 account bob
@@ -269,10 +268,9 @@ route { transport local }
     CHECK(alice.addresses[1].origin.column == 13);
     CHECK(alice.quota == uint64_t{10} << 30);
     CHECK(alice.login_disabled == "gone");
-    CHECK(alice.max_outgoing_per_day == 7);
     CHECK(alice.routes ==
           std::vector<Route>{{{"a.example", ".b.example"}, {".xn--bcher-kva.example"}, 3, "relay", {}}});
-    CHECK(domains->accounts[1] == Account{"bob", "", {}, {}, "", 1000, {}, {}});
+    CHECK(domains->accounts[1] == Account{"bob", "", {}, {}, "", {}, {}});
     CHECK(domains->transports ==
           std::vector<Transport>{{"relay", "smtp.example.net", 587, TransportTls::starttls, true, "u", "p w", {}},
                                  {"local", "127.0.0.1", 2525, TransportTls::none, false, "", "", {}},
@@ -322,7 +320,7 @@ TEST_CASE("errors in domains.conf are told with place and remedy") {
          "d:1:28: the text has characters beyond ASCII, expected 1 to 256 printable ASCII characters\n"},
         {"account a { password x }",
          "d:1:13: unknown keyword 'password' in 'account'; it belongs into 'transport', expected full-name, address, "
-         "quota, login-disabled, max-outgoing-per-day or route\n"},
+         "quota, login-disabled or route\n"},
         {"transport t {}", "d:1:1: 'transport' has no 'host', expected host NAME\n"},
         {"transport t { host a b }", "d:1:15: 'host' is not used like this, expected host NAME\n"},
         {"transport t { host \"a b\" }",

@@ -5,7 +5,7 @@ using namespace mox::config;
 
 TEST_CASE("domains.conf is written in its canonical form and read back the same") {
     std::string text = R"(route { to-domain .x.y, z; min-attempts 2; transport t }
-account a { quota 1536K; address A@a.b, *@a.b { mailbox "L \"1\"" }; route { transport t }; max-outgoing-per-day 0 }
+account a { quota 1536K; address A@a.b, *@a.b { mailbox "L \"1\"" }; route { transport t } }
 account b { login-disabled "no \\ more"; full-name "B" }
 domain a.b; domain c.d { localpart-separators none; disabled; case-sensitive; description "d"; route { from-domain q; transport t } }
 transport t { host h.x; username u; password "p\"w"; verify no }
@@ -26,7 +26,6 @@ account "a" {
     address "A@a.b" { mailbox "L \"1\"" }
     address "*@a.b" { mailbox "L \"1\"" }
     quota 1536K
-    max-outgoing-per-day 0
     route {
         transport "t"
     }

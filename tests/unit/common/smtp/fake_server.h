@@ -90,6 +90,7 @@ inline async::Task<void> converse(async::Stream& stream, Script& script, Seen& s
         if (verb == "STARTTLS" && reply.starts_with("220")) {
             co_await stream.flush(async::in(limit));
             if (script.tls == nullptr) {
+                co_await stream.read_some(4096, async::in(limit));  // the client's hello
                 stream.write("this is not TLS\r\n");
                 break;
             }

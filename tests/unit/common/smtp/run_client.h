@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -45,6 +46,7 @@ inline async::Task<void> use_client(Fd socket, ClientOptions options, std::vecto
 }
 
 inline Run run_client(Script script, ClientOptions options, std::vector<Mail> mails) {
+    signal(SIGPIPE, SIG_IGN);  // as every program of the suite does: libtls writes without MSG_NOSIGNAL
     async::Loop loop;
     int ends[2];
     REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);

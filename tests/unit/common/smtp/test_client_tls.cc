@@ -3,6 +3,7 @@
 #include <sys/wait.h>
 
 #include "common/ipc/channel.h"
+#include "common/sandbox/sandbox.h"
 #include "common/text/base64.h"
 #include "common/tls/key_store.h"
 #include "common/tls/self_signed.h"
@@ -167,6 +168,59 @@ TEST_CASE("AUTH PLAIN, AUTH LOGIN, and wrong credentials") {
     Run wrong = run_client(script, options, {});
     REQUIRE(wrong.open);
     CHECK(wrong.open->verdict == Verdict::temporary);  // for the admin to mend: mail is not returned
+}
+
+namespace {
+
+/// The client alone, in a process of its own and as confined as queued.
+[[noreturn]] void confined_client(Fd socket, const std::string& ca_pem) {
+    async::Loop loop;
+    tls::prepare();
+    sandbox::Identity identity{geteuid() == 0 ? "nobody" : "", "/tmp"};
+    sandbox::enter({.files = sandbox::Files::none, .network = sandbox::Network::connect, .max_files = 256}, identity);
+    ClientOptions options;
+    options.hostname = "client.example";
+    options.remote_name = "localhost";
+    options.tls = ClientTls::starttls;
+    options.verify = ca_pem.empty() ? tls::Verify::none : tls::Verify::certificate;
+    options.ca_pem = ca_pem;
+    Run run;
+    async::Scope scope;
+    scope.spawn(use_client(std::move(socket), std::move(options), {}, run));
+    if (!run.done) loop.run();
+    _exit(!run.open && run.tls_version == "TLSv1.3" ? 0 : 3);
+}
+
+async::Task<void> until_ended(pid_t pid, int& status) {
+    while (waitpid(pid, &status, WNOHANG) == 0) co_await async::sleep_for(5ms);
+    async::Loop::current().stop();
+}
+
+}  // namespace
+
+TEST_CASE("handshakes need nothing that the sandbox of queued takes away") {
+    bool verified = GENERATE(false, true);
+    const std::string ca = verified ? world().made.certificate_pem : "";
+    int ends[2];
+    REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
+    pid_t pid = fork();
+    REQUIRE(pid >= 0);
+    if (pid == 0) {
+        close(ends[0]);
+        confined_client(Fd(ends[1]), ca);
+    }
+    close(ends[1]);
+    async::Loop loop;
+    Script script = tls_script();
+    Seen seen;
+    int status = -1;
+    async::Scope scope;
+    scope.spawn(serve(Fd(ends[0]), script, seen));
+    scope.spawn(until_ended(pid, status));
+    loop.run();
+    CHECK(seen.tls);
+    REQUIRE(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 0);
 }
 
 }  // namespace mox::smtp

@@ -1,0 +1,73 @@
+// How many durable deliveries of 2 KB a second the store takes from 1, 10 and 50 writers, and what a flush is shared
+// by. By hand: bench_store DIRECTORY (an empty one, on the disk to be measured).
+#include <cstdio>
+#include <filesystem>
+#include <unistd.h>
+
+#include "common/ipc/channel.h"
+#include "storaged/server.h"
+
+using namespace mox;
+using namespace std::chrono_literals;
+
+namespace {
+
+constexpr int kAccounts = 10;
+constexpr auto kSpan = 5s;
+
+async::Task<void> write_mail(ipc::Channel& channel, int writer, async::Deadline end, uint64_t& count) {
+    const std::string text(2048, 'x');
+    while (async::Clock::now() < end) {
+        auto spool = co_await channel.call(proto::CreateSpool{}, async::in(30s));
+        if (!spool || write(spool->file.get(), text.data(), text.size()) < 0) co_return;
+        spool->file.reset();
+        proto::Deliver request{spool->spool, {}, {}};
+        request.facts.size = text.size();
+        request.facts.info = std::string(600, 'i');
+        request.targets.push_back({"user" + std::to_string(writer % kAccounts), "", "Received: by this host\r\n"});
+        auto outcomes = co_await channel.call(std::move(request), async::in(30s));
+        if (!outcomes || outcomes->targets[0].error) {
+            std::puts("a delivery failed");
+            co_return;
+        }
+        count++;
+    }
+}
+
+async::Task<void> measure(storaged::Server& server, ipc::Channel& channel, async::Loop& loop) {
+    for (int writers : {1, 10, 50}) {
+        uint64_t count = 0;
+        uint64_t flushes = server.engine().syncer.counters().flushes;
+        async::Scope scope;
+        for (int i = 0; i < writers; i++) scope.spawn(write_mail(channel, i, async::in(kSpan), count));
+        co_await scope.join();
+        flushes = server.engine().syncer.counters().flushes - flushes;
+        double seconds = std::chrono::duration<double>(kSpan).count();
+        fmt::print("{:3} writers: {:8.0f} deliveries/s, {:.2f} flushes a delivery\n", writers,
+                   static_cast<double>(count) / seconds,
+                   static_cast<double>(flushes) / static_cast<double>(std::max<uint64_t>(count, 1)));
+    }
+    loop.stop();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    if (argc != 2 || chdir(argv[1]) != 0) {
+        std::puts("usage: bench_store DIRECTORY");
+        return 1;
+    }
+    async::Loop loop;
+    storaged::Server server;
+    proto::ConfigureStoraged config{};
+    for (int i = 0; i < kAccounts; i++) config.accounts.push_back({"user" + std::to_string(i), 0});
+    server.configure(config);
+    auto [ours, theirs] = ipc::make_socket_pair();
+    server.accept(std::move(theirs), {ipc::Role::smtpd, "smtpd"});
+    ipc::Channel channel(std::move(ours), {ipc::Role::storaged, "storaged"});
+    channel.start();
+    async::Scope scope;
+    scope.spawn(measure(server, channel, loop));
+    loop.run();
+    return 0;
+}
