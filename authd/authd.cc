@@ -11,7 +11,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr size_t kHashThreads = 2;
-constexpr size_t kMaxExchanges = 1000;   // SCRAM exchanges under way, per client process
+constexpr size_t kMaxExchanges = 1000;  // SCRAM exchanges under way, per client process
 constexpr auto kExchangeLimit = 60s;
 
 }  // namespace
@@ -52,9 +52,10 @@ void Authd::on(proto::GiveSignClient message) {
 
 std::string Authd::metrics() {
     return logins_.metrics() +
-           fmt::format("# HELP mox_tls_signatures_total TLS handshakes signed.\n# TYPE mox_tls_signatures_total counter\n"
-                       "mox_tls_signatures_total {}\n",
-                       signatures_);
+           fmt::format(
+               "# HELP mox_tls_signatures_total TLS handshakes signed.\n# TYPE mox_tls_signatures_total counter\n"
+               "mox_tls_signatures_total {}\n",
+               signatures_);
 }
 
 Result<proto::Signature> Authd::SignClient::on(proto::SignTls m) {

@@ -39,7 +39,8 @@ proto::ResolvedAddress Directory::resolve(std::string_view text) const {
     // RFC 5321 4.1.1.3: <postmaster> without a domain.
     if (text::iequals(text, "postmaster")) return local(postmaster_);
     auto parts = split(text);
-    if (!parts) return {local_mode_ ? AddressStatus::local : AddressStatus::unknown, postmaster_.account, postmaster_.mailbox};
+    if (!parts)
+        return {local_mode_ ? AddressStatus::local : AddressStatus::unknown, postmaster_.account, postmaster_.mailbox};
     if (parts->domain == nullptr) {
         size_t at = text.rfind('@');
         bool host = text::iequals(text.substr(at + 1), hostname_);

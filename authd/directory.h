@@ -1,8 +1,9 @@
-// The directory: which addresses there are, whose they are, and who may send with them. Pure lookups over what moxd configured.
+// The directory: which addresses there are, whose they are, and who may send with them. Pure lookups over what moxd
+// configured.
 //
-// An address is looked up exactly (localpart cut at the domain's separators, lower case unless the domain says otherwise), then
-// as the domain's catch-all, then postmaster falls back to the postmaster account (RFC 5321 4.5.1). In local mode every
-// address that is left is the postmaster account's.
+// An address is looked up exactly (localpart cut at the domain's separators, lower case unless the domain says
+// otherwise), then as the domain's catch-all, then postmaster falls back to the postmaster account (RFC 5321 4.5.1). In
+// local mode every address that is left is the postmaster account's.
 #pragma once
 
 #include <map>
@@ -36,7 +37,7 @@ class Directory {
         std::string mailbox;
     };
     struct Split {
-        std::string localpart;   // canonical
+        std::string localpart;  // canonical
         const proto::DirectoryDomain* domain;
     };
     std::optional<Split> split(std::string_view address) const;
@@ -46,7 +47,7 @@ class Directory {
     std::string hostname_;
     Target postmaster_;
     std::map<std::string, proto::DirectoryDomain, std::less<>> domains_;
-    std::map<std::string, Target, std::less<>> addresses_;   // by canonical address
+    std::map<std::string, Target, std::less<>> addresses_;  // by canonical address
     std::map<std::string, std::string, std::less<>> login_disabled_;
 };
 

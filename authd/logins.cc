@@ -34,7 +34,8 @@ Logins::Logins(const Directory& directory, ipc::Link& storage, async::WorkerPool
 async::Task<Result<Logins::Candidate>> Logins::find(std::string login) {
     auto account = directory_.account_of_login(login);
     // An unknown user costs the same question as a known one.
-    auto stored = co_await storage_.call(proto::GetCredentials{account ? *account : directory_.postmaster_account()}, kStorageLimit);
+    auto stored = co_await storage_.call(proto::GetCredentials{account ? *account : directory_.postmaster_account()},
+                                         kStorageLimit);
     if (!stored && stored.error().is_temporary()) co_return std::unexpected(std::move(stored.error()));
     if (!account || !stored || !stored->credentials) {
         Candidate made_up{"", made_up_credentials(login, secret_)};
@@ -69,7 +70,8 @@ async::Task<bool> Logins::matches(Candidate candidate, std::string password) {
     co_return true;
 }
 
-async::Task<Result<proto::LoggedIn>> Logins::succeed(proto::LoginContext context, std::string account, std::string login) {
+async::Task<Result<proto::LoggedIn>> Logins::succeed(proto::LoginContext context, std::string account,
+                                                     std::string login) {
     log::Logger logger(context.cid);
     if (std::string text = directory_.login_disabled(account); !text.empty()) {
         logger.info("login refused: disabled", {{"account", account}});
@@ -83,11 +85,13 @@ async::Task<Result<proto::LoggedIn>> Logins::succeed(proto::LoginContext context
         if (!opened) co_return std::unexpected(std::move(opened.error()));
         result.account_channel = std::move(opened->channel);
     }
-    logger.info("login", {{"protocol", to_string(context.protocol)}, {"account", account}, {"remote", context.remote_address}});
+    logger.info("login",
+                {{"protocol", to_string(context.protocol)}, {"account", account}, {"remote", context.remote_address}});
     co_return result;
 }
 
-async::Task<Error> Logins::fail(proto::LoginContext context, std::string account, std::string login, std::string_view why) {
+async::Task<Error> Logins::fail(proto::LoginContext context, std::string account, std::string login,
+                                std::string_view why) {
     failed_++;
     log::Logger(context.cid)
         .info("login failed", {{"protocol", to_string(context.protocol)},
@@ -103,7 +107,8 @@ async::Task<Result<proto::LoggedIn>> Logins::plain(proto::LoginPlain request) {
         blocked_++;
         co_return temporary(ErrorCode::busy, "too many failed logins from your network, try again in some minutes");
     }
-    if (pool_.queued() > kMaxQueuedHashes) co_return temporary(ErrorCode::busy, "too many logins at the moment, try again");
+    if (pool_.queued() > kMaxQueuedHashes)
+        co_return temporary(ErrorCode::busy, "too many logins at the moment, try again");
     if (request.password.value.size() > kMaxPassword)
         co_return std::unexpected(co_await fail(request.context, "", request.login, "password too long"));
     auto candidate = co_await find(request.login);

@@ -1,8 +1,8 @@
 // Logins: who may have an account's channel.
 //
-// Wrong user and wrong password get the same answer after the same work. Failures are slowed down by Throttle. A password that
-// was verified is remembered for a quarter of an hour as a keyed hash, so that clients that log in all the time do
-// not cost Argon2 each time; a change of the stored credentials forgets it.
+// Wrong user and wrong password get the same answer after the same work. Failures are slowed down by Throttle. A
+// password that was verified is remembered for a quarter of an hour as a keyed hash, so that clients that log in all
+// the time do not cost Argon2 each time; a change of the stored credentials forgets it.
 #pragma once
 
 #include <map>
@@ -23,7 +23,8 @@ class Logins {
 
     async::Task<Result<proto::LoggedIn>> plain(proto::LoginPlain request);
     /// Begins SCRAM; the ScramServer then belongs to the caller's channel.
-    async::Task<Result<proto::ScramChallenge>> scram_start(proto::ScramStart request, std::unique_ptr<ScramServer>& server);
+    async::Task<Result<proto::ScramChallenge>> scram_start(proto::ScramStart request,
+                                                           std::unique_ptr<ScramServer>& server);
     async::Task<Result<proto::ScramDone>> scram_finish(proto::LoginContext context, ScramServer& server,
                                                        std::string client_final);
     async::Task<Result<ipc::Done>> set_password(proto::SetPassword request);
@@ -54,7 +55,7 @@ class Logins {
     Throttle throttle_;
     std::string secret_;
     std::string cache_secret_;
-    std::map<std::string, Remembered> remembered_;   // by account
+    std::map<std::string, Remembered> remembered_;  // by account
     uint64_t succeeded_ = 0, failed_ = 0, blocked_ = 0;
 };
 

@@ -1,4 +1,5 @@
-// authd holds the private keys and the directory, and verifies logins. It sees no file and no network: only its channels.
+// authd holds the private keys and the directory, and verifies logins. It sees no file and no network: only its
+// channels.
 #include <sodium.h>
 
 #include "authd/authd.h"
@@ -13,7 +14,7 @@ int main(int argc, char** argv) {
     process.confine({
         .files = sandbox::Files::none,
         .network = sandbox::Network::none,
-        .threads = sandbox::Threads::allowed,   // for hashing passwords
+        .threads = sandbox::Threads::allowed,  // for hashing passwords
         .max_files = 4096,
     });
     authd::Authd program(process);

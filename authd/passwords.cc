@@ -9,7 +9,7 @@ namespace mox::authd {
 namespace {
 
 constexpr unsigned long long kPasses = 2;
-constexpr size_t kMemory = 19u << 20;   // bytes
+constexpr size_t kMemory = 19u << 20;  // bytes
 
 std::string random_bytes(size_t count) {
     std::string bytes(count, '\0');
@@ -22,7 +22,8 @@ std::string random_bytes(size_t count) {
 proto::Credentials make_credentials(std::string_view password) {
     proto::Credentials c;
     char hash[crypto_pwhash_STRBYTES];
-    if (crypto_pwhash_str_alg(hash, password.data(), password.size(), kPasses, kMemory, crypto_pwhash_ALG_ARGON2ID13) != 0)
+    if (crypto_pwhash_str_alg(hash, password.data(), password.size(), kPasses, kMemory, crypto_pwhash_ALG_ARGON2ID13) !=
+        0)
         log::fatal("no memory to hash a password");
     c.argon2 = hash;
     c.scram_sha256_salt = random_bytes(16);

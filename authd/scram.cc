@@ -1,11 +1,9 @@
 #include "authd/scram.h"
 
-#include <openssl/evp.h>
-#include <sodium.h>
-
 #include <fmt/format.h>
-
+#include <openssl/evp.h>
 #include <optional>
+#include <sodium.h>
 #include <vector>
 
 #include "authd/passwords.h"
@@ -78,7 +76,8 @@ bool printable_nonce(std::string_view s) {
 ScramKeys derive_scram_keys(std::string_view password, std::string_view salt, uint32_t iterations) {
     std::string salted(kHash, '\0');
     PKCS5_PBKDF2_HMAC(password.data(), static_cast<int>(password.size()), bytes(salt), static_cast<int>(salt.size()),
-                      static_cast<int>(iterations), EVP_sha256(), kHash, reinterpret_cast<unsigned char*>(salted.data()));
+                      static_cast<int>(iterations), EVP_sha256(), kHash,
+                      reinterpret_cast<unsigned char*>(salted.data()));
     return {sha256(hmac(salted, "Client Key")), hmac(salted, "Server Key")};
 }
 
@@ -133,8 +132,8 @@ Result<ScramServer> ScramServer::start(const proto::ScramStart& request) {
 std::string ScramServer::challenge(const proto::Credentials& c) {
     stored_key_ = c.scram_sha256_stored_key.value;
     server_key_ = c.scram_sha256_server_key.value;
-    server_first_ = fmt::format("r={}{},s={},i={}", client_nonce_, server_nonce_, text::encode_base64(c.scram_sha256_salt),
-                                c.scram_sha256_iterations);
+    server_first_ = fmt::format("r={}{},s={},i={}", client_nonce_, server_nonce_,
+                                text::encode_base64(c.scram_sha256_salt), c.scram_sha256_iterations);
     return server_first_;
 }
 

@@ -1,7 +1,7 @@
 // The server's side of SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 5802, RFC 7677), without I/O.
 //
-// A ScramServer lives for one exchange: take the client's first message, give it the credentials of the user it names (or
-// made-up ones, which look the same from outside), take the client's final message.
+// A ScramServer lives for one exchange: take the client's first message, give it the credentials of the user it names
+// (or made-up ones, which look the same from outside), take the client's final message.
 #pragma once
 
 #include <string>
@@ -41,7 +41,7 @@ class ScramServer {
   private:
     std::string user_;
     std::string gs2_header_;
-    std::string binding_data_;    // of the connection, when the client binds
+    std::string binding_data_;  // of the connection, when the client binds
     std::string client_first_bare_;
     std::string client_nonce_;
     std::string server_nonce_;

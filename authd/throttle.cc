@@ -1,15 +1,14 @@
 #include "authd/throttle.h"
 
 #include <arpa/inet.h>
-
 #include <cmath>
 #include <cstring>
 
 namespace mox::authd {
 namespace {
 
-constexpr double kHalfLife = 600;   // seconds
-constexpr int kFree = 3;            // failures without a wait
+constexpr double kHalfLife = 600;  // seconds
+constexpr int kFree = 3;           // failures without a wait
 
 bool is_loopback(const std::string& address) {
     return address.starts_with("127.") || address == "::1";
@@ -55,7 +54,7 @@ std::chrono::milliseconds Throttle::failed(const std::string& remote_address, co
     double by_account = account.empty() ? 0 : count("account " + account, 1, now);
     int over = static_cast<int>(std::round(std::max(by_network, by_account))) - kFree;
     if (over <= 0) return std::chrono::milliseconds(0);
-    int limit = is_loopback(remote_address) ? 1 : 4;   // a person at the machine itself waits a second at most
+    int limit = is_loopback(remote_address) ? 1 : 4;  // a person at the machine itself waits a second at most
     return std::chrono::seconds(1 << std::min(over - 1, limit - 1));
 }
 

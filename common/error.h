@@ -17,18 +17,18 @@ enum class Persistence : uint8_t { temporary, permanent, kEnd };
 
 /// What went wrong, as far as a caller may want to act on it.
 enum class ErrorCode : uint8_t {
-    internal,       // a defect or an unexpected state on the other side
-    channel_lost,   // the process asked died or closed the channel; temporary
-    timeout,        // the deadline of the call passed; temporary
-    not_found,      // the named thing does not exist
-    exists,         // the named thing exists already
-    bad_request,    // the request is malformed or not allowed in this state
-    denied,         // credentials wrong, or not permitted
-    over_quota,     // the account may not hold more
-    no_space,       // the disk or the reserve is full; temporary
-    io,             // the disk failed; temporary
-    busy,           // a bound was reached (queue full, too many at once); temporary
-    unavailable,    // a needed service does not answer; temporary
+    internal,      // a defect or an unexpected state on the other side
+    channel_lost,  // the process asked died or closed the channel; temporary
+    timeout,       // the deadline of the call passed; temporary
+    not_found,     // the named thing does not exist
+    exists,        // the named thing exists already
+    bad_request,   // the request is malformed or not allowed in this state
+    denied,        // credentials wrong, or not permitted
+    over_quota,    // the account may not hold more
+    no_space,      // the disk or the reserve is full; temporary
+    io,            // the disk failed; temporary
+    busy,          // a bound was reached (queue full, too many at once); temporary
+    unavailable,   // a needed service does not answer; temporary
     kEnd
 };
 

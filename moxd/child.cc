@@ -1,13 +1,12 @@
 #include "moxd/child.h"
 
-#include <fcntl.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "common/log/log.h"
 #include "proto/supervise.h"
@@ -15,7 +14,8 @@
 namespace mox::moxd {
 namespace {
 
-/// Runs in the new process: nothing is inherited but the supervision socket, standard error and the sanitizers' options.
+/// Runs in the new process: nothing is inherited but the supervision socket, standard error and the sanitizers'
+/// options.
 [[noreturn]] void become(const ChildSpec& spec, int socket) {
     std::vector<std::string> words = {spec.program, "-i", spec.name};
     if (!spec.user.empty()) words.insert(words.end(), {"-u", spec.user});

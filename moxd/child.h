@@ -1,11 +1,10 @@
 // One child process: started by fork and exec, watched, its supervision channel.
 #pragma once
 
-#include <sys/types.h>
-
 #include <chrono>
 #include <memory>
 #include <string>
+#include <sys/types.h>
 #include <vector>
 
 #include "common/ipc/channel.h"
@@ -15,18 +14,18 @@ namespace mox::moxd {
 /// What moxd tells a program in its arguments.
 struct ChildSpec {
     ipc::Role role;
-    std::string name;        // unique: the role, with a number or account where there are several
-    std::string program;     // path
-    std::string user;        // empty when moxd is not root
-    std::string directory;   // the child's root directory, empty for the default
+    std::string name;       // unique: the role, with a number or account where there are several
+    std::string program;    // path
+    std::string user;       // empty when moxd is not root
+    std::string directory;  // the child's root directory, empty for the default
 };
 
 class Child {
   public:
     explicit Child(ChildSpec spec) : spec_(std::move(spec)) {}
 
-    /// Starts the process; its supervision channel is not started yet, so that the caller can serve it first. False, with a log
-    /// line, when there is no memory or no program.
+    /// Starts the process; its supervision channel is not started yet, so that the caller can serve it first. False,
+    /// with a log line, when there is no memory or no program.
     bool spawn();
     /// The process has ended: forgets it and its channel.
     void ended();

@@ -1,13 +1,12 @@
 #include "moxd/control.h"
 
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <cstring>
 
 #include "common/config/edit.h"
 #include "common/config/values.h"
@@ -20,7 +19,7 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr size_t kMaxSessions = 32;
-constexpr size_t kMinPassword = 8;      // bytes
+constexpr size_t kMinPassword = 8;  // bytes
 constexpr size_t kMaxPassword = 1024;
 
 Result<sockaddr_un> unix_address(const std::string& path) {
@@ -55,7 +54,8 @@ Result<ipc::Done> check_password(const ipc::Secret& password) {
 
 }  // namespace
 
-Control::Control(Supervisor& supervisor, std::function<void()> stop) : supervisor_(supervisor), stop_(std::move(stop)) {}
+Control::Control(Supervisor& supervisor, std::function<void()> stop)
+    : supervisor_(supervisor), stop_(std::move(stop)) {}
 
 Control::~Control() {
     if (socket_) unlink(path_.c_str());
@@ -64,7 +64,8 @@ Control::~Control() {
 Result<ipc::Done> Control::listen(const std::string& path) {
     auto address = unix_address(path);
     if (!address) return std::unexpected(std::move(address.error()));
-    if (answers(*address)) return permanent(ErrorCode::exists, "moxd runs already: its control socket " + path + " answers");
+    if (answers(*address))
+        return permanent(ErrorCode::exists, "moxd runs already: its control socket " + path + " answers");
     for (size_t slash = path.find('/', 1); slash != std::string::npos; slash = path.find('/', slash + 1))
         mkdir(path.substr(0, slash).c_str(), 0755);
     unlink(path.c_str());

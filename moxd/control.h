@@ -1,7 +1,8 @@
 // The control socket: what an admin's moxctl may ask, each request checked and answered.
 //
-// Whoever may open the socket and has the user id of moxd or root is trusted to administer the suite. Changes of domains and
-// accounts are edits of domains.conf: the new text is validated as a whole, written durably, then put in force.
+// Whoever may open the socket and has the user id of moxd or root is trusted to administer the suite. Changes of
+// domains and accounts are edits of domains.conf: the new text is validated as a whole, written durably, then put in
+// force.
 #pragma once
 
 #include <functional>

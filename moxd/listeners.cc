@@ -1,13 +1,12 @@
 #include "moxd/listeners.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
+#include <netinet/in.h>
 #include <set>
+#include <sys/socket.h>
 
 namespace mox::moxd {
 namespace {
@@ -35,7 +34,8 @@ Result<Fd> bind_and_listen(const std::string& address, uint16_t port) {
     setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (storage.ss_family == AF_INET6) setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
     if (::bind(socket.get(), reinterpret_cast<sockaddr*>(&storage), size) != 0 || ::listen(socket.get(), kBacklog) != 0)
-        return temporary(ErrorCode::io, fmt::format("cannot listen on {} port {}: {}", address, port, std::strerror(errno)));
+        return temporary(ErrorCode::io,
+                         fmt::format("cannot listen on {} port {}: {}", address, port, std::strerror(errno)));
     return socket;
 }
 
@@ -61,8 +61,8 @@ std::vector<proto::Listener> Listeners::for_role(const std::vector<Endpoint>& en
     for (const auto& e : endpoints) {
         if (e.role != role) continue;
         const auto& l = e.listener;
-        result.push_back({l.service, l.name, l.hostname, l.tls, l.tls13_only, l.insecure_auth, l.require_starttls, l.max_message_size,
-                          l.max_connections, l.max_connections_per_address, l.certificates,
+        result.push_back({l.service, l.name, l.hostname, l.tls, l.tls13_only, l.insecure_auth, l.require_starttls,
+                          l.max_message_size, l.max_connections, l.max_connections_per_address, l.certificates,
                           Fd(fcntl(sockets_.at(e.key()).get(), F_DUPFD_CLOEXEC, 0))});
     }
     return result;

@@ -9,9 +9,9 @@
 namespace mox::moxd {
 
 struct LocalDirectory {
-    std::string path;           // absolute
+    std::string path;  // absolute
     std::string config_file;
-    bool needs_password;        // the account's password is still to be set
+    bool needs_password;  // the account's password is still to be set
 };
 
 constexpr const char* kLocalPassword = "moxmoxmox";

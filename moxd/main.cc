@@ -1,15 +1,14 @@
 // moxd: the parent of the suite. Reads the configuration, binds the ports, starts the programs and keeps them running,
 // answers moxctl. It parses nothing from outside but its own configuration files.
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
 #include <getopt.h>
+#include <optional>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#include <csignal>
-#include <cstdio>
-#include <cstdlib>
-#include <optional>
 
 #include "common/config/local.h"
 #include "common/log/log.h"
@@ -163,8 +162,9 @@ Try:
 
 Mail to any address is delivered to mox@localhost. Ctrl-C ends it.
 )",
-               local.path, kLocalPassword, smtp, submission, port_of(s, Service::submissions), port_of(s, Service::imap),
-               imaps, port_of(s, Service::http), port_of(s, Service::https), port_of(s, Service::metrics));
+               local.path, kLocalPassword, smtp, submission, port_of(s, Service::submissions),
+               port_of(s, Service::imap), imaps, port_of(s, Service::http), port_of(s, Service::https),
+               port_of(s, Service::metrics));
     std::fflush(stdout);
 }
 
@@ -180,7 +180,8 @@ struct Moxd {
     async::Scope scope;
 
     Moxd(Options o, std::optional<LocalDirectory> l, Settings settings)
-        : options(std::move(o)), local(std::move(l)),
+        : options(std::move(o)),
+          local(std::move(l)),
           supervisor({options.program_directory, geteuid() == 0, options.verbose}, std::move(settings)),
           control(supervisor, [this] { stop(0); }) {}
 
@@ -191,7 +192,7 @@ struct Moxd {
         scope.spawn(end());
     }
     async::Task<void> end() {
-        co_await async::Yield();   // an answer to moxctl goes out first
+        co_await async::Yield();  // an answer to moxctl goes out first
         co_await supervisor.stop();
         log::info("stopped");
         loop.stop();
@@ -231,7 +232,7 @@ int main(int argc, char** argv) {
     log::set_program("moxd");
     Options options = parse_options(argc, argv);
     signal(SIGPIPE, SIG_IGN);
-    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);   // it holds keys and passwords of the configuration
+    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);  // it holds keys and passwords of the configuration
     std::optional<LocalDirectory> local;
     if (options.local) {
         auto prepared = prepare_local_directory(options.directory, options.port_offset);

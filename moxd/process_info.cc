@@ -1,13 +1,12 @@
 #include "moxd/process_info.h"
 
+#include <cstdio>
+#include <cstring>
 #include <fmt/format.h>
+#include <fstream>
 #include <pwd.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <cstdio>
-#include <cstring>
-#include <fstream>
 
 namespace mox::moxd {
 

@@ -1,10 +1,9 @@
 // What the kernel says of a process, for status.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <string>
+#include <sys/types.h>
 
 namespace mox::moxd {
 

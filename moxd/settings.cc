@@ -1,13 +1,12 @@
 #include "moxd/settings.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <fcntl.h>
 #include <map>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/async/fd.h"
 #include "common/config/edit.h"
@@ -66,7 +65,8 @@ Result<ipc::Done> load_tls_files(Settings& s) {
             indexes.push_back(*index);
         }
         for (const auto& pair : listener.tls.pairs) {
-            auto [entry, is_new] = known.try_emplace(pair.certificate_file, static_cast<uint32_t>(s.certificates.size()));
+            auto [entry, is_new] =
+                known.try_emplace(pair.certificate_file, static_cast<uint32_t>(s.certificates.size()));
             indexes.push_back(entry->second);
             if (!is_new) continue;
             auto chain = read_file(pair.certificate_file, kMaxPem);
@@ -189,7 +189,7 @@ Result<Settings> check_domains(const Settings& present, std::string domains_text
 Result<ipc::Done> write_domains_file(const Settings& s) {
     const std::string temporary_file = s.domains_file + ".new";
     auto failed = [&] { return temporary(ErrorCode::io, temporary_file + ": " + std::strerror(errno)); };
-    struct stat old {};
+    struct stat old{};
     bool had_old = stat(s.domains_file.c_str(), &old) == 0;
     Fd file(open(temporary_file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!file) return failed();
@@ -261,8 +261,8 @@ proto::ConfigureAuthd for_authd(const Settings& s) {
         m.accounts.push_back({account.name, account.login_disabled});
         for (const auto& a : account.addresses) {
             auto domain = std::ranges::find(s.domains.domains, a.domain, &config::Domain::name);
-            std::string localpart = domain == s.domains.domains.end() ? a.localpart
-                                                                      : config::canonical_localpart(*domain, a.localpart);
+            std::string localpart =
+                domain == s.domains.domains.end() ? a.localpart : config::canonical_localpart(*domain, a.localpart);
             m.addresses.push_back({localpart + "@" + a.domain, account.name, a.mailbox});
         }
     }

@@ -1,7 +1,7 @@
 // The two configuration files as one checked whole, and what each process gets of them.
 //
-// Reading and translating are pure but for the files named in the configuration (certificates, keys, trust anchors), which
-// moxd alone can read.
+// Reading and translating are pure but for the files named in the configuration (certificates, keys, trust anchors),
+// which moxd alone can read.
 #pragma once
 
 #include <string>
@@ -23,12 +23,12 @@ struct MadeCertificate {
 /// mox.conf, domains.conf and the files they name, as they were at one moment.
 struct Settings {
     std::string config_file;
-    std::string domains_file;   // next to mox.conf
+    std::string domains_file;  // next to mox.conf
     config::Config config;
     config::Domains domains;
-    std::string domains_text;                       // as a person wrote it, for edits
-    std::vector<proto::Certificate> certificates;   // those of all listeners
-    std::vector<std::vector<uint32_t>> listener_certificates;   // by listener: indexes into certificates
+    std::string domains_text;                                  // as a person wrote it, for edits
+    std::vector<proto::Certificate> certificates;              // those of all listeners
+    std::vector<std::vector<uint32_t>> listener_certificates;  // by listener: indexes into certificates
     std::vector<ipc::Secret> private_keys;
     std::vector<MadeCertificate> made;
     std::string trust_anchor;
@@ -48,7 +48,7 @@ struct Endpoint {
     ipc::Role role;
     std::string address;
     uint16_t port;
-    proto::Listener listener;   // without its socket
+    proto::Listener listener;  // without its socket
     auto key() const { return std::pair(address, port); }
 };
 std::vector<Endpoint> endpoints(const Settings& settings);

@@ -1,16 +1,15 @@
 #include "moxd/supervisor.h"
 
-#include <fcntl.h>
-#include <pwd.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <fcntl.h>
+#include <pwd.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "common/log/log.h"
 #include "moxd/process_info.h"
@@ -23,14 +22,14 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr auto kConfigureLimit = 20s;
-constexpr auto kHoldLimit = 10s;        // for fronts to wait for what is behind them
+constexpr auto kHoldLimit = 10s;  // for fronts to wait for what is behind them
 constexpr auto kFirstBackoff = 50ms;
 constexpr auto kMaxBackoff = 10'000ms;
-constexpr auto kStableAfter = 10s;      // having run that long, a child starts again at once
+constexpr auto kStableAfter = 10s;  // having run that long, a child starts again at once
 constexpr size_t kMaxWorkers = 5000;
-constexpr size_t kMaxMetricProcesses = 100;      // asked for one answer
-constexpr size_t kMaxMetricText = 32 * 1024;     // bytes from one process
-constexpr size_t kMaxGreeting = 64 * 1024;   // bytes of text in a session handed over
+constexpr size_t kMaxMetricProcesses = 100;   // asked for one answer
+constexpr size_t kMaxMetricText = 32 * 1024;  // bytes from one process
+constexpr size_t kMaxGreeting = 64 * 1024;    // bytes of text in a session handed over
 
 /// Who may talk to whom: the client asks, the server answers.
 struct Edge {
@@ -38,7 +37,7 @@ struct Edge {
     Role server;
 };
 constexpr std::array kWiring = {
-    Edge{Role::smtpd, Role::storaged}, Edge{Role::smtpd, Role::authd},  Edge{Role::smtpd, Role::dnsd},
+    Edge{Role::smtpd, Role::storaged}, Edge{Role::smtpd, Role::authd},     Edge{Role::smtpd, Role::dnsd},
     Edge{Role::imapd, Role::authd},    Edge{Role::queued, Role::storaged}, Edge{Role::queued, Role::authd},
     Edge{Role::queued, Role::dnsd},    Edge{Role::authd, Role::storaged},
 };
@@ -83,7 +82,7 @@ std::string Supervisor::program_path(Role role) const {
     std::string program(role == Role::imapd_worker ? "imapd-worker" : ipc::to_string(role));
     // Installed, all programs are in one directory; in a build each has its folder.
     std::string installed = options_.program_directory + "/" + program;
-    struct stat st {};
+    struct stat st{};
     if (stat(installed.c_str(), &st) == 0 && S_ISREG(st.st_mode)) return installed;
     std::string folder(role == Role::imapd_worker ? "imapd" : ipc::to_string(role));
     return options_.program_directory + "/" + folder + "/" + program;
@@ -122,9 +121,10 @@ Result<ipc::Done> Supervisor::prepare_directories() {
         std::string user = user_of(settings_.config, role);
         const passwd* entry = getpwnam(user.c_str());
         if (entry == nullptr)
-            return permanent(ErrorCode::not_found,
-                             fmt::format("no user {0} for {1}: useradd --system --no-create-home --shell /usr/sbin/nologin {0}",
-                                         user, ipc::to_string(role)));
+            return permanent(
+                ErrorCode::not_found,
+                fmt::format("no user {0} for {1}: useradd --system --no-create-home --shell /usr/sbin/nologin {0}",
+                            user, ipc::to_string(role)));
         if (role == Role::storaged && chown(settings_.config.data_directory.c_str(), entry->pw_uid, entry->pw_gid) != 0)
             return permanent(ErrorCode::io, settings_.config.data_directory + ": " + std::strerror(errno));
     }
@@ -161,7 +161,7 @@ bool Supervisor::launch(Entry& entry) {
 }
 
 async::Task<void> Supervisor::bring_up(Entry& entry) {
-    if (entry.child.spec().role == Role::imapd_worker) co_return;   // configured when it gets its account
+    if (entry.child.spec().role == Role::imapd_worker) co_return;  // configured when it gets its account
     pid_t pid = entry.child.pid();
     if (is_front(entry.child.spec().role)) co_await hold_back(async::in(kHoldLimit));
     Result<ipc::Done> done;
@@ -173,7 +173,8 @@ async::Task<void> Supervisor::bring_up(Entry& entry) {
         if (entry.child.pid() != pid) co_return;
     } while (done && generation != generation_);
     if (!done) {
-        log::error("process did not take its configuration", {{"process", entry.child.name()}, {"error", done.error().text}});
+        log::error("process did not take its configuration",
+                   {{"process", entry.child.name()}, {"error", done.error().text}});
         entry.child.kill(SIGKILL);
         co_return;
     }
@@ -262,8 +263,10 @@ void Supervisor::reap() {
         pid_t pid = waitpid(-1, &wait_status, WNOHANG);
         if (pid <= 0) return;
         auto found = std::ranges::find_if(children_, [&](auto& e) { return e->child.pid() == pid; });
-        if (found != children_.end()) child_ended(**found, wait_status);
-        else worker_ended(pid, wait_status);
+        if (found != children_.end())
+            child_ended(**found, wait_status);
+        else
+            worker_ended(pid, wait_status);
     }
 }
 
@@ -271,11 +274,13 @@ void Supervisor::child_ended(Entry& entry, int wait_status) {
     Child& child = entry.child;
     auto ran = async::Clock::now() - child.started;
     if (!stopping_)
-        log::error("process ended", {{"process", child.name()}, {"child", child.pid()}, {"how", how_it_ended(wait_status)}});
+        log::error("process ended",
+                   {{"process", child.name()}, {"child", child.pid()}, {"how", how_it_ended(wait_status)}});
     child.ended();
     changed_.notify_all();
     if (stopping_) return;
-    child.backoff = ran > kStableAfter ? kFirstBackoff : std::min(kMaxBackoff, std::max(kFirstBackoff, child.backoff * 2));
+    child.backoff =
+        ran > kStableAfter ? kFirstBackoff : std::min(kMaxBackoff, std::max(kFirstBackoff, child.backoff * 2));
     scope_.spawn(restart_later(entry));
 }
 
@@ -293,9 +298,9 @@ void Supervisor::worker_ended(pid_t pid, int wait_status) {
     auto is_it = [&](const auto& entry) { return entry->child.pid() == pid; };
     auto found = std::ranges::find_if(workers_, [&](auto& w) { return is_it(w.entry); });
     if (found != workers_.end()) {
-        log::error("account worker ended", {{"process", found->entry->child.name()},
-                                            {"account", found->account},
-                                            {"how", how_it_ended(wait_status)}});
+        log::error(
+            "account worker ended",
+            {{"process", found->entry->child.name()}, {"account", found->account}, {"how", how_it_ended(wait_status)}});
         // One that dies at once must not be started over and over.
         bool early = found->account.empty();
         found->entry->child.ended();
@@ -314,7 +319,8 @@ bool Supervisor::all_ready() const {
 }
 
 bool Supervisor::backends_ready() const {
-    return std::ranges::all_of(children_, [](const auto& e) { return e->child.ready || is_front(e->child.spec().role); });
+    return std::ranges::all_of(children_,
+                               [](const auto& e) { return e->child.ready || is_front(e->child.spec().role); });
 }
 
 async::Task<Result<ipc::Done>> Supervisor::wait_for_backends(async::Clock::duration limit) {
@@ -350,8 +356,9 @@ async::Task<Result<ipc::Done>> Supervisor::reload() {
 }
 
 async::Task<Result<ipc::Done>> Supervisor::apply(Settings settings) {
-    if (settings.config.data_directory != settings_.config.data_directory || settings.config.workers != settings_.config.workers ||
-        settings.config.users != settings_.config.users || settings.config.control_socket != settings_.config.control_socket)
+    if (settings.config.data_directory != settings_.config.data_directory ||
+        settings.config.workers != settings_.config.workers || settings.config.users != settings_.config.users ||
+        settings.config.control_socket != settings_.config.control_socket)
         co_return permanent(ErrorCode::bad_request,
                             "data-directory, control-socket, user and workers take a restart of moxd to change");
     auto wanted = endpoints(settings);
@@ -365,7 +372,7 @@ async::Task<Result<ipc::Done>> Supervisor::apply(Settings settings) {
     // storaged and authd know of an account before anybody can ask for it.
     for (size_t i = 0; i < children_.size(); i++) {
         Entry& entry = *children_[i];
-        if (!entry.child.ready) continue;   // it gets the new one when it comes up
+        if (!entry.child.ready) continue;  // it gets the new one when it comes up
         if (auto done = co_await configure(entry); !done)
             failed += fmt::format("{}{}: {}", failed.empty() ? "" : "; ", entry.child.name(), done.error().text);
     }
@@ -415,7 +422,9 @@ async::Task<void> Supervisor::stop() {
 
 Result<ipc::Done> Supervisor::restart(const std::string& name) {
     size_t count = 0;
-    auto matches = [&](const Child& c) { return c.running() && (c.name() == name || ipc::to_string(c.spec().role) == name); };
+    auto matches = [&](const Child& c) {
+        return c.running() && (c.name() == name || ipc::to_string(c.spec().role) == name);
+    };
     for (auto& entry : children_)
         if (matches(entry->child)) entry->child.kill(SIGKILL), count++;
     for (auto& worker : workers_)
@@ -459,13 +468,19 @@ async::Task<void> Supervisor::collect_metrics(std::shared_ptr<ipc::Channel> chan
 
 async::Task<Result<proto::AllMetrics>> Supervisor::all_metrics() {
     proto::AllMetrics all;
-    std::string own = "# HELP mox_process_restarts_total Times the process was started again.\n# TYPE mox_process_restarts_total counter\n";
-    for (const auto& p : status()) own += fmt::format("mox_process_restarts_total{{name=\"{}\"}} {}\n", p.name, p.restarts);
-    own += "# HELP mox_process_memory_bytes Proportional set size of the process.\n# TYPE mox_process_memory_bytes gauge\n";
+    std::string own =
+        "# HELP mox_process_restarts_total Times the process was started again.\n# TYPE mox_process_restarts_total "
+        "counter\n";
+    for (const auto& p : status())
+        own += fmt::format("mox_process_restarts_total{{name=\"{}\"}} {}\n", p.name, p.restarts);
+    own +=
+        "# HELP mox_process_memory_bytes Proportional set size of the process.\n# TYPE mox_process_memory_bytes "
+        "gauge\n";
     for (const auto& p : status()) own += fmt::format("mox_process_memory_bytes{{name=\"{}\"}} {}\n", p.name, p.memory);
     all.processes.push_back({"moxd", std::move(own)});
     async::Scope scope;
-    for (auto& entry : children_) scope.spawn(collect_metrics(entry->child.channel(), entry->child.name(), all.processes));
+    for (auto& entry : children_)
+        scope.spawn(collect_metrics(entry->child.channel(), entry->child.name(), all.processes));
     for (auto& worker : workers_) {
         if (all.processes.size() + scope.size() >= kMaxMetricProcesses) break;
         if (worker.account.empty()) continue;

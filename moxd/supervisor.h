@@ -1,9 +1,9 @@
-// Keeps the suite running: starts the programs, gives each its configuration, joins them by channels, restarts those that die
-// and joins them again, hands logged-in sessions to account workers, and ends everything in order.
+// Keeps the suite running: starts the programs, gives each its configuration, joins them by channels, restarts those
+// that die and joins them again, hands logged-in sessions to account workers, and ends everything in order.
 //
 // The invariant: every pair of ready processes that the wiring table names has exactly one channel between them, and a
-// process is ready only after it acknowledged its configuration. Nothing a child says is trusted: what it may ask for stands
-// in proto::ToMoxd, and is checked here again.
+// process is ready only after it acknowledged its configuration. Nothing a child says is trusted: what it may ask for
+// stands in proto::ToMoxd, and is checked here again.
 #pragma once
 
 #include <map>
@@ -19,9 +19,9 @@
 namespace mox::moxd {
 
 struct SupervisorOptions {
-    std::string program_directory;   // with the programs, or with a folder for each
-    bool root = false;               // each child gets its own user and root directory
-    bool verbose = false;            // log level debug, whatever the configuration says
+    std::string program_directory;  // with the programs, or with a folder for each
+    bool root = false;              // each child gets its own user and root directory
+    bool verbose = false;           // log level debug, whatever the configuration says
 };
 
 class Supervisor {
@@ -61,7 +61,7 @@ class Supervisor {
     /// The worker of an account, or a blank one.
     struct Worker {
         std::unique_ptr<Entry> entry;
-        std::string account;      // empty: blank
+        std::string account;  // empty: blank
         size_t sessions_coming = 0;
     };
 
@@ -92,14 +92,14 @@ class Supervisor {
     SupervisorOptions options_;
     Settings settings_;
     std::vector<Endpoint> endpoints_;
-    uint64_t generation_ = 0;   // of the settings
+    uint64_t generation_ = 0;  // of the settings
     Listeners listeners_;
     bool stopping_ = false;
     bool fronts_open_ = false;
-    async::Notify changed_;                          // a child ended or became ready
-    std::vector<std::unique_ptr<Entry>> children_;   // the fixed ones
+    async::Notify changed_;                         // a child ended or became ready
+    std::vector<std::unique_ptr<Entry>> children_;  // the fixed ones
     std::vector<Worker> workers_;
-    std::vector<std::unique_ptr<Entry>> gone_;       // ended or retiring workers, until the loop is out of their code
+    std::vector<std::unique_ptr<Entry>> gone_;  // ended or retiring workers, until the loop is out of their code
     uint64_t next_worker_ = 1;
     uint32_t worker_failures_ = 0;
     async::Scope scope_;

@@ -1,5 +1,5 @@
-// The mail of one account, for the worker that serves its logged-in clients. The channel itself names the account: nothing in
-// here can name another.
+// The mail of one account, for the worker that serves its logged-in clients. The channel itself names the account:
+// nothing in here can name another.
 //
 // A mailbox is read as columns (OpenMailbox: one sealed memory file of MessageRow) and kept up to date by asking what
 // changed since a modseq (GetChanges) whenever MailboxChanged says so. Every change is durable when it is answered.
@@ -28,8 +28,8 @@ struct ModSeq {
     auto operator<=>(const ModSeq&) const = default;
 };
 struct UidRange {
-    uint32_t first;   // inclusive
-    uint32_t last;    // inclusive
+    uint32_t first;  // inclusive
+    uint32_t last;   // inclusive
 };
 
 /// System flags as bits (RFC 3501 2.3.2) and the keywords every mail program knows (RFC 5788 registry).
@@ -39,42 +39,44 @@ enum Flag : uint32_t {
     kFlagged = 4,
     kDeleted = 8,
     kDraft = 16,
-    kForwarded = 32,    // $Forwarded
-    kJunk = 64,         // $Junk
-    kNotJunk = 128,     // $NotJunk
-    kPhishing = 256,    // $Phishing
-    kMdnSent = 512,     // $MDNSent
+    kForwarded = 32,  // $Forwarded
+    kJunk = 64,       // $Junk
+    kNotJunk = 128,   // $NotJunk
+    kPhishing = 256,  // $Phishing
+    kMdnSent = 512,   // $MDNSent
     kAllFlags = 1023
 };
 
 /// One message in the columns of a mailbox, as laid out in the memory file: 48 bytes, little-endian, ascending by uid.
 struct MessageRow {
     uint32_t uid;
-    uint32_t flags;            // Flag bits
-    uint64_t keywords;         // bit n: the mailbox's keyword number n
+    uint32_t flags;     // Flag bits
+    uint64_t keywords;  // bit n: the mailbox's keyword number n
     uint64_t modseq;
-    uint64_t size;             // RFC822.SIZE: prefix and file
-    int64_t received;          // INTERNALDATE, Unix seconds
-    int16_t received_zone;     // minutes
+    uint64_t size;          // RFC822.SIZE: prefix and file
+    int64_t received;       // INTERNALDATE, Unix seconds
+    int16_t received_zone;  // minutes
     uint16_t reserved;
     uint32_t reserved2;
 };
 static_assert(sizeof(MessageRow) == 48);
 
-constexpr size_t kMaxKeywords = 64;          // different keywords in one mailbox
-constexpr size_t kMaxMailboxName = 255;      // bytes of UTF-8
+constexpr size_t kMaxKeywords = 64;      // different keywords in one mailbox
+constexpr size_t kMaxMailboxName = 255;  // bytes of UTF-8
 constexpr size_t kMaxMailboxes = 10000;
-constexpr size_t kMaxMessagesPerOpen = 16;   // descriptors in one frame
+constexpr size_t kMaxMessagesPerOpen = 16;  // descriptors in one frame
 constexpr size_t kMaxInfosPerFetch = 500;
-constexpr size_t kMaxMessagesPerStore = 50000;    // existing messages that one StoreFlags may name (its reply has a row for each)
-constexpr size_t kMaxMessagesPerCopy = 400000;    // the same for CopyMessages and MoveMessages; and what one Expunge removes
+constexpr size_t kMaxMessagesPerStore =
+    50000;  // existing messages that one StoreFlags may name (its reply has a row for each)
+constexpr size_t kMaxMessagesPerCopy =
+    400000;  // the same for CopyMessages and MoveMessages; and what one Expunge removes
 
 /// Special-use attributes (RFC 6154) as bits.
 enum SpecialUse : uint32_t { kArchiveUse = 1, kDraftsUse = 2, kJunkUse = 4, kSentUse = 8, kTrashUse = 16 };
 
 struct Mailbox {
     MailboxId id;
-    std::string name;          // UTF-8, '/' between levels
+    std::string name;  // UTF-8, '/' between levels
     uint32_t special_use;
     uint32_t uidvalidity;
     uint32_t uidnext;
@@ -82,7 +84,7 @@ struct Mailbox {
     uint64_t messages;
     uint64_t unseen;
     uint64_t deleted;
-    uint64_t size;             // bytes of all messages
+    uint64_t size;  // bytes of all messages
 };
 
 /// First on every account channel, from storaged: which account it is. A worker compares it with its own.
@@ -102,14 +104,14 @@ struct MailboxListChanged {
 };
 
 struct MailboxList {
-    std::vector<Mailbox> mailboxes;         // by name
-    std::vector<std::string> subscribed;    // also names that do not exist (RFC 3501 6.3.6)
+    std::vector<Mailbox> mailboxes;       // by name
+    std::vector<std::string> subscribed;  // also names that do not exist (RFC 3501 6.3.6)
 };
 struct ListMailboxes {
     MOX_MESSAGE(ListMailboxes, 0x0410, MailboxList, from(Role::imapd_worker))
 };
 struct CreatedMailboxes {
-    std::vector<Mailbox> created;   // the named one last, missing parents before it
+    std::vector<Mailbox> created;  // the named one last, missing parents before it
 };
 /// Errors: exists; bad_request for a name that is not allowed.
 struct CreateMailbox {
@@ -137,9 +139,9 @@ struct Subscribe {
 
 struct MailboxColumns {
     Mailbox mailbox;
-    std::vector<std::string> keywords;   // index = bit number; empty string: unused
-    uint64_t count;                      // rows
-    Fd rows;                             // sealed memory file of MessageRow; absent when count is 0
+    std::vector<std::string> keywords;  // index = bit number; empty string: unused
+    uint64_t count;                     // rows
+    Fd rows;                            // sealed memory file of MessageRow; absent when count is 0
 };
 struct OpenMailbox {
     MOX_MESSAGE(OpenMailbox, 0x0420, MailboxColumns, from(Role::imapd_worker))
@@ -148,9 +150,9 @@ struct OpenMailbox {
 struct MailboxChanges {
     Mailbox mailbox;
     std::vector<std::string> keywords;
-    std::vector<MessageRow> changed;   // new and changed, ascending by uid
+    std::vector<MessageRow> changed;  // new and changed, ascending by uid
     std::vector<UidRange> expunged;
-    bool more;                         // bounded: ask again from mailbox.highest_modseq of this reply
+    bool more;  // bounded: ask again from mailbox.highest_modseq of this reply
 };
 /// What happened to a mailbox after a modseq. Error not_found: the mailbox is gone.
 struct GetChanges {
@@ -162,40 +164,43 @@ struct GetChanges {
 struct MessageInfoBlob {
     Uid uid;
     uint32_t prefix_size;
-    std::string prefix;   // header lines in front of the stored file
-    std::string info;     // encoded mail::MessageInfo of the file (without the prefix)
+    std::string prefix;  // header lines in front of the stored file
+    std::string info;    // encoded mail::MessageInfo of the file (without the prefix)
 };
 struct MessageInfos {
-    std::vector<MessageInfoBlob> messages;   // those that exist, ascending; may be fewer than asked for, never none while any is left
+    std::vector<MessageInfoBlob>
+        messages;  // those that exist, ascending; may be fewer than asked for, never none while any is left
 };
 struct FetchInfos {
     MOX_MESSAGE(FetchInfos, 0x0422, MessageInfos, from(Role::imapd_worker))
     MailboxId mailbox;
-    std::vector<Uid> uids;   // ascending, at most kMaxInfosPerFetch
+    std::vector<Uid> uids;  // ascending, at most kMaxInfosPerFetch
 };
 struct MessageFile {
     Uid uid;
     std::string prefix;
     std::string info;
-    uint64_t size;   // of the file's part
-    Fd file;         // read-only
+    uint64_t size;  // of the file's part
+    Fd file;        // read-only
 };
 struct MessageFiles {
-    std::vector<MessageFile> messages;   // those that exist, ascending; may be fewer than asked for, never none while any is left
+    std::vector<MessageFile>
+        messages;  // those that exist, ascending; may be fewer than asked for, never none while any is left
 };
 struct OpenMessages {
     MOX_MESSAGE(OpenMessages, 0x0423, MessageFiles, from(Role::imapd_worker))
     MailboxId mailbox;
-    std::vector<Uid> uids;   // ascending, at most kMaxMessagesPerOpen
+    std::vector<Uid> uids;  // ascending, at most kMaxMessagesPerOpen
 };
 
 enum class StoreMode : uint8_t { replace, add, remove, kEnd };
 struct FlagsStored {
-    std::vector<MessageRow> rows;         // the named messages that exist, as they are now
-    std::vector<std::string> keywords;    // of the mailbox, as they are now
-    std::vector<Uid> unchanged_since_failed;   // RFC 7162 3.1.3
+    std::vector<MessageRow> rows;             // the named messages that exist, as they are now
+    std::vector<std::string> keywords;        // of the mailbox, as they are now
+    std::vector<Uid> unchanged_since_failed;  // RFC 7162 3.1.3
 };
-/// Errors: bad_request when the mailbox has no room for another keyword, or for more than kMaxMessagesPerStore messages.
+/// Errors: bad_request when the mailbox has no room for another keyword, or for more than kMaxMessagesPerStore
+/// messages.
 struct StoreFlags {
     MOX_MESSAGE(StoreFlags, 0x0430, FlagsStored, from(Role::imapd_worker))
     MailboxId mailbox;
@@ -210,8 +215,8 @@ struct UidPair {
     uint32_t destination;
 };
 struct MessagesCopied {
-    uint32_t uidvalidity;          // of the destination
-    std::vector<UidPair> uids;     // in ascending order of source; those that exist
+    uint32_t uidvalidity;       // of the destination
+    std::vector<UidPair> uids;  // in ascending order of source; those that exist
 };
 /// Errors: not_found when the destination does not exist (TRYCREATE), over_quota.
 struct CopyMessages {
@@ -230,7 +235,8 @@ struct MessagesExpunged {
     std::vector<UidRange> uids;
     uint64_t highest_modseq;
 };
-/// Removes those of the named messages that have \Deleted, at most kMaxMessagesPerCopy at once: ask again until none is left.
+/// Removes those of the named messages that have \Deleted, at most kMaxMessagesPerCopy at once: ask again until none is
+/// left.
 struct Expunge {
     MOX_MESSAGE(Expunge, 0x0433, MessagesExpunged, from(Role::imapd_worker))
     MailboxId mailbox;
@@ -256,9 +262,9 @@ struct AppendMessages {
 };
 
 /// Served by storaged on an account channel (with the spool messages of proto/storage.h).
-using AccountMessages =
-    ipc::Messages<CreateSpool, DropSpool, ListMailboxes, CreateMailbox, DeleteMailbox, RenameMailbox, Subscribe, OpenMailbox,
-                  GetChanges, FetchInfos, OpenMessages, StoreFlags, CopyMessages, MoveMessages, Expunge, AppendMessages>;
+using AccountMessages = ipc::Messages<CreateSpool, DropSpool, ListMailboxes, CreateMailbox, DeleteMailbox,
+                                      RenameMailbox, Subscribe, OpenMailbox, GetChanges, FetchInfos, OpenMessages,
+                                      StoreFlags, CopyMessages, MoveMessages, Expunge, AppendMessages>;
 /// Served by the worker on its account channel.
 using AccountEventMessages = ipc::Messages<AccountOpened, MailboxChanged, MailboxListChanged>;
 

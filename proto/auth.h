@@ -16,16 +16,16 @@ using ipc::NoReply;
 using ipc::Role;
 
 enum class AddressStatus : uint8_t {
-    local,             // delivered to `account`, `mailbox`
-    unknown,           // a domain of ours without that address: 550 5.1.1
-    not_ours,          // another host's domain: no relaying, or the queue
-    domain_disabled,   // 450 4.2.1
+    local,            // delivered to `account`, `mailbox`
+    unknown,          // a domain of ours without that address: 550 5.1.1
+    not_ours,         // another host's domain: no relaying, or the queue
+    domain_disabled,  // 450 4.2.1
     kEnd
 };
 struct ResolvedAddress {
     AddressStatus status;
     std::string account;
-    std::string mailbox;   // empty: Inbox
+    std::string mailbox;  // empty: Inbox
 };
 /// Where mail for an address goes. The address is as in the envelope, without brackets, UTF-8 allowed.
 struct ResolveAddress {
@@ -51,8 +51,8 @@ struct LoginContext {
 /// A successful login. For IMAP with the account channel: whoever holds it may read the account's mail.
 struct LoggedIn {
     std::string account;
-    std::string login;      // the address as given, normalised
-    Fd account_channel;     // IMAP only
+    std::string login;   // the address as given, normalised
+    Fd account_channel;  // IMAP only
 };
 /// Errors: `denied` (permanent) for wrong user and wrong password alike, in text and time; `busy` (temporary) when the
 /// address or account failed too often.
@@ -68,15 +68,15 @@ struct ChannelBinding {
     std::string data;
 };
 struct ScramChallenge {
-    uint64_t session;            // for ScramFinish, on this channel, once
+    uint64_t session;  // for ScramFinish, on this channel, once
     std::string server_first;
 };
 /// SCRAM-SHA-256 and -PLUS (RFC 5802, RFC 7677): the client's first message.
 struct ScramStart {
     MOX_MESSAGE(ScramStart, 0x0511, ScramChallenge, from(Role::smtpd, Role::imapd))
     LoginContext context;
-    bool plus;                   // the mechanism name ended in -PLUS
-    bool plus_offered;           // the server announced -PLUS to this client (downgrade check)
+    bool plus;          // the mechanism name ended in -PLUS
+    bool plus_offered;  // the server announced -PLUS to this client (downgrade check)
     ChannelBinding binding;
     std::string client_first;
 };
@@ -111,7 +111,7 @@ struct Signature {
 /// Errors: not_found when authd holds no key with that public half; bad_request for a wrong size.
 struct SignTls {
     MOX_MESSAGE(SignTls, 0x0520, Signature, from(Role::smtpd, Role::imapd, Role::httpd))
-    std::string public_key_sha256;   // of the DER SubjectPublicKeyInfo
+    std::string public_key_sha256;  // of the DER SubjectPublicKeyInfo
     SignatureScheme scheme;
     std::string input;
 };

@@ -1,5 +1,5 @@
-// What moxctl asks of moxd over the control socket. moxd checks the caller's user id; every change goes through moxd, which
-// validates the whole configuration before it writes it.
+// What moxctl asks of moxd over the control socket. moxd checks the caller's user id; every change goes through moxd,
+// which validates the whole configuration before it writes it.
 #pragma once
 
 #include <cstdint>
@@ -12,13 +12,13 @@
 namespace mox::proto {
 
 struct ProcessStatus {
-    std::string name;       // role, with a number or account where there are several
+    std::string name;  // role, with a number or account where there are several
     std::string role;
     int64_t pid;
     std::string user;
-    int64_t uptime;         // seconds
+    int64_t uptime;  // seconds
     uint32_t restarts;
-    uint64_t memory;        // bytes: PSS, or RSS where the kernel does not say
+    uint64_t memory;  // bytes: PSS, or RSS where the kernel does not say
     bool running;
 };
 struct SuiteStatus {
@@ -36,7 +36,7 @@ struct CtlReload {
 };
 struct CtlRestart {
     MOX_MESSAGE(CtlRestart, 0x0204, Done, from(Role::moxctl))
-    std::string name;   // of a process, or a role: all of that role
+    std::string name;  // of a process, or a role: all of that role
 };
 struct CtlLog {
     MOX_MESSAGE(CtlLog, 0x0205, Done, from(Role::moxctl))
@@ -46,7 +46,7 @@ struct CtlAccountAdd {
     MOX_MESSAGE(CtlAccountAdd, 0x0210, Done, from(Role::moxctl))
     std::string account;
     std::string address;
-    ipc::Secret password;   // empty: none yet, no login
+    ipc::Secret password;  // empty: none yet, no login
 };
 struct CtlAccountRemove {
     MOX_MESSAGE(CtlAccountRemove, 0x0211, Done, from(Role::moxctl))
@@ -113,8 +113,8 @@ struct CtlQueueDrop {
 };
 
 using ControlMessages =
-    ipc::Messages<CtlStatus, CtlStop, CtlReload, CtlRestart, CtlLog, CtlAccountAdd, CtlAccountRemove, CtlAccountList, CtlPassword,
-                  CtlAddressAdd, CtlAddressRemove, CtlDomainAdd, CtlDomainRemove, CtlDomainList, CtlQueueList, CtlQueueKick,
-                  CtlQueueDrop>;
+    ipc::Messages<CtlStatus, CtlStop, CtlReload, CtlRestart, CtlLog, CtlAccountAdd, CtlAccountRemove, CtlAccountList,
+                  CtlPassword, CtlAddressAdd, CtlAddressRemove, CtlDomainAdd, CtlDomainRemove, CtlDomainList,
+                  CtlQueueList, CtlQueueKick, CtlQueueDrop>;
 
 }  // namespace mox::proto

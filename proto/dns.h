@@ -19,14 +19,14 @@ enum class DnsSecurity : uint8_t { insecure, secure, kEnd };
 struct DnsAnswer {
     DnsStatus status;
     DnsSecurity security;
-    std::string canonical_name;   // after CNAMEs, A-labels without trailing dot
-    uint32_t ttl;                 // seconds
+    std::string canonical_name;  // after CNAMEs, A-labels without trailing dot
+    uint32_t ttl;                // seconds
 };
 
 struct Addresses {
     DnsAnswer v4;
     DnsAnswer v6;
-    std::vector<std::string> addresses;   // textual, IPv6 first, in the order of the answers
+    std::vector<std::string> addresses;  // textual, IPv6 first, in the order of the answers
 };
 /// A and AAAA records. Names are A-labels, absolute, with or without trailing dot.
 struct LookupAddresses {
@@ -35,11 +35,11 @@ struct LookupAddresses {
 };
 struct MxHost {
     uint16_t preference;
-    std::string host;   // empty: null MX (RFC 7505)
+    std::string host;  // empty: null MX (RFC 7505)
 };
 struct MxHosts {
     DnsAnswer answer;
-    std::vector<MxHost> hosts;   // by preference
+    std::vector<MxHost> hosts;  // by preference
 };
 struct LookupMx {
     MOX_MESSAGE(LookupMx, 0x0602, MxHosts, from(Role::smtpd, Role::queued))
@@ -47,7 +47,7 @@ struct LookupMx {
 };
 struct TextRecords {
     DnsAnswer answer;
-    std::vector<std::string> texts;   // the strings of a record joined
+    std::vector<std::string> texts;  // the strings of a record joined
 };
 struct LookupTxt {
     MOX_MESSAGE(LookupTxt, 0x0603, TextRecords, from(Role::smtpd, Role::queued))
@@ -74,7 +74,7 @@ struct TlsaRecords {
 };
 struct LookupTlsa {
     MOX_MESSAGE(LookupTlsa, 0x0605, TlsaRecords, from(Role::queued))
-    std::string name;   // _25._tcp.host
+    std::string name;  // _25._tcp.host
 };
 
 using DnsMessages = ipc::Messages<LookupAddresses, LookupMx, LookupTxt, LookupReverse, LookupTlsa>;

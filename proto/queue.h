@@ -14,8 +14,8 @@ namespace mox::proto {
 struct QueueFilter {
     std::vector<uint64_t> ids;
     std::string account;
-    std::string sender;       // part of the envelope sender
-    std::string recipient;    // part of the recipient
+    std::string sender;     // part of the envelope sender
+    std::string recipient;  // part of the recipient
 };
 /// Entries with an id above `after` that match; ask again from the last id while `more`.
 struct QueueListing {

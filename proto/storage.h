@@ -1,5 +1,5 @@
-// What storaged does for the processes that bring mail in and send it out, for authd and for moxd. The mail of one account,
-// for a logged-in client, is in proto/account.h.
+// What storaged does for the processes that bring mail in and send it out, for authd and for moxd. The mail of one
+// account, for a logged-in client, is in proto/account.h.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +24,8 @@ struct Timestamp {
 
 // ---- spool: where a message is written before it is delivered
 
-/// A new, empty file for one message, to be written by the caller. It belongs to the caller's channel: no other may name
-/// it, and it is gone when the channel is. Everything that writes must be closed before the file is used: storaged
+/// A new, empty file for one message, to be written by the caller. It belongs to the caller's channel: no other may
+/// name it, and it is gone when the channel is. Everything that writes must be closed before the file is used: storaged
 /// refuses a file that anyone can still change.
 struct SpoolFile {
     uint64_t spool;
@@ -43,17 +43,17 @@ struct DropSpool {
 
 /// What is known of a message beside its bytes; the same for every recipient.
 struct MessageFacts {
-    uint64_t size;        // bytes in the spool file
+    uint64_t size;  // bytes in the spool file
     Timestamp received;
-    std::string info;     // encoded mail::MessageInfo of the file; storaged does not look inside
-    std::string mail_from;   // envelope sender, empty for <>
+    std::string info;       // encoded mail::MessageInfo of the file; storaged does not look inside
+    std::string mail_from;  // envelope sender, empty for <>
     std::string remote_address;
     std::string ehlo;
 };
 struct DeliveryTarget {
     std::string account;
-    std::string mailbox;   // created when missing; empty: Inbox
-    std::string prefix;    // header lines in front of the file: Return-Path, Received ... (CRLF)
+    std::string mailbox;  // created when missing; empty: Inbox
+    std::string prefix;   // header lines in front of the file: Return-Path, Received ... (CRLF)
 };
 /// Reply to Deliver: for each target in order, nothing when it is on disk, else why not.
 struct DeliveryOutcome {
@@ -73,33 +73,33 @@ struct Deliver {
 // ---- outgoing queue
 
 struct Enqueued {
-    std::vector<uint64_t> ids;   // one a recipient
+    std::vector<uint64_t> ids;  // one a recipient
 };
 /// Puts a submitted message into the queue, once a recipient; durable when answered. Uses the spool file up.
 struct Enqueue {
     MOX_MESSAGE(Enqueue, 0x0310, Enqueued, from(Role::smtpd))
     uint64_t spool;
     MessageFacts facts;
-    std::string account;       // of the sender
-    std::string prefix;        // header lines in front of the file
+    std::string account;  // of the sender
+    std::string prefix;   // header lines in front of the file
     bool smtputf8;
     bool has_8bit;
-    std::string message_id;    // for lists and DSNs
+    std::string message_id;  // for lists and DSNs
     std::vector<std::string> recipients;
 };
 
 struct QueueEntry {
     uint64_t id;
-    uint64_t message;          // entries of one submission share it
+    uint64_t message;  // entries of one submission share it
     std::string account;
     std::string mail_from;
     std::string recipient;
-    int64_t queued;            // Unix seconds
+    int64_t queued;  // Unix seconds
     int64_t next_attempt;
-    int64_t last_attempt;      // 0: none yet
+    int64_t last_attempt;  // 0: none yet
     uint32_t attempts;
     std::string last_error;
-    uint64_t size;             // prefix and file
+    uint64_t size;  // prefix and file
     bool smtputf8;
     bool has_8bit;
     bool delay_notified;
@@ -116,8 +116,8 @@ struct QueueDue {
     std::vector<uint64_t> except;
 };
 struct NextAttempt {
-    std::optional<int64_t> when;   // of the earliest entry not in `except`
-    uint64_t count;                // entries in the queue
+    std::optional<int64_t> when;  // of the earliest entry not in `except`
+    uint64_t count;               // entries in the queue
 };
 struct QueueNext {
     MOX_MESSAGE(QueueNext, 0x0312, NextAttempt, from(Role::queued))
@@ -132,14 +132,14 @@ struct QueueScan {
 struct QueuedMessage {
     std::string prefix;
     std::string info;
-    Fd file;   // read-only
+    Fd file;  // read-only
 };
 struct QueueOpen {
     MOX_MESSAGE(QueueOpen, 0x0314, QueuedMessage, from(Role::queued))
     uint64_t id;
 };
-/// Records an attempt before it is made (attempts + 1, next_attempt moved), so that a crash cannot hammer a host, or its
-/// outcome afterwards.
+/// Records an attempt before it is made (attempts + 1, next_attempt moved), so that a crash cannot hammer a host, or
+/// its outcome afterwards.
 struct QueueUpdate {
     MOX_MESSAGE(QueueUpdate, 0x0315, Done, from(Role::queued))
     uint64_t id;
@@ -159,7 +159,7 @@ struct QueueDeliverLocal {
     MOX_MESSAGE(QueueDeliverLocal, 0x0317, Done, from(Role::queued))
     uint64_t id;
     Timestamp received;
-    DeliveryTarget target;   // its prefix goes in front of the entry's
+    DeliveryTarget target;  // its prefix goes in front of the entry's
 };
 /// storaged tells queued that the queue has new entries.
 struct QueueGrew {
@@ -170,14 +170,14 @@ struct QueueGrew {
 
 /// What authd needs to verify a password; never the password.
 struct Credentials {
-    std::string argon2;              // libsodium crypto_pwhash_str
+    std::string argon2;  // libsodium crypto_pwhash_str
     std::string scram_sha256_salt;
     uint32_t scram_sha256_iterations;
     ipc::Secret scram_sha256_stored_key;
     ipc::Secret scram_sha256_server_key;
 };
 struct StoredCredentials {
-    std::optional<Credentials> credentials;   // absent: no password has been set
+    std::optional<Credentials> credentials;  // absent: no password has been set
 };
 struct GetCredentials {
     MOX_MESSAGE(GetCredentials, 0x0320, StoredCredentials, from(Role::authd))
@@ -203,8 +203,8 @@ struct RemoveAccount {
 };
 
 using StorageMessages =
-    ipc::Messages<CreateSpool, DropSpool, Deliver, Enqueue, QueueDue, QueueNext, QueueScan, QueueOpen, QueueUpdate, QueueRemove,
-                  QueueDeliverLocal, GetCredentials, SetCredentials, OpenAccount>;
+    ipc::Messages<CreateSpool, DropSpool, Deliver, Enqueue, QueueDue, QueueNext, QueueScan, QueueOpen, QueueUpdate,
+                  QueueRemove, QueueDeliverLocal, GetCredentials, SetCredentials, OpenAccount>;
 /// What queued serves on its channel to storaged.
 using QueueEventMessages = ipc::Messages<QueueGrew>;
 

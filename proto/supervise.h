@@ -1,5 +1,6 @@
-// Between moxd and each of its children, over descriptor 3 of the child: configuration, listening sockets, channels to the
-// other processes, log level, health, shutdown; and from the IMAP front, sessions to be handed to an account's worker.
+// Between moxd and each of its children, over descriptor 3 of the child: configuration, listening sockets, channels to
+// the other processes, log level, health, shutdown; and from the IMAP front, sessions to be handed to an account's
+// worker.
 //
 // moxd sends everything; a child sends only what is listed in ToMoxd. moxd re-validates what it is told.
 #pragma once
@@ -34,16 +35,16 @@ enum class InsecureAuth : uint8_t { refuse, allow, kEnd };
 
 struct Listener {
     Service service;
-    std::string name;             // of the listen block
-    std::string hostname;         // for greetings
+    std::string name;      // of the listen block
+    std::string hostname;  // for greetings
     TlsMode tls;
-    bool tls13_only;              // else 1.2 as well
+    bool tls13_only;  // else 1.2 as well
     InsecureAuth insecure_auth;
     bool require_starttls;
-    uint64_t max_message_size;    // bytes
+    uint64_t max_message_size;  // bytes
     uint32_t max_connections;
     uint32_t max_connections_per_address;
-    std::vector<uint32_t> certificates;   // indexes into the front's certificates, first is the default
+    std::vector<uint32_t> certificates;  // indexes into the front's certificates, first is the default
     Fd socket;
 };
 
@@ -57,8 +58,8 @@ enum class LocalMode : uint8_t { off, on, kEnd };
 // ---- configuration, one message for each role
 
 struct LogConfig {
-    uint8_t level;    // log::Level
-    uint8_t format;   // log::Format
+    uint8_t level;   // log::Level
+    uint8_t format;  // log::Format
 };
 
 struct ConfigureStoraged {
@@ -66,25 +67,25 @@ struct ConfigureStoraged {
     LogConfig log;
     struct Account {
         std::string name;
-        uint64_t quota;   // bytes, 0 = unlimited
+        uint64_t quota;  // bytes, 0 = unlimited
     };
     std::vector<Account> accounts;
 };
 
 struct DirectoryDomain {
-    std::string name;         // A-labels, lower case
-    std::string separators;   // characters that end the significant part of a localpart
+    std::string name;        // A-labels, lower case
+    std::string separators;  // characters that end the significant part of a localpart
     bool case_sensitive;
     bool disabled;
 };
 struct DirectoryAddress {
-    std::string address;   // canonical; "*@domain" is the catch-all
+    std::string address;  // canonical; "*@domain" is the catch-all
     std::string account;
-    std::string mailbox;   // empty: Inbox
+    std::string mailbox;  // empty: Inbox
 };
 struct DirectoryAccount {
     std::string name;
-    std::string login_disabled;   // when not empty: the text that logins are refused with
+    std::string login_disabled;  // when not empty: the text that logins are refused with
 };
 
 struct ConfigureAuthd {
@@ -103,10 +104,10 @@ struct ConfigureAuthd {
 struct ConfigureDnsd {
     MOX_MESSAGE(ConfigureDnsd, 0x0103, Done, from(Role::moxd))
     LogConfig log;
-    std::vector<std::string> forward;      // "address" or "address@port"; empty: iterate from the root
-    std::string trust_anchor;              // DS or DNSKEY records; empty: none, nothing validates
-    std::string root_hints;                // zone text; empty: built in
-    std::vector<std::string> local_data;   // resource records in presentation form
+    std::vector<std::string> forward;     // "address" or "address@port"; empty: iterate from the root
+    std::string trust_anchor;             // DS or DNSKEY records; empty: none, nothing validates
+    std::string root_hints;               // zone text; empty: built in
+    std::vector<std::string> local_data;  // resource records in presentation form
     bool no_dnssec;
 };
 
@@ -116,7 +117,7 @@ struct ConfigureSmtpd {
     std::string hostname;
     LocalMode local_mode;
     std::vector<Certificate> certificates;
-    std::vector<Listener> listeners;   // the whole set: those missing are closed
+    std::vector<Listener> listeners;  // the whole set: those missing are closed
 };
 
 struct ConfigureImapd {
@@ -130,7 +131,7 @@ struct ConfigureImapd {
 struct ConfigureImapdWorker {
     MOX_MESSAGE(ConfigureImapdWorker, 0x0106, Done, from(Role::moxd))
     LogConfig log;
-    std::string account;   // the only one this worker serves
+    std::string account;  // the only one this worker serves
 };
 
 struct ConfigureHttpd {
@@ -165,7 +166,7 @@ struct ConfigureQueued {
     LogConfig log;
     std::string hostname;
     LocalMode local_mode;
-    std::vector<std::chrono::seconds> retry_after;   // the last is repeated
+    std::vector<std::chrono::seconds> retry_after;  // the last is repeated
     std::chrono::seconds give_up_after;
     std::chrono::seconds delay_notice_after;
     uint32_t max_concurrent;
@@ -173,8 +174,8 @@ struct ConfigureQueued {
     uint16_t outgoing_port;
     std::vector<std::string> source_addresses;
     std::vector<Transport> transports;
-    std::vector<Route> routes;   // in order of evaluation: account, sender domain, global; the first match wins
-    std::string ca_pem;          // trust anchors for verified TLS
+    std::vector<Route> routes;  // in order of evaluation: account, sender domain, global; the first match wins
+    std::string ca_pem;         // trust anchors for verified TLS
 };
 
 // ---- for all children
@@ -212,7 +213,7 @@ struct Shutdown {
 };
 
 struct Metrics {
-    std::string text;   // Prometheus exposition format, lines without HELP/TYPE duplicates
+    std::string text;  // Prometheus exposition format, lines without HELP/TYPE duplicates
 };
 struct GetMetrics {
     MOX_MESSAGE(GetMetrics, 0x0114, Metrics, from(Role::moxd))
@@ -220,7 +221,8 @@ struct GetMetrics {
 
 // ---- from children
 
-/// What each process said, unread by moxd: httpd groups the lines by metric and adds a label process="name" to each sample.
+/// What each process said, unread by moxd: httpd groups the lines by metric and adds a label process="name" to each
+/// sample.
 struct ProcessMetrics {
     std::string process;
     std::string text;
@@ -240,15 +242,15 @@ enum class ImapSessionTls : uint8_t { none, tls, kEnd };
 struct StartSession {
     MOX_MESSAGE(StartSession, 0x0121, Done, from(Role::imapd))
     std::string account;
-    std::string login;             // address used to log in, for logs
+    std::string login;  // address used to log in, for logs
     std::string remote_address;
     uint64_t cid;
     ImapSessionTls tls;
-    std::string tag;               // of the login command: the worker answers it
-    std::string pending_input;     // bytes the client sent behind the login command
+    std::string tag;            // of the login command: the worker answers it
+    std::string pending_input;  // bytes the client sent behind the login command
     std::string hostname;
     uint64_t max_message_size;
-    Fd stream;                     // plain text to and from the client
+    Fd stream;  // plain text to and from the client
     Fd account_channel;
 };
 struct NewSession {

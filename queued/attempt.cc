@@ -78,6 +78,7 @@ Attempt::Attempt(Peers& peers, Settings settings, Counters& counters, std::mt199
 // ---- results so far
 
 bool Attempt::is_open(size_t index) const {
+    if (decided_here_.contains(index)) return false;
     return !results_[index] || !is_final(results_[index]->outcome);
 }
 
@@ -131,7 +132,11 @@ async::Task<void> Attempt::route_each() {
     const auto& first = entries_.front();
     RouteFacts facts{first.account, domain_of(first.mail_from), domain_, first.attempts > 0 ? first.attempts - 1 : 0};
     const proto::Route* route = choose_route(settings_->routes, facts);
-    for (size_t i = 0; i < entries_.size(); i++) co_await resolve(i, route);
+    for (size_t i = 0; i < entries_.size(); i++) {
+        co_await resolve(i, route);
+        // What failed here for now is not another host's business.
+        if (results_[i]) decided_here_.insert(i);
+    }
     if (!all_settled()) co_await deliver_remote(route);
 }
 

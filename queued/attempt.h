@@ -7,6 +7,7 @@
 #pragma once
 
 #include <random>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -82,6 +83,7 @@ class Attempt {
     log::Logger log_;
     std::vector<proto::QueueEntry> entries_;
     std::vector<std::optional<Attempted>> results_;
+    std::set<size_t> decided_here_;  // recipients with a result before any other host was asked
     std::string domain_;
     std::optional<proto::QueuedMessage> message_;
     uint64_t file_size_ = 0;

@@ -25,8 +25,10 @@ void fail(Session& s, const Error& error) {
         s.reply(454, "4.7.0", error.text);
         return;
     }
-    if (error.code == ErrorCode::bad_request) s.reply(501, "5.5.2", error.text);
-    else s.reply(535, "5.7.8", error.text);
+    if (error.code == ErrorCode::bad_request)
+        s.reply(501, "5.5.2", error.text);
+    else
+        s.reply(535, "5.7.8", error.text);
     if (++s.failed_logins >= kMaxFailedLogins) {
         s.reply(421, "4.7.0", "too many failed logins");
         s.close();
@@ -34,7 +36,8 @@ void fail(Session& s, const Error& error) {
 }
 
 /// The client's decoded message, asked for with `challenge` when it did not come with the command.
-async::Task<std::optional<std::string>> client_message(Session& s, std::optional<std::string> text, std::string challenge) {
+async::Task<std::optional<std::string>> client_message(Session& s, std::optional<std::string> text,
+                                                       std::string challenge) {
     if (!text) text = co_await s.ask(text::encode_base64(challenge));
     if (!text) {
         s.reply(501, "5.7.0", "login cancelled");
@@ -47,9 +50,12 @@ async::Task<std::optional<std::string>> client_message(Session& s, std::optional
 }
 
 async::Task<void> log_in(Session& s, std::string login, std::string password) {
-    auto result = co_await s.smtpd.auth.call(proto::LoginPlain{context_of(s), std::move(login), {std::move(password)}}, kPeerLimit);
-    if (result) succeed(s, std::move(*result));
-    else fail(s, result.error());
+    auto result = co_await s.smtpd.auth.call(proto::LoginPlain{context_of(s), std::move(login), {std::move(password)}},
+                                             kPeerLimit);
+    if (result)
+        succeed(s, std::move(*result));
+    else
+        fail(s, result.error());
 }
 
 async::Task<void> auth_plain(Session& s, std::optional<std::string> initial) {
@@ -109,23 +115,32 @@ async::Task<void> cmd_auth(Session& s, Command command) {
     }
     if (s.hello.empty() || !s.account.empty() || s.transaction) {
         // RFC 4954 4
-        s.reply(503, "5.5.1", s.hello.empty() ? "EHLO first" : !s.account.empty() ? "logged in already" : "not within a transaction");
+        s.reply(503, "5.5.1",
+                s.hello.empty()      ? "EHLO first"
+                : !s.account.empty() ? "logged in already"
+                                     : "not within a transaction");
         co_return;
     }
     if (!s.may_authenticate()) {
-        s.reply(538, "5.7.11", "TLS first: STARTTLS");   // RFC 4954 6
+        s.reply(538, "5.7.11", "TLS first: STARTTLS");  // RFC 4954 6
         co_return;
     }
     size_t space = command.arguments.find(' ');
     std::string mechanism = text::to_upper(command.arguments.substr(0, space));
     std::optional<std::string> initial;
     if (space != std::string_view::npos) initial = text::trim(command.arguments.substr(space));
-    if (mechanism.empty()) s.reply(501, "5.5.4", "AUTH takes a mechanism");
-    else if (mechanism == "PLAIN") co_await auth_plain(s, std::move(initial));
-    else if (mechanism == "LOGIN") co_await auth_login(s, std::move(initial));
-    else if (mechanism == "SCRAM-SHA-256") co_await auth_scram(s, std::move(initial), false);
-    else if (mechanism == "SCRAM-SHA-256-PLUS" && s.offers_plus()) co_await auth_scram(s, std::move(initial), true);
-    else s.reply(504, "5.5.4", "mechanism not supported");
+    if (mechanism.empty())
+        s.reply(501, "5.5.4", "AUTH takes a mechanism");
+    else if (mechanism == "PLAIN")
+        co_await auth_plain(s, std::move(initial));
+    else if (mechanism == "LOGIN")
+        co_await auth_login(s, std::move(initial));
+    else if (mechanism == "SCRAM-SHA-256")
+        co_await auth_scram(s, std::move(initial), false);
+    else if (mechanism == "SCRAM-SHA-256-PLUS" && s.offers_plus())
+        co_await auth_scram(s, std::move(initial), true);
+    else
+        s.reply(504, "5.5.4", "mechanism not supported");
 }
 
 }  // namespace mox::smtpd

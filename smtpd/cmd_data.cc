@@ -1,11 +1,10 @@
-// DATA (RFC 5321 4.1.1.4): the content streams into a spool file of storaged's and through the MIME parser in one pass; then
-// it is delivered, or queued, and only what is on disk is answered with 250.
-#include <unistd.h>
-
+// DATA (RFC 5321 4.1.1.4): the content streams into a spool file of storaged's and through the MIME parser in one pass;
+// then it is delivered, or queued, and only what is on disk is answered with 250.
 #include <cerrno>
 #include <cstring>
 #include <ctime>
 #include <set>
+#include <unistd.h>
 
 #include "common/ipc/codec.h"
 #include "common/mail/address_list.h"
@@ -53,8 +52,10 @@ class Content {
         while (!rest.empty() && error_.empty()) {
             ssize_t n = ::write(file_.get(), rest.data(), rest.size());
             if (n < 0 && errno == EINTR) continue;
-            if (n < 0) error_ = std::strerror(errno);
-            else rest.remove_prefix(static_cast<size_t>(n));
+            if (n < 0)
+                error_ = std::strerror(errno);
+            else
+                rest.remove_prefix(static_cast<size_t>(n));
         }
         buffer_.clear();
     }
@@ -92,7 +93,8 @@ async::Task<Reading> read_content(Session& s, Content& content) {
         s.stream.consume(reader.feed(s.stream.buffered(), piece));
         s.smtpd.counters.bytes += piece.size();
         // What is too large or refused is read to its end, so that the session stays in step, but not kept.
-        if (content.size() <= limit && !reader.has_bare_line_end()) content.add(piece);
+        if (content.size() <= limit && !reader.has_bare_line_end())
+            content.add(piece);
         else if (content.size() + piece.size() > 2 * limit + kWriteChunk && content.size() > limit)
             throw async::ConnectionLost("message far too large");
     }
@@ -122,8 +124,9 @@ std::string received(const Session& s, const std::string& for_address) {
 
 proto::MessageFacts facts_of(const Session& s, const Content& content, const mail::MessageInfo& info) {
     auto when = now();
-    return {content.size(), {when.unix_seconds, when.zone_minutes}, ipc::encode(info), s.transaction->mail_from,
-            s.remote_address, s.hello};
+    return {content.size(),    {when.unix_seconds, when.zone_minutes},
+            ipc::encode(info), s.transaction->mail_from,
+            s.remote_address,  s.hello};
 }
 
 /// One target for each mailbox, whatever number of recipients lead to it.
@@ -144,14 +147,14 @@ async::Task<void> deliver(Session& s, Content& content, const mail::MessageInfo&
     for (const auto& r : s.transaction->recipients)
         if (co_await answer_magic(s, r.path.address.localpart, text::MagicStage::data)) co_return;
     if (info.received_count > kMaxReceived) {
-        s.reply(554, "5.4.6", fmt::format("more than {} Received fields: mail loop", kMaxReceived));   // RFC 5321 6.3
+        s.reply(554, "5.4.6", fmt::format("more than {} Received fields: mail loop", kMaxReceived));  // RFC 5321 6.3
         co_return;
     }
     auto targets = targets_of(s);
     size_t count = targets.size();
     guard.used = true;
-    auto outcomes =
-        co_await s.smtpd.storage.call(proto::Deliver{content.spool(), facts_of(s, content, info), std::move(targets)}, kPeerLimit);
+    auto outcomes = co_await s.smtpd.storage.call(
+        proto::Deliver{content.spool(), facts_of(s, content, info), std::move(targets)}, kPeerLimit);
     const Error* failed = outcomes ? nullptr : &outcomes.error();
     if (outcomes)
         for (const auto& outcome : outcomes->targets)
@@ -209,8 +212,10 @@ async::Task<void> submit(Session& s, Content& content, const mail::MessageInfo& 
         if (co_await answer_magic(s, r.path.address.localpart, text::MagicStage::data)) co_return;
     if (auto refused = co_await check_submission(s, info)) {
         bool denied = refused->code == ErrorCode::denied;
-        if (refused->is_temporary()) s.reply_error(*refused);
-        else s.reply(550, denied ? "5.7.1" : "5.6.0", refused->text);
+        if (refused->is_temporary())
+            s.reply_error(*refused);
+        else
+            s.reply(550, denied ? "5.7.1" : "5.6.0", refused->text);
         co_return;
     }
     proto::Enqueue message{};
@@ -248,7 +253,7 @@ async::Task<void> cmd_data(Session& s, Command command) {
         co_return;
     }
     if (!s.transaction || s.transaction->recipients.empty()) {
-        s.reply(503, "5.5.1", s.transaction ? "no valid recipient" : "MAIL and RCPT first");   // RFC 5321 3.3
+        s.reply(503, "5.5.1", s.transaction ? "no valid recipient" : "MAIL and RCPT first");  // RFC 5321 3.3
         co_return;
     }
     auto spool = co_await s.smtpd.storage.call(proto::CreateSpool{}, kPeerLimit);

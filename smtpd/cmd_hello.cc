@@ -17,15 +17,16 @@ async::Task<void> cmd_hello(Session& s, Command command) {
         co_return;
     }
     std::string text = s.listener->config.hostname;
-    text += "\nPIPELINING";                                                            // RFC 2920
-    text += fmt::format("\nSIZE {}", s.listener->config.max_message_size);             // RFC 1870
-    if (s.listener->config.tls == proto::TlsMode::starttls && !s.has_tls()) text += "\nSTARTTLS";   // RFC 3207
+    text += "\nPIPELINING";                                                                        // RFC 2920
+    text += fmt::format("\nSIZE {}", s.listener->config.max_message_size);                         // RFC 1870
+    if (s.listener->config.tls == proto::TlsMode::starttls && !s.has_tls()) text += "\nSTARTTLS";  // RFC 3207
     if (s.may_authenticate())
-        text += s.offers_plus() ? "\nAUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN" : "\nAUTH SCRAM-SHA-256 PLAIN LOGIN";
-    text += "\nENHANCEDSTATUSCODES";                                                   // RFC 2034
-    text += "\n8BITMIME";                                                              // RFC 6152
-    text += fmt::format("\nLIMITS RCPTMAX={}", kMaxRecipients);                        // RFC 9422
-    text += "\nSMTPUTF8";                                                              // RFC 6531
+        text += s.offers_plus() ? "\nAUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN LOGIN"
+                                : "\nAUTH SCRAM-SHA-256 PLAIN LOGIN";
+    text += "\nENHANCEDSTATUSCODES";                             // RFC 2034
+    text += "\n8BITMIME";                                        // RFC 6152
+    text += fmt::format("\nLIMITS RCPTMAX={}", kMaxRecipients);  // RFC 9422
+    text += "\nSMTPUTF8";                                        // RFC 6531
     s.reply(250, "", text);
 }
 

@@ -6,11 +6,16 @@ namespace {
 
 /// What stands in the way of a transaction at all.
 bool refuse_state(Session& s) {
-    if (s.hello.empty()) s.reply(503, "5.5.1", "EHLO first");
-    else if (s.transaction) s.reply(503, "5.5.1", "a transaction is under way; RSET ends it");
-    else if (s.listener->config.require_starttls && !s.has_tls()) s.reply(530, "5.7.0", "TLS first: STARTTLS");
-    else if (s.is_submission() && s.account.empty()) s.reply(530, "5.7.0", "log in first");   // RFC 4954 6
-    else return false;
+    if (s.hello.empty())
+        s.reply(503, "5.5.1", "EHLO first");
+    else if (s.transaction)
+        s.reply(503, "5.5.1", "a transaction is under way; RSET ends it");
+    else if (s.listener->config.require_starttls && !s.has_tls())
+        s.reply(530, "5.7.0", "TLS first: STARTTLS");
+    else if (s.is_submission() && s.account.empty())
+        s.reply(530, "5.7.0", "log in first");  // RFC 4954 6
+    else
+        return false;
     return true;
 }
 
@@ -36,15 +41,17 @@ async::Task<void> cmd_mail(Session& s, Command command) {
     bool null_sender = parsed->path.kind == mail::PathKind::null;
     std::string sender = null_sender ? "" : mail::to_string(parsed->path.address);
     if (!parameters->smtputf8 && !text::is_ascii(sender)) {
-        s.reply(550, "5.6.7", "a sender with UTF-8 needs SMTPUTF8");   // RFC 6531 3.5
+        s.reply(550, "5.6.7", "a sender with UTF-8 needs SMTPUTF8");  // RFC 6531 3.5
         co_return;
     }
     if (co_await answer_magic(s, parsed->path.address.localpart, text::MagicStage::mail_from)) co_return;
     if (s.is_submission()) {
         auto allowed = co_await s.smtpd.auth.call(proto::CheckSender{s.account, sender}, kPeerLimit);
         if (!allowed) {
-            if (allowed.error().is_temporary()) s.reply_error(allowed.error());
-            else s.reply(550, "5.7.1", "this account may not send as " + (null_sender ? std::string("<>") : sender));
+            if (allowed.error().is_temporary())
+                s.reply_error(allowed.error());
+            else
+                s.reply(550, "5.7.1", "this account may not send as " + (null_sender ? std::string("<>") : sender));
             co_return;
         }
     }

@@ -19,13 +19,13 @@ async::Task<void> cmd_rcpt(Session& s, Command command) {
     }
     Transaction& t = *s.transaction;
     if (t.recipients.size() >= kMaxRecipients) {
-        s.reply(452, "4.5.3", fmt::format("at most {} recipients", kMaxRecipients));   // RFC 5321 4.5.3.1.10
+        s.reply(452, "4.5.3", fmt::format("at most {} recipients", kMaxRecipients));  // RFC 5321 4.5.3.1.10
         co_return;
     }
     bool has_domain = parsed->path.kind == mail::PathKind::mailbox;
     std::string address = has_domain ? mail::to_string(parsed->path.address) : "postmaster";
     if (!t.parameters.smtputf8 && !text::is_ascii(address)) {
-        s.reply(553, "5.6.7", "a recipient with UTF-8 needs SMTPUTF8");   // RFC 6531 3.5
+        s.reply(553, "5.6.7", "a recipient with UTF-8 needs SMTPUTF8");  // RFC 6531 3.5
         co_return;
     }
     if (co_await answer_magic(s, parsed->path.address.localpart, text::MagicStage::rcpt_to)) co_return;

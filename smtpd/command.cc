@@ -84,7 +84,8 @@ std::expected<MailParameters, ParameterError> check_mail_parameters(const std::v
             if (!p.value) return std::unexpected(ParameterError{501, "5.5.4", "AUTH takes a mailbox or <>"});
         } else {
             // RFC 5321 4.1.1.11
-            return std::unexpected(ParameterError{555, "5.5.4", "parameter " + p.keyword.substr(0, 40) + " not supported"});
+            return std::unexpected(
+                ParameterError{555, "5.5.4", "parameter " + p.keyword.substr(0, 40) + " not supported"});
         }
     }
     return result;
@@ -95,7 +96,8 @@ bool is_valid_hello(std::string_view argument) {
     if (argument.front() == '[') return argument.find(']') != std::string_view::npos;
     // DEVIATES RFC 5321 4.1.1.1: names with underscores and single labels are common, and nothing depends on them.
     return std::ranges::all_of(argument, [](char c) {
-        return text::is_alnum(c) || c == '.' || c == '-' || c == '_' || c == ':' || static_cast<unsigned char>(c) >= 0x80;
+        return text::is_alnum(c) || c == '.' || c == '-' || c == '_' || c == ':' ||
+               static_cast<unsigned char>(c) >= 0x80;
     });
 }
 

@@ -21,7 +21,7 @@ std::optional<Command> parse_command(std::string_view line);
 
 /// ESMTP parameter (RFC 5321 4.1.2): KEYWORD[=value].
 struct Parameter {
-    std::string keyword;   // upper case
+    std::string keyword;  // upper case
     std::optional<std::string> value;
 };
 
@@ -35,7 +35,7 @@ Result<PathCommand> parse_path_command(std::string_view arguments, std::string_v
 
 /// MAIL's parameters, checked (RFC 1870, 6152, 6531).
 struct MailParameters {
-    uint64_t size = 0;          // 0: not declared
+    uint64_t size = 0;  // 0: not declared
     bool body_8bit = false;
     bool smtputf8 = false;
 };

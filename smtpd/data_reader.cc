@@ -16,8 +16,10 @@ size_t DataReader::feed_line(std::string_view input, std::string& out) {
         return piece.size();
     }
     out += piece;
-    if (lf > 0 && piece[lf - 1] == '\r') state_ = State::line_start;
-    else bare_ = true, state_ = State::in_line;
+    if (lf > 0 && piece[lf - 1] == '\r')
+        state_ = State::line_start;
+    else
+        bare_ = true, state_ = State::in_line;
     return piece.size();
 }
 
@@ -53,7 +55,7 @@ size_t DataReader::feed(std::string_view input, std::string& out) {
                     state_ = State::dot_cr;
                     at++;
                 } else {
-                    state_ = State::in_line;   // RFC 5321 4.5.2: the first dot of a line is taken away
+                    state_ = State::in_line;  // RFC 5321 4.5.2: the first dot of a line is taken away
                 }
                 break;
             case State::dot_cr:

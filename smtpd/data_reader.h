@@ -1,8 +1,8 @@
 // The content of DATA as it streams in: finds its one end, undoes dot-stuffing, and notices line ends that are none.
 //
-// Only CRLF "." CRLF ends a message, and only CRLF ends a line (RFC 5321 2.3.8, 4.1.1.4). A CR or LF by itself is neither;
-// content that has one is refused at the end, for the next server might see a line end there ("SMTP smuggling"). No
-// memory but a few states: any split of the input gives the same.
+// Only CRLF "." CRLF ends a message, and only CRLF ends a line (RFC 5321 2.3.8, 4.1.1.4). A CR or LF by itself is
+// neither; content that has one is refused at the end, for the next server might see a line end there ("SMTP
+// smuggling"). No memory but a few states: any split of the input gives the same.
 #pragma once
 
 #include <cstddef>

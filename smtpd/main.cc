@@ -1,5 +1,5 @@
-// smtpd parses what strangers send. It has no file, no key and no database: its listening sockets, and channels to storaged,
-// authd and dnsd.
+// smtpd parses what strangers send. It has no file, no key and no database: its listening sockets, and channels to
+// storaged, authd and dnsd.
 #include <sodium.h>
 
 #include "common/tls/context.h"

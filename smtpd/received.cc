@@ -6,8 +6,10 @@ namespace mox::smtpd {
 
 std::string received_field(const TraceFacts& f) {
     std::string out = "Received:";
-    if (!f.from.empty()) out += " from " + f.from + "\r\n\t";
-    else out += " ";
+    if (!f.from.empty())
+        out += " from " + f.from + "\r\n\t";
+    else
+        out += " ";
     out += "by " + f.by + " with " + f.with + " id " + f.id;
     if (!f.tls.empty()) out += "\r\n\t(" + f.tls + ")";
     if (!f.for_address.empty()) out += "\r\n\tfor <" + f.for_address + ">";

@@ -9,12 +9,12 @@ namespace mox::smtpd {
 
 /// What the Received field says (RFC 5321 4.4).
 struct TraceFacts {
-    std::string from;          // hello name, and its address in brackets; empty: submitted, not told
-    std::string by;            // this host
-    std::string with;          // ESMTPS ... (RFC 3848, RFC 6531)
+    std::string from;  // hello name, and its address in brackets; empty: submitted, not told
+    std::string by;    // this host
+    std::string with;  // ESMTPS ... (RFC 3848, RFC 6531)
     std::string id;
-    std::string tls;           // version and cipher, empty without
-    std::string for_address;   // empty: not told
+    std::string tls;          // version and cipher, empty without
+    std::string for_address;  // empty: not told
     mail::DateTime when;
 };
 std::string received_field(const TraceFacts& facts);

@@ -13,9 +13,9 @@ struct Entry {
     Handler handler;
 };
 constexpr std::array kCommands = {
-    Entry{"EHLO", cmd_hello},  Entry{"HELO", cmd_hello},   Entry{"STARTTLS", cmd_starttls}, Entry{"AUTH", cmd_auth},
-    Entry{"MAIL", cmd_mail},   Entry{"RCPT", cmd_rcpt},    Entry{"DATA", cmd_data},         Entry{"RSET", cmd_simple},
-    Entry{"NOOP", cmd_simple}, Entry{"VRFY", cmd_simple},  Entry{"EXPN", cmd_simple},       Entry{"HELP", cmd_simple},
+    Entry{"EHLO", cmd_hello},  Entry{"HELO", cmd_hello},  Entry{"STARTTLS", cmd_starttls}, Entry{"AUTH", cmd_auth},
+    Entry{"MAIL", cmd_mail},   Entry{"RCPT", cmd_rcpt},   Entry{"DATA", cmd_data},         Entry{"RSET", cmd_simple},
+    Entry{"NOOP", cmd_simple}, Entry{"VRFY", cmd_simple}, Entry{"EXPN", cmd_simple},       Entry{"HELP", cmd_simple},
     Entry{"QUIT", cmd_simple},
 };
 
@@ -62,7 +62,8 @@ async::Task<void> Session::start_tls_at_once() {
 
 async::Task<void> Session::converse() {
     reply(220, "", listener->config.hostname + " ESMTP mox");
-    while (co_await next_command()) {}
+    while (co_await next_command()) {
+    }
 }
 
 // Replies to pipelined commands go out together: when no whole command is waiting in the buffer (RFC 2920 3.2).

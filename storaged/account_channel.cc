@@ -103,7 +103,8 @@ async::Task<Result<proto::MessagesExpunged>> AccountChannel::on(proto::Expunge m
 async::Task<Result<proto::MessagesAppended>> AccountChannel::on(proto::AppendMessages message) {
     std::vector<TakenSpool> spools;
     for (const proto::AppendItem& item : message.items) {
-        if (!spools_.take(item.spool)) co_return temporary(ErrorCode::not_found, "no such spool file: it is gone with the storaged that made it");
+        if (!spools_.take(item.spool))
+            co_return temporary(ErrorCode::not_found, "no such spool file: it is gone with the storaged that made it");
         spools.emplace_back(engine_, item.spool);
     }
     auto task = append(engine_, account_.shared_from_this(), std::move(spools), std::move(message));

@@ -35,8 +35,8 @@ struct Loop::SignalHandler {
 };
 
 Loop::Loop() {
-    // No EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST: descriptors that are passed to other processes and closed here would stay
-    // registered in the kernel.
+    // No EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST: descriptors that are passed to other processes and closed here would
+    // stay registered in the kernel.
     event_config* config = event_config_new();
     event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
     base_ = event_base_new_with_config(config);

@@ -1,15 +1,15 @@
 // The event loop of a thread, and the ways to wait in it.
 //
-// One Loop a thread (libevent's event_base); everything that waits registers with Loop::current(). A wait is an object in
-// the waiting coroutine's frame: destroying the frame takes the registration away. Resumptions that one coroutine causes
-// in another go through the loop's ready list, never directly, so no code runs in the middle of another's statement.
+// One Loop a thread (libevent's event_base); everything that waits registers with Loop::current(). A wait is an object
+// in the waiting coroutine's frame: destroying the frame takes the registration away. Resumptions that one coroutine
+// causes in another go through the loop's ready list, never directly, so no code runs in the middle of another's
+// statement.
 #pragma once
-
-#include <event2/event.h>
-#include <event2/event_struct.h>
 
 #include <chrono>
 #include <coroutine>
+#include <event2/event.h>
+#include <event2/event_struct.h>
 #include <exception>
 #include <functional>
 #include <string>

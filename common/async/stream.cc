@@ -1,10 +1,9 @@
 #include "common/async/stream.h"
 
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <cerrno>
 #include <cstring>
+#include <sys/socket.h>
+#include <unistd.h>
 
 namespace mox::async {
 namespace {
@@ -39,8 +38,10 @@ void SocketTransport::close_write() {
 Stream::Stream(std::unique_ptr<Transport> transport) : transport_(std::move(transport)) {}
 
 Task<void> wait_for(const Transport& transport, IoResult::State state, Deadline deadline) {
-    if (state == IoResult::State::want_write) co_await writable(transport.fd(), deadline);
-    else co_await readable(transport.fd(), deadline);
+    if (state == IoResult::State::want_write)
+        co_await writable(transport.fd(), deadline);
+    else
+        co_await readable(transport.fd(), deadline);
 }
 
 void Stream::consume(size_t count) {
@@ -104,8 +105,10 @@ Task<void> Stream::flush(Deadline deadline) {
     size_t sent = 0;
     while (sent < output_.size()) {
         IoResult result = transport_->write(std::string_view(output_).substr(sent));
-        if (result.state == IoResult::State::done) sent += result.count;
-        else co_await wait_for(*transport_, result.state, deadline);
+        if (result.state == IoResult::State::done)
+            sent += result.count;
+        else
+            co_await wait_for(*transport_, result.state, deadline);
     }
     std::string().swap(output_);
 }
@@ -135,7 +138,7 @@ Task<void> relay_one_way(Stream& from, Stream& to, Clock::duration idle, RelaySt
         }
         to.close_write();
     } catch (const std::exception&) {
-        state.broken = true;   // the other direction has nobody to talk to
+        state.broken = true;  // the other direction has nobody to talk to
     }
     state.running--;
     state.activity.notify_all();

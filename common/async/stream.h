@@ -1,8 +1,10 @@
-// Stream: buffered reading and writing of a connection, plain or through TLS, with a limit and a deadline on every read.
+// Stream: buffered reading and writing of a connection, plain or through TLS, with a limit and a deadline on every
+// read.
 //
-// Bytes come from a Transport (a non-blocking descriptor, or TLS over one: common/tls). read_line() and read_some() hand out
-// views into the buffer that are valid until the next read. Writes are collected and go out with flush(), so pipelined
-// replies share one packet. A peer that is gone raises ConnectionLost, one too slow DeadlinePassed: both end the session.
+// Bytes come from a Transport (a non-blocking descriptor, or TLS over one: common/tls). read_line() and read_some()
+// hand out views into the buffer that are valid until the next read. Writes are collected and go out with flush(), so
+// pipelined replies share one packet. A peer that is gone raises ConnectionLost, one too slow DeadlinePassed: both end
+// the session.
 #pragma once
 
 #include <cstddef>
@@ -60,8 +62,8 @@ class SocketTransport : public Transport {
 
 /// How read_line() found the end of the line.
 enum class LineEnd : uint8_t {
-    crlf,       // CRLF, as the protocols demand
-    too_long,   // limit bytes without CRLF; nothing was consumed
+    crlf,      // CRLF, as the protocols demand
+    too_long,  // limit bytes without CRLF; nothing was consumed
 };
 
 class Stream {
@@ -71,7 +73,7 @@ class Stream {
     Stream& operator=(Stream&&) = default;
 
     struct Line {
-        std::string_view text;   // without its CRLF; valid until the next read
+        std::string_view text;  // without its CRLF; valid until the next read
         LineEnd end;
     };
 
@@ -106,9 +108,9 @@ class Stream {
     void make_room();
     IoResult read_chunk();
     std::unique_ptr<Transport> transport_;
-    std::string input_;     // bytes [start_, size) are not consumed yet
+    std::string input_;  // bytes [start_, size) are not consumed yet
     size_t start_ = 0;
-    size_t scanned_ = 0;    // of the buffered bytes, how many hold no CRLF
+    size_t scanned_ = 0;  // of the buffered bytes, how many hold no CRLF
     std::string output_;
 };
 

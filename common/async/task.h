@@ -1,10 +1,10 @@
 // Task<T>: a coroutine that returns a T to the one coroutine that awaits it.
 //
-// A task starts at once when called and runs until its first real wait; awaiting one that has finished does not suspend.
-// So loops whose waits are satisfied from a buffer use no stack, whatever the compiler makes of tail calls. Dropping a
-// Task cancels it: its frame is destroyed, and with it what it was waiting for. An exception travels to the awaiter.
-// Rules: parameters by value, or references only to what outlives the task; no capturing lambda is a coroutine; a task
-// is never dropped by code it runs itself.
+// A task starts at once when called and runs until its first real wait; awaiting one that has finished does not
+// suspend. So loops whose waits are satisfied from a buffer use no stack, whatever the compiler makes of tail calls.
+// Dropping a Task cancels it: its frame is destroyed, and with it what it was waiting for. An exception travels to the
+// awaiter. Rules: parameters by value, or references only to what outlives the task; no capturing lambda is a
+// coroutine; a task is never dropped by code it runs itself.
 #pragma once
 
 #include <coroutine>

@@ -1,8 +1,7 @@
 #include "common/async/worker_pool.h"
 
-#include <sys/eventfd.h>
-
 #include <csignal>
+#include <sys/eventfd.h>
 
 #include "common/log/log.h"
 
@@ -22,7 +21,7 @@ void LoopMailbox::post(std::function<void()> call) {
     {
         std::lock_guard lock(mutex_);
         calls_.push_back(std::move(call));
-        if (calls_.size() > 1) return;   // the loop has been woken already
+        if (calls_.size() > 1) return;  // the loop has been woken already
     }
     uint64_t one = 1;
     [[maybe_unused]] ssize_t n = ::write(wake_.get(), &one, sizeof one);

@@ -1,4 +1,5 @@
-// Threads for work that would block the loop: disk and password hashing. The loop's thread awaits, the pool's threads run.
+// Threads for work that would block the loop: disk and password hashing. The loop's thread awaits, the pool's threads
+// run.
 //
 // A job runs to its end even when the coroutine that awaits it is dropped; it must own all it uses. Jobs must not
 // throw; what they return travels back by value.

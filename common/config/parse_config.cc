@@ -192,7 +192,7 @@ constexpr Rule<Queue> kQueueRules[] = {
 
 // ---- the file ----
 
-std::string Users::*user_of_role(size_t role) {
+std::string Users::* user_of_role(size_t role) {
     constexpr std::array kMembers = {&Users::storaged, &Users::authd, &Users::dnsd,  &Users::smtpd,
                                      &Users::imapd,    &Users::httpd, &Users::queued};
     return kMembers[role];

@@ -1,12 +1,11 @@
 #include "common/front/acceptor.h"
 
 #include <arpa/inet.h>
+#include <cerrno>
+#include <cstring>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
-
-#include <cerrno>
-#include <cstring>
 
 #include "common/log/log.h"
 
@@ -19,8 +18,10 @@ std::string to_text(const sockaddr_storage& address) {
         inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in&>(address).sin_addr, text, sizeof text);
     } else if (address.ss_family == AF_INET6) {
         const auto& v6 = reinterpret_cast<const sockaddr_in6&>(address).sin6_addr;
-        if (IN6_IS_ADDR_V4MAPPED(&v6)) inet_ntop(AF_INET, v6.s6_addr + 12, text, sizeof text);
-        else inet_ntop(AF_INET6, &v6, text, sizeof text);
+        if (IN6_IS_ADDR_V4MAPPED(&v6))
+            inet_ntop(AF_INET, v6.s6_addr + 12, text, sizeof text);
+        else
+            inet_ntop(AF_INET6, &v6, text, sizeof text);
     }
     return text;
 }
@@ -55,7 +56,8 @@ Result<ipc::Done> Acceptor::configure(std::vector<proto::Listener> listeners,
                 if (index >= certificates.size()) return permanent(ErrorCode::bad_request, "no such certificate");
                 chains.push_back(certificates[index].chain_pem);
             }
-            auto context = tls::ServerContext::make(chains, config.tls13_only ? tls::Oldest::tls13 : tls::Oldest::tls12);
+            auto context =
+                tls::ServerContext::make(chains, config.tls13_only ? tls::Oldest::tls13 : tls::Oldest::tls12);
             if (!context) return std::unexpected(std::move(context.error()));
             state->tls = std::move(*context);
         }
@@ -130,10 +132,11 @@ async::Task<void> Acceptor::run(Accepted connection) {
 
 void Acceptor::refuse(Fd socket, const ListenerState& listener, Refusal reason) {
     refused_++;
-    log::info("connection refused", {{"listener", listener.config.name},
-                                     {"remote", remote_address(socket.get())},
-                                     {"reason", reason == Refusal::too_many_connections ? "too many connections"
-                                                                                        : "too many from this address"}});
+    log::info(
+        "connection refused",
+        {{"listener", listener.config.name},
+         {"remote", remote_address(socket.get())},
+         {"reason", reason == Refusal::too_many_connections ? "too many connections" : "too many from this address"}});
     std::string text = refusal_text_(listener, reason);
     [[maybe_unused]] ssize_t n = ::send(socket.get(), text.data(), text.size(), MSG_NOSIGNAL);
 }

@@ -1,8 +1,8 @@
 // What every process that serves the network has: listening sockets handed over by moxd, connections accepted within
 // bounds, a session task for each.
 //
-// A connection over a bound is told so in the protocol's words and closed. A reload hands over the whole set of listeners anew;
-// connections of the old set go on.
+// A connection over a bound is told so in the protocol's words and closed. A reload hands over the whole set of
+// listeners anew; connections of the old set go on.
 #pragma once
 
 #include <functional>
@@ -20,14 +20,14 @@ namespace mox::front {
 /// A listening socket with what it serves. Sessions keep theirs alive.
 struct ListenerState {
     proto::Listener config;
-    std::shared_ptr<tls::ServerContext> tls;   // absent without TLS
+    std::shared_ptr<tls::ServerContext> tls;  // absent without TLS
     size_t connections = 0;
 };
 
 /// A connection that was let in.
 struct Accepted {
     Fd socket;
-    std::string remote_address;   // textual, without port
+    std::string remote_address;  // textual, without port
     std::string local_address;
     uint64_t cid;
     std::shared_ptr<ListenerState> listener;
@@ -45,7 +45,8 @@ class Acceptor {
     Acceptor(Session session, RefusalText refusal_text);
 
     /// Replaces the set of listeners. Error bad_request when a certificate cannot be used; the old set then stays.
-    Result<ipc::Done> configure(std::vector<proto::Listener> listeners, const std::vector<proto::Certificate>& certificates);
+    Result<ipc::Done> configure(std::vector<proto::Listener> listeners,
+                                const std::vector<proto::Certificate>& certificates);
     /// Closes the listening sockets; sessions go on.
     void stop_accepting();
     size_t connections() const { return sessions_.size(); }

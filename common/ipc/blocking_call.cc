@@ -1,10 +1,9 @@
 #include "common/ipc/blocking_call.h"
 
-#include <poll.h>
-#include <sys/socket.h>
-
 #include <cerrno>
 #include <cstring>
+#include <poll.h>
+#include <sys/socket.h>
 
 #include "common/ipc/frame.h"
 
@@ -23,9 +22,12 @@ bool wait(int socket, short events, Clock::time_point deadline) {
 bool send_all(int socket, std::string_view bytes, Clock::time_point deadline) {
     while (!bytes.empty()) {
         ssize_t n = ::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-        if (n > 0) bytes.remove_prefix(static_cast<size_t>(n));
-        else if (errno == EINTR) continue;
-        else if (errno != EAGAIN || !wait(socket, POLLOUT, deadline)) return false;
+        if (n > 0)
+            bytes.remove_prefix(static_cast<size_t>(n));
+        else if (errno == EINTR)
+            continue;
+        else if (errno != EAGAIN || !wait(socket, POLLOUT, deadline))
+            return false;
     }
     return true;
 }

@@ -1,10 +1,9 @@
 #include "common/ipc/channel.h"
 
-#include <sys/socket.h>
-#include <sys/uio.h>
-
 #include <cerrno>
 #include <cstring>
+#include <sys/socket.h>
+#include <sys/uio.h>
 
 #include "common/log/log.h"
 
@@ -85,7 +84,7 @@ void Channel::enqueue(Kind kind, uint8_t flags, uint32_t id, Encoder encoder) {
         return;
     }
     FrameHeader header{static_cast<uint32_t>(encoder.bytes.size()), id, kind, flags,
-                  static_cast<uint8_t>(encoder.fds.size())};
+                       static_cast<uint8_t>(encoder.fds.size())};
     std::string bytes(reinterpret_cast<const char*>(&header), sizeof header);
     bytes += encoder.bytes;
     output_bytes_ += bytes.size();

@@ -1,11 +1,11 @@
 // Channel: typed messages over a stream socket pair to one other process.
 //
 // Frames are a fixed header (length, kind, flags, descriptors, request id) and a payload; descriptors travel beside it.
-// Both ends may call and serve. A call returns the reply or an Error; on a lost channel it fails with channel_lost, after its
-// deadline with timeout, both temporary. What does not decode, or what the peer's role may not send, ends the channel
-// (a "violation", logged): the sender is treated as taken over, and nothing else is touched. Bounds: frame size,
-// requests served at the same time (then reading pauses), bytes waiting to go out (then callers wait). A channel must not be
-// destroyed while a call on it is under way; close() it, or hold it in a Link, which takes care of that.
+// Both ends may call and serve. A call returns the reply or an Error; on a lost channel it fails with channel_lost,
+// after its deadline with timeout, both temporary. What does not decode, or what the peer's role may not send, ends the
+// channel (a "violation", logged): the sender is treated as taken over, and nothing else is touched. Bounds: frame
+// size, requests served at the same time (then reading pauses), bytes waiting to go out (then callers wait). A channel
+// must not be destroyed while a call on it is under way; close() it, or hold it in a Link, which takes care of that.
 #pragma once
 
 #include <cstdint>
@@ -25,9 +25,9 @@
 
 namespace mox::ipc {
 
-constexpr size_t kMaxServed = 512;              // requests under way per channel
-constexpr size_t kHighWater = 1u << 20;         // bytes waiting to go out before callers wait
-constexpr size_t kMaxQueued = 64u << 20;        // bytes waiting to go out before the peer counts as stuck
+constexpr size_t kMaxServed = 512;        // requests under way per channel
+constexpr size_t kHighWater = 1u << 20;   // bytes waiting to go out before callers wait
+constexpr size_t kMaxQueued = 64u << 20;  // bytes waiting to go out before the peer counts as stuck
 
 /// Both ends of a new socket pair, non-blocking and close-on-exec.
 std::pair<Fd, Fd> make_socket_pair();
@@ -35,7 +35,7 @@ std::pair<Fd, Fd> make_socket_pair();
 /// Who is at the other end, as moxd said.
 struct PeerId {
     Role role = Role::kEnd;
-    std::string name;   // for logs: the role, with a number or account where there are several
+    std::string name;  // for logs: the role, with a number or account where there are several
 };
 
 class Channel {
@@ -129,8 +129,10 @@ class Channel {
         }
         if constexpr (std::is_same_v<typename M::Reply, NoReply>) {
             using R = decltype(handler.on(std::move(message)));
-            if constexpr (std::is_void_v<R>) handler.on(std::move(message));
-            else scope_.spawn(handler.on(std::move(message)));
+            if constexpr (std::is_void_v<R>)
+                handler.on(std::move(message));
+            else
+                scope_.spawn(handler.on(std::move(message)));
         } else {
             served_++;
             scope_.spawn(answer<M>(handler, std::move(message), id));
@@ -155,8 +157,10 @@ class Channel {
     template <class M>
     void reply(Result<typename M::Reply> result, uint32_t id) {
         Encoder encoder;
-        if (result) encoder.put(*result);
-        else encoder.put(result.error());
+        if (result)
+            encoder.put(*result);
+        else
+            encoder.put(result.error());
         enqueue(M::kKind, result ? kReplyFlag : kReplyFlag | kErrorFlag, id, std::move(encoder));
     }
 
@@ -168,11 +172,11 @@ class Channel {
 
     std::string input_;
     std::deque<Fd> input_fds_;
-    std::deque<Fd> frame_fds_;   // of the frame being dispatched
+    std::deque<Fd> frame_fds_;  // of the frame being dispatched
 
     std::deque<Outgoing> output_;
     size_t output_bytes_ = 0;
-    size_t output_sent_ = 0;     // of the first frame
+    size_t output_sent_ = 0;  // of the first frame
     async::Notify output_ready_;
     async::Notify output_moved_;
 
@@ -180,7 +184,7 @@ class Channel {
     std::map<uint32_t, Pending*> pending_;
     size_t served_ = 0;
     async::Notify resume_reading_;
-    async::Scope scope_;         // last: its tasks use all of the above
+    async::Scope scope_;  // last: its tasks use all of the above
 };
 
 /// A peer process that may be replaced: calls go to its present channel and wait a moment for one when there is none.
@@ -212,7 +216,7 @@ class Link {
   private:
     async::Task<bool> wait_for_channel(async::Deadline deadline);
     Role role_;
-    std::shared_ptr<Channel> channel_;   // calls under way keep theirs alive
+    std::shared_ptr<Channel> channel_;  // calls under way keep theirs alive
     async::Notify attached_;
 };
 

@@ -1,17 +1,16 @@
 // Encoding of plain structs for channels and for the compact columns of the store.
 //
 // Little-endian, fixed width; strings and vectors with a 32-bit count; optionals with a byte; enums as their number,
-// below kEnd; descriptors as a byte, the descriptor itself beside the frame. Decoding checks every length against what is
-// there and every enum and bool for its range, and demands that nothing is left over: a frame is right or refused.
+// below kEnd; descriptors as a byte, the descriptor itself beside the frame. Decoding checks every length against what
+// is there and every enum and bool for its range, and demands that nothing is left over: a frame is right or refused.
 #pragma once
-
-#include <fmt/format.h>
 
 #include <chrono>
 #include <concepts>
 #include <cstdint>
 #include <cstring>
 #include <deque>
+#include <fmt/format.h>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -204,22 +203,24 @@ void append_debug(std::string& out, const T& v) {
     } else if constexpr (detail::IsDuration<T>::value) {
         out += fmt::to_string(v.count());
     } else if constexpr (std::is_same_v<T, std::string>) {
-        if (v.size() > 64) out += fmt::format("({} bytes)", v.size());
-        else out += v;
+        if (v.size() > 64)
+            out += fmt::format("({} bytes)", v.size());
+        else
+            out += v;
     } else if constexpr (std::is_same_v<T, Fd>) {
         out += v ? "fd" : "no fd";
     } else if constexpr (detail::IsVector<T>::value) {
         out += fmt::format("[{}]", v.size());
     } else if constexpr (detail::IsOptional<T>::value) {
-        if (v) append_debug(out, *v);
-        else out += '-';
+        if (v)
+            append_debug(out, *v);
+        else
+            out += '-';
     } else {
         out += '{';
         bool first = true;
         std::apply(
-            [&](const auto&... field) {
-                ((out += first ? "" : ", ", first = false, append_debug(out, field)), ...);
-            },
+            [&](const auto&... field) { ((out += first ? "" : ", ", first = false, append_debug(out, field)), ...); },
             fields(v));
         out += '}';
     }

@@ -26,10 +26,10 @@ struct NoReply {};
 /// The reply of messages that only succeed or fail.
 struct Done {};
 
-#define MOX_MESSAGE(name, number, reply, senders)              \
-    static constexpr ::mox::ipc::Kind kKind = number;          \
-    static constexpr std::string_view kName = #name;           \
-    static constexpr ::mox::ipc::Roles kSenders = senders;     \
+#define MOX_MESSAGE(name, number, reply, senders)          \
+    static constexpr ::mox::ipc::Kind kKind = number;      \
+    static constexpr std::string_view kName = #name;       \
+    static constexpr ::mox::ipc::Roles kSenders = senders; \
     using Reply = reply;
 
 /// The messages one side serves. A server has an on(Message) for each, or does not compile.

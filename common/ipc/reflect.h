@@ -1,7 +1,7 @@
 // The fields of a plain struct, as references, without listing them a second time.
 //
-// Works for aggregates of up to 20 fields without base classes and without array members: `T{{}, {}, {}}` is valid for as
-// many braces as there are fields, and structured bindings give them names. C++26 will do this by itself.
+// Works for aggregates of up to 20 fields without base classes and without array members: `T{{}, {}, {}}` is valid for
+// as many braces as there are fields, and structured bindings give them names. C++26 will do this by itself.
 #pragma once
 
 #include <cstddef>

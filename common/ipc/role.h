@@ -15,8 +15,8 @@ enum class Role : uint8_t {
     authd,
     dnsd,
     smtpd,
-    imapd,          // front: listens, TLS, not authenticated
-    imapd_worker,   // all IMAP sessions of one account
+    imapd,         // front: listens, TLS, not authenticated
+    imapd_worker,  // all IMAP sessions of one account
     httpd,
     queued,
     kEnd
@@ -24,8 +24,8 @@ enum class Role : uint8_t {
 
 constexpr size_t kRoleCount = static_cast<size_t>(Role::kEnd);
 
-constexpr std::array<std::string_view, kRoleCount> kRoleNames = {
-    "moxd", "moxctl", "storaged", "authd", "dnsd", "smtpd", "imapd", "imapd-worker", "httpd", "queued"};
+constexpr std::array<std::string_view, kRoleCount> kRoleNames = {"moxd",  "moxctl", "storaged",     "authd", "dnsd",
+                                                                 "smtpd", "imapd",  "imapd-worker", "httpd", "queued"};
 
 constexpr std::string_view to_string(Role role) {
     return kRoleNames[static_cast<size_t>(role)];

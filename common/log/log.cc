@@ -1,13 +1,12 @@
 #include "common/log/log.h"
 
-#include <unistd.h>
-
 #include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdlib>
 #include <ctime>
 #include <random>
+#include <unistd.h>
 
 namespace mox::log {
 namespace {
@@ -62,13 +61,17 @@ bool needs_quotes(std::string_view value) {
 void append_field(std::string& out, Format format, std::string_view key, std::string_view value, bool quoted) {
     if (format == Format::json) {
         fmt::format_to(std::back_inserter(out), ",\"{}\":", key);
-        if (quoted) append_escaped(out, value);
-        else out += value;
+        if (quoted)
+            append_escaped(out, value);
+        else
+            out += value;
         return;
     }
     fmt::format_to(std::back_inserter(out), " {}=", key);
-    if (quoted && needs_quotes(value)) append_escaped(out, value);
-    else out += value;
+    if (quoted && needs_quotes(value))
+        append_escaped(out, value);
+    else
+        out += value;
 }
 
 void write_line(Level level, std::string_view cid, std::string_view message, Fields fields) {

@@ -5,10 +5,9 @@
 // message content in a field. Lines below the process's level cost one comparison.
 #pragma once
 
-#include <fmt/format.h>
-
 #include <concepts>
 #include <cstdint>
+#include <fmt/format.h>
 #include <initializer_list>
 #include <string>
 #include <string_view>

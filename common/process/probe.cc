@@ -1,16 +1,15 @@
 #include "common/process/probe.h"
 
+#include <cerrno>
+#include <csignal>
+#include <cstdlib>
+#include <cstring>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/ptrace.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <csignal>
-#include <cstdlib>
-#include <cstring>
 
 namespace mox::process {
 namespace {
@@ -53,17 +52,28 @@ bool try_read_memory(pid_t pid) {
 int act(const std::string& name, const std::string& target) {
     auto pid = static_cast<pid_t>(std::strtol(target.c_str(), nullptr, 10));
     bool hole = false;
-    if (name == "open") hole = try_open(target.c_str(), O_RDONLY);
-    else if (name == "read-passwd") hole = try_open("/etc/passwd", O_RDONLY);
-    else if (name == "write") hole = try_open(target.c_str(), O_WRONLY | O_CREAT);
-    else if (name == "socket") hole = try_internet_socket();
-    else if (name == "unix-socket") hole = socket(AF_UNIX, SOCK_DGRAM, 0) >= 0;
-    else if (name == "exec") hole = try_exec();
-    else if (name == "fork") hole = fork() >= 0;
-    else if (name == "ptrace") hole = ptrace(PTRACE_ATTACH, pid, nullptr, nullptr) == 0;
-    else if (name == "read-memory") hole = try_read_memory(pid);
-    else if (name == "kill") hole = kill(pid, 0) == 0;
-    else return kUnknown;
+    if (name == "open")
+        hole = try_open(target.c_str(), O_RDONLY);
+    else if (name == "read-passwd")
+        hole = try_open("/etc/passwd", O_RDONLY);
+    else if (name == "write")
+        hole = try_open(target.c_str(), O_WRONLY | O_CREAT);
+    else if (name == "socket")
+        hole = try_internet_socket();
+    else if (name == "unix-socket")
+        hole = socket(AF_UNIX, SOCK_DGRAM, 0) >= 0;
+    else if (name == "exec")
+        hole = try_exec();
+    else if (name == "fork")
+        hole = fork() >= 0;
+    else if (name == "ptrace")
+        hole = ptrace(PTRACE_ATTACH, pid, nullptr, nullptr) == 0;
+    else if (name == "read-memory")
+        hole = try_read_memory(pid);
+    else if (name == "kill")
+        hole = kill(pid, 0) == 0;
+    else
+        return kUnknown;
     return hole ? kHole : kDenied;
 }
 

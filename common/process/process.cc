@@ -1,10 +1,9 @@
 #include "common/process/process.h"
 
-#include <getopt.h>
-#include <sys/stat.h>
-
 #include <csignal>
 #include <cstdio>
+#include <getopt.h>
+#include <sys/stat.h>
 
 #include "common/process/probe.h"
 
@@ -13,7 +12,7 @@ namespace {
 
 /// The descriptor moxd left for us, or nothing when a person started the program.
 Fd take_supervision(ipc::Role role) {
-    struct stat st {};
+    struct stat st{};
     if (fstat(proto::kSuperviseFd, &st) != 0 || !S_ISSOCK(st.st_mode)) {
         fmt::print(stderr, "{} is started by moxd; see moxd(8)\n", ipc::to_string(role));
         std::exit(1);
@@ -28,12 +27,18 @@ Process::Process(ipc::Role role, int argc, char** argv)
     log::set_program(name_);
     int option = 0;
     while ((option = getopt(argc, argv, "u:d:i:T:t:")) != -1) {
-        if (option == 'u') identity_.user = optarg;
-        else if (option == 'd') identity_.directory = optarg;
-        else if (option == 'i') name_ = optarg;
-        else if (option == 'T') probe_ = optarg;
-        else if (option == 't') probe_target_ = optarg;
-        else std::exit(1);
+        if (option == 'u')
+            identity_.user = optarg;
+        else if (option == 'd')
+            identity_.directory = optarg;
+        else if (option == 'i')
+            name_ = optarg;
+        else if (option == 'T')
+            probe_ = optarg;
+        else if (option == 't')
+            probe_target_ = optarg;
+        else
+            std::exit(1);
     }
     log::set_program(name_);
     signal(SIGPIPE, SIG_IGN);
@@ -56,7 +61,8 @@ void Process::stop(int exit_status) {
 
 void Process::apply(const proto::LogConfig& config) {
     if (config.level < static_cast<uint8_t>(log::Level::kEnd)) log::set_level(static_cast<log::Level>(config.level));
-    if (config.format < static_cast<uint8_t>(log::Format::kEnd)) log::set_format(static_cast<log::Format>(config.format));
+    if (config.format < static_cast<uint8_t>(log::Format::kEnd))
+        log::set_format(static_cast<log::Format>(config.format));
 }
 
 async::Task<void> Process::end_with_parent() {

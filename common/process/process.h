@@ -1,5 +1,5 @@
-// What every child of moxd is made of: its arguments, its event loop, its channel to moxd, and the messages that all children
-// answer alike. A program's main is then: its policy, its object, serve, run.
+// What every child of moxd is made of: its arguments, its event loop, its channel to moxd, and the messages that all
+// children answer alike. A program's main is then: its policy, its object, serve, run.
 //
 //     int main(int argc, char** argv) {
 //         process::Process process(Role::dnsd, argc, argv);
@@ -26,8 +26,8 @@ namespace mox::process {
 
 class Process {
   public:
-    /// Reads the arguments (-u user, -d directory, -i name; -T and -t for tests of the sandbox) and takes the supervision
-    /// descriptor. A person who starts a child by hand is told to start moxd.
+    /// Reads the arguments (-u user, -d directory, -i name; -T and -t for tests of the sandbox) and takes the
+    /// supervision descriptor. A person who starts a child by hand is told to start moxd.
     Process(ipc::Role role, int argc, char** argv);
 
     /// Enters the sandbox; see sandbox::enter.
@@ -54,7 +54,7 @@ class Process {
     async::Task<void> end_with_parent();
     std::string name_;
     sandbox::Identity identity_;
-    std::string probe_;          // a test of the sandbox: see probe.h
+    std::string probe_;  // a test of the sandbox: see probe.h
     std::string probe_target_;
     async::Loop loop_;
     int exit_status_ = 0;
@@ -76,7 +76,8 @@ class Common {
   protected:
     /// The program calls peers of this role: their channels go to `link`, which outlives this object.
     void call(ipc::Link& link) { links_[link.role()] = &link; }
-    /// As call(), but `link` also serves what that peer sends of its own accord; `prepare` gets the channel before start.
+    /// As call(), but `link` also serves what that peer sends of its own accord; `prepare` gets the channel before
+    /// start.
     void call(ipc::Link& link, std::function<void(ipc::Channel&)> prepare);
     /// The program serves peers of these roles: `accept` gets each new channel, serves and starts it.
     void accept(std::vector<ipc::Role> roles, std::function<void(Fd, ipc::PeerId)> accept);
@@ -94,7 +95,8 @@ class Common {
     std::map<ipc::Role, std::function<void(Fd, ipc::PeerId)>> acceptors_;
 };
 
-/// The channels of peers that this program serves, each with a handler object of its own. Both go when the channel is lost.
+/// The channels of peers that this program serves, each with a handler object of its own. Both go when the channel is
+/// lost.
 template <class Handler>
 class Served {
   public:

@@ -1,5 +1,9 @@
 #include "common/sandbox/sandbox.h"
 
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <ctime>
 #include <fcntl.h>
 #include <grp.h>
 #include <linux/landlock.h>
@@ -9,11 +13,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <csignal>
-#include <cstring>
-#include <ctime>
 
 #include "common/async/fd.h"
 #include "common/log/log.h"
@@ -87,7 +86,8 @@ void restrict_files(const Policy& policy, const std::string& directory) {
         landlock_path_beneath_attr below{};
         below.parent_fd = top.get();
         below.allowed_access = attributes.handled_access_fs & ~static_cast<uint64_t>(LANDLOCK_ACCESS_FS_EXECUTE);
-        must(syscall(SYS_landlock_add_rule, rules.get(), LANDLOCK_RULE_PATH_BENEATH, &below, 0) == 0, "landlock_add_rule");
+        must(syscall(SYS_landlock_add_rule, rules.get(), LANDLOCK_RULE_PATH_BENEATH, &below, 0) == 0,
+             "landlock_add_rule");
     }
     must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "no_new_privs");
     must(syscall(SYS_landlock_restrict_self, rules.get(), 0) == 0, "landlock_restrict_self");
@@ -99,7 +99,8 @@ void set_limits(const Policy& policy) {
 #if !defined(__SANITIZE_ADDRESS__) && !(defined(__has_feature) && __has_feature(address_sanitizer))
     if (policy.max_memory > 0) limit(RLIMIT_AS, policy.max_memory, "limit of memory");
 #endif
-    // As root the user's processes are counted, and each program has its own user; otherwise the person's own would count.
+    // As root the user's processes are counted, and each program has its own user; otherwise the person's own would
+    // count.
     if (geteuid() == 0 && policy.threads == Threads::none) limit(RLIMIT_NPROC, 0, "limit of processes");
 }
 

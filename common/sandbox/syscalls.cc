@@ -1,14 +1,13 @@
 #include "common/sandbox/syscalls.h"
 
+#include <cerrno>
+#include <cstring>
 #include <fcntl.h>
+#include <initializer_list>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-
-#include <cerrno>
-#include <cstring>
-#include <initializer_list>
 
 #if defined(__SANITIZE_ADDRESS__)
 #define MOX_SANITIZED 1
@@ -28,41 +27,82 @@ using Calls = std::initializer_list<int>;
 
 // Memory, time, events, the descriptors it has: what every program needs to run its loop and end.
 constexpr Calls kBase = {
-    SCMP_SYS(read),          SCMP_SYS(write),         SCMP_SYS(readv),        SCMP_SYS(writev),
-    SCMP_SYS(recvmsg),       SCMP_SYS(sendmsg),       SCMP_SYS(recvfrom),     SCMP_SYS(sendto),
-    SCMP_SYS(close),         SCMP_SYS(shutdown),      SCMP_SYS(epoll_wait),   SCMP_SYS(epoll_pwait),
-    SCMP_SYS(epoll_pwait2),  SCMP_SYS(epoll_ctl),     SCMP_SYS(poll),         SCMP_SYS(ppoll),
-    SCMP_SYS(futex),         SCMP_SYS(brk),           SCMP_SYS(munmap),       SCMP_SYS(mremap),
-    SCMP_SYS(madvise),       SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday), SCMP_SYS(clock_nanosleep),
-    SCMP_SYS(nanosleep),     SCMP_SYS(getrandom),     SCMP_SYS(getpid),       SCMP_SYS(gettid),
-    SCMP_SYS(exit),          SCMP_SYS(exit_group),    SCMP_SYS(rt_sigreturn), SCMP_SYS(rt_sigaction),
-    SCMP_SYS(rt_sigprocmask), SCMP_SYS(sigaltstack),  SCMP_SYS(restart_syscall), SCMP_SYS(sched_yield),
-    SCMP_SYS(fstat),         SCMP_SYS(lseek),         SCMP_SYS(pread64),      SCMP_SYS(getsockopt),
-    SCMP_SYS(setsockopt),    SCMP_SYS(getsockname),   SCMP_SYS(getpeername),  SCMP_SYS(fcntl),
-    SCMP_SYS(membarrier),    SCMP_SYS(rseq),          SCMP_SYS(time),         SCMP_SYS(eventfd2),
-    SCMP_SYS(timerfd_settime), SCMP_SYS(timerfd_create), SCMP_SYS(dup),       SCMP_SYS(set_robust_list),
+    SCMP_SYS(read),
+    SCMP_SYS(write),
+    SCMP_SYS(readv),
+    SCMP_SYS(writev),
+    SCMP_SYS(recvmsg),
+    SCMP_SYS(sendmsg),
+    SCMP_SYS(recvfrom),
+    SCMP_SYS(sendto),
+    SCMP_SYS(close),
+    SCMP_SYS(shutdown),
+    SCMP_SYS(epoll_wait),
+    SCMP_SYS(epoll_pwait),
+    SCMP_SYS(epoll_pwait2),
+    SCMP_SYS(epoll_ctl),
+    SCMP_SYS(poll),
+    SCMP_SYS(ppoll),
+    SCMP_SYS(futex),
+    SCMP_SYS(brk),
+    SCMP_SYS(munmap),
+    SCMP_SYS(mremap),
+    SCMP_SYS(madvise),
+    SCMP_SYS(clock_gettime),
+    SCMP_SYS(gettimeofday),
+    SCMP_SYS(clock_nanosleep),
+    SCMP_SYS(nanosleep),
+    SCMP_SYS(getrandom),
+    SCMP_SYS(getpid),
+    SCMP_SYS(gettid),
+    SCMP_SYS(exit),
+    SCMP_SYS(exit_group),
+    SCMP_SYS(rt_sigreturn),
+    SCMP_SYS(rt_sigaction),
+    SCMP_SYS(rt_sigprocmask),
+    SCMP_SYS(sigaltstack),
+    SCMP_SYS(restart_syscall),
+    SCMP_SYS(sched_yield),
+    SCMP_SYS(fstat),
+    SCMP_SYS(lseek),
+    SCMP_SYS(pread64),
+    SCMP_SYS(getsockopt),
+    SCMP_SYS(setsockopt),
+    SCMP_SYS(getsockname),
+    SCMP_SYS(getpeername),
+    SCMP_SYS(fcntl),
+    SCMP_SYS(membarrier),
+    SCMP_SYS(rseq),
+    SCMP_SYS(time),
+    SCMP_SYS(eventfd2),
+    SCMP_SYS(timerfd_settime),
+    SCMP_SYS(timerfd_create),
+    SCMP_SYS(dup),
+    SCMP_SYS(set_robust_list),
 };
 
 // Files below its directory: the store.
 constexpr Calls kFiles = {
-    SCMP_SYS(openat),     SCMP_SYS(open),       SCMP_SYS(newfstatat), SCMP_SYS(stat),      SCMP_SYS(lstat),
-    SCMP_SYS(access),     SCMP_SYS(faccessat),  SCMP_SYS(faccessat2), SCMP_SYS(unlink),    SCMP_SYS(unlinkat),
-    SCMP_SYS(link),       SCMP_SYS(linkat),     SCMP_SYS(rename),     SCMP_SYS(renameat),  SCMP_SYS(renameat2),
-    SCMP_SYS(mkdir),      SCMP_SYS(mkdirat),    SCMP_SYS(rmdir),      SCMP_SYS(getdents64), SCMP_SYS(pwrite64),
-    SCMP_SYS(fsync),      SCMP_SYS(fdatasync),  SCMP_SYS(syncfs),     SCMP_SYS(ftruncate), SCMP_SYS(fallocate),
-    SCMP_SYS(fchmod),     SCMP_SYS(fchown),     SCMP_SYS(readlink),   SCMP_SYS(readlinkat), SCMP_SYS(getcwd),
-    SCMP_SYS(statfs),     SCMP_SYS(fstatfs),    SCMP_SYS(utimensat),  SCMP_SYS(memfd_create), SCMP_SYS(geteuid),
-    SCMP_SYS(getuid),     SCMP_SYS(copy_file_range), SCMP_SYS(statx), SCMP_SYS(flock),     SCMP_SYS(socketpair),
-    SCMP_SYS(pwritev),    SCMP_SYS(preadv),     SCMP_SYS(fadvise64),  SCMP_SYS(sync_file_range),
+    SCMP_SYS(openat),          SCMP_SYS(open),         SCMP_SYS(newfstatat), SCMP_SYS(stat),
+    SCMP_SYS(lstat),           SCMP_SYS(access),       SCMP_SYS(faccessat),  SCMP_SYS(faccessat2),
+    SCMP_SYS(unlink),          SCMP_SYS(unlinkat),     SCMP_SYS(link),       SCMP_SYS(linkat),
+    SCMP_SYS(rename),          SCMP_SYS(renameat),     SCMP_SYS(renameat2),  SCMP_SYS(mkdir),
+    SCMP_SYS(mkdirat),         SCMP_SYS(rmdir),        SCMP_SYS(getdents64), SCMP_SYS(pwrite64),
+    SCMP_SYS(fsync),           SCMP_SYS(fdatasync),    SCMP_SYS(syncfs),     SCMP_SYS(ftruncate),
+    SCMP_SYS(fallocate),       SCMP_SYS(fchmod),       SCMP_SYS(fchown),     SCMP_SYS(readlink),
+    SCMP_SYS(readlinkat),      SCMP_SYS(getcwd),       SCMP_SYS(statfs),     SCMP_SYS(fstatfs),
+    SCMP_SYS(utimensat),       SCMP_SYS(memfd_create), SCMP_SYS(geteuid),    SCMP_SYS(getuid),
+    SCMP_SYS(copy_file_range), SCMP_SYS(statx),        SCMP_SYS(flock),      SCMP_SYS(socketpair),
+    SCMP_SYS(pwritev),         SCMP_SYS(preadv),       SCMP_SYS(fadvise64),  SCMP_SYS(sync_file_range),
 };
 
 constexpr Calls kAccept = {SCMP_SYS(accept4), SCMP_SYS(accept)};
 constexpr Calls kConnect = {SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(sendmmsg), SCMP_SYS(recvmmsg), SCMP_SYS(ioctl)};
 constexpr Calls kThreads = {SCMP_SYS(prctl), SCMP_SYS(sched_getaffinity)};
 // What the sanitizers' run-time does at start, in reports and at exit.
-constexpr Calls kSanitizers = {SCMP_SYS(sched_getaffinity), SCMP_SYS(readlink), SCMP_SYS(prctl),  SCMP_SYS(ioctl),
+constexpr Calls kSanitizers = {SCMP_SYS(sched_getaffinity), SCMP_SYS(readlink),  SCMP_SYS(prctl),  SCMP_SYS(ioctl),
                                SCMP_SYS(getrlimit),         SCMP_SYS(prlimit64), SCMP_SYS(tgkill), SCMP_SYS(sysinfo),
-                               SCMP_SYS(getrusage),         SCMP_SYS(mprotect), SCMP_SYS(pipe2)};
+                               SCMP_SYS(getrusage),         SCMP_SYS(mprotect),  SCMP_SYS(pipe2)};
 
 class Filter {
   public:
@@ -98,7 +138,8 @@ class Filter {
 std::string filter_system_calls(const Policy& policy) {
     Filter filter;
     filter.allow(kBase);
-    // glibc's fstat(). A path given along with the flag could only tell whether a file exists, and below a chroot there is none.
+    // glibc's fstat(). A path given along with the flag could only tell whether a file exists, and below a chroot there
+    // is none.
     filter.allow_if(SCMP_SYS(newfstatat), SCMP_A3(SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH));
     // New memory may never be executable.
     filter.allow_if(SCMP_SYS(mmap), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));

@@ -7,8 +7,10 @@ std::optional<PlainCredentials> parse_plain(std::string_view decoded) {
     size_t first = decoded.find('\0');
     if (first == std::string_view::npos) return std::nullopt;
     size_t second = decoded.find('\0', first + 1);
-    if (second == std::string_view::npos || decoded.find('\0', second + 1) != std::string_view::npos) return std::nullopt;
-    PlainCredentials c{std::string(decoded.substr(0, first)), std::string(decoded.substr(first + 1, second - first - 1)),
+    if (second == std::string_view::npos || decoded.find('\0', second + 1) != std::string_view::npos)
+        return std::nullopt;
+    PlainCredentials c{std::string(decoded.substr(0, first)),
+                       std::string(decoded.substr(first + 1, second - first - 1)),
                        std::string(decoded.substr(second + 1))};
     if (c.authcid.empty() || c.password.empty()) return std::nullopt;
     if (c.authzid.size() > kMaxLogin || c.authcid.size() > kMaxLogin || c.password.size() > kMaxPassword)

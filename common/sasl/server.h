@@ -7,8 +7,8 @@
 
 namespace mox::sasl {
 
-constexpr size_t kMaxLogin = 320;       // bytes: localpart 64, "@", domain 255
-constexpr size_t kMaxPassword = 1024;   // bytes
+constexpr size_t kMaxLogin = 320;      // bytes: localpart 64, "@", domain 255
+constexpr size_t kMaxPassword = 1024;  // bytes
 
 /// The message of PLAIN (RFC 4616 section 2).
 struct PlainCredentials {

@@ -25,7 +25,8 @@ std::string reason(const char* text) {
 /// RFC 5929 4.1: the hash of the certificate's own signature algorithm, SHA-256 where that is MD5 or SHA-1.
 std::string end_point_hash(const std::string& pem) {
     std::unique_ptr<BIO, decltype(&BIO_free)> bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), BIO_free);
-    std::unique_ptr<X509, decltype(&X509_free)> cert(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr), X509_free);
+    std::unique_ptr<X509, decltype(&X509_free)> cert(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr),
+                                                     X509_free);
     if (!cert) return {};
     int digest_nid = NID_undef;
     const EVP_MD* digest = EVP_sha256();
@@ -67,8 +68,8 @@ async::Task<std::unique_ptr<TlsTransport>> ServerContext::accept(Fd socket, asyn
     co_return std::move(transport);
 }
 
-async::Task<std::unique_ptr<TlsTransport>> connect(Fd socket, std::string server_name, Verify verify, std::string ca_pem,
-                                                   async::Deadline deadline) {
+async::Task<std::unique_ptr<TlsTransport>> connect(Fd socket, std::string server_name, Verify verify,
+                                                   std::string ca_pem, async::Deadline deadline) {
     ConfigHandle config(tls_config_new());
     tls_config_set_protocols(config.get(), kProtocols);
     if (verify == Verify::none) {
@@ -90,7 +91,8 @@ async::Task<std::unique_ptr<TlsTransport>> connect(Fd socket, std::string server
 void prepare() {
     OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, nullptr);
     tls_init();
-    // The random generator and the algorithms are fetched at first use otherwise, and would look for configuration files.
+    // The random generator and the algorithms are fetched at first use otherwise, and would look for configuration
+    // files.
     for (const EVP_MD* md : {EVP_sha256(), EVP_sha384(), EVP_sha512(), EVP_sha1()}) {
         unsigned char out[EVP_MAX_MD_SIZE];
         EVP_Digest("", 0, out, nullptr, md, nullptr);

@@ -18,7 +18,8 @@ enum class Oldest : uint8_t { tls12, tls13 };
 class ServerContext {
   public:
     /// The first chain is the default, the others are chosen by server name. Error bad_request when one does not parse.
-    static Result<std::shared_ptr<ServerContext>> make(const std::vector<std::string>& chains_pem, Oldest oldest = Oldest::tls12);
+    static Result<std::shared_ptr<ServerContext>> make(const std::vector<std::string>& chains_pem,
+                                                       Oldest oldest = Oldest::tls12);
 
     /// Does the handshake on a connected socket; throws ConnectionLost or DeadlinePassed.
     async::Task<std::unique_ptr<TlsTransport>> accept(Fd socket, async::Deadline deadline);
@@ -36,14 +37,14 @@ class ServerContext {
 
 /// How a client checks the server's certificate.
 enum class Verify : uint8_t {
-    none,          // opportunistic: against listeners only
-    certificate,   // chain and name
+    none,         // opportunistic: against listeners only
+    certificate,  // chain and name
 };
 
-/// Does a client's handshake; `server_name` for SNI and verification, `ca_pem` the trust anchors. Throws ConnectionLost or
-/// DeadlinePassed.
-async::Task<std::unique_ptr<TlsTransport>> connect(Fd socket, std::string server_name, Verify verify, std::string ca_pem,
-                                                   async::Deadline deadline);
+/// Does a client's handshake; `server_name` for SNI and verification, `ca_pem` the trust anchors. Throws ConnectionLost
+/// or DeadlinePassed.
+async::Task<std::unique_ptr<TlsTransport>> connect(Fd socket, std::string server_name, Verify verify,
+                                                   std::string ca_pem, async::Deadline deadline);
 
 /// Loads what libtls and libcrypto would otherwise load at first use: call before the sandbox is entered.
 void prepare();

@@ -70,7 +70,8 @@ Result<proto::Signature> KeyStore::sign(const proto::SignTls& request) const {
     if (found == keys_.end()) return permanent(ErrorCode::not_found, "no such key");
     EVP_PKEY* key = found->second.get();
     if (!input_fits(key, request)) return permanent(ErrorCode::bad_request, "the input does not fit the key");
-    std::unique_ptr<EVP_PKEY_CTX, decltype(&EVP_PKEY_CTX_free)> context(EVP_PKEY_CTX_new(key, nullptr), EVP_PKEY_CTX_free);
+    std::unique_ptr<EVP_PKEY_CTX, decltype(&EVP_PKEY_CTX_free)> context(EVP_PKEY_CTX_new(key, nullptr),
+                                                                        EVP_PKEY_CTX_free);
     bool ok = context && EVP_PKEY_sign_init(context.get()) > 0;
     if (ok && request.scheme != SignatureScheme::ecdsa_digest)
         ok = EVP_PKEY_CTX_set_rsa_padding(context.get(), request.scheme == SignatureScheme::rsa_raw_padded

@@ -27,7 +27,7 @@ class KeyStore {
     Result<proto::Signature> sign(const proto::SignTls& request) const;
 
   private:
-    std::map<std::string, std::unique_ptr<evp_pkey_st, KeyDeleter>> keys_;   // by public key id
+    std::map<std::string, std::unique_ptr<evp_pkey_st, KeyDeleter>> keys_;  // by public key id
 };
 
 }  // namespace mox::tls

@@ -1,11 +1,10 @@
 #include "common/tls/self_signed.h"
 
+#include <memory>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
-
-#include <memory>
 
 namespace mox::tls {
 namespace {
@@ -46,7 +45,8 @@ bool fill(X509* cert, EVP_PKEY* key, const std::string& name, const std::string&
     X509_gmtime_adj(X509_getm_notBefore(cert), -3600);
     X509_gmtime_adj(X509_getm_notAfter(cert), 4L * 365 * 24 * 3600);
     X509_NAME* subject = X509_get_subject_name(cert);
-    X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, reinterpret_cast<const unsigned char*>(name.c_str()), -1, -1, 0);
+    X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_UTF8, reinterpret_cast<const unsigned char*>(name.c_str()), -1,
+                               -1, 0);
     X509_set_issuer_name(cert, subject);
     return X509_set_pubkey(cert, key) == 1 && add_extension(cert, NID_basic_constraints, "critical,CA:TRUE") &&
            add_extension(cert, NID_subject_alt_name, alternatives) && X509_sign(cert, key, EVP_sha256()) > 0;
@@ -54,8 +54,8 @@ bool fill(X509* cert, EVP_PKEY* key, const std::string& name, const std::string&
 
 }  // namespace
 
-Result<SelfSigned> make_self_signed(const std::vector<std::string>& dns_names, const std::vector<std::string>& addresses,
-                                    KeyType type) {
+Result<SelfSigned> make_self_signed(const std::vector<std::string>& dns_names,
+                                    const std::vector<std::string>& addresses, KeyType type) {
     if (dns_names.empty()) return permanent(ErrorCode::bad_request, "a certificate needs a name");
     std::string alternatives;
     for (const auto& name : dns_names) alternatives += (alternatives.empty() ? "DNS:" : ",DNS:") + name;
@@ -66,8 +66,9 @@ Result<SelfSigned> make_self_signed(const std::vector<std::string>& dns_names, c
         return permanent(ErrorCode::internal, "cannot make a self-signed certificate");
     SelfSigned result;
     result.certificate_pem = to_pem([&](BIO* bio) { return PEM_write_bio_X509(bio, cert.get()) == 1; });
-    result.key_pem = to_pem(
-        [&](BIO* bio) { return PEM_write_bio_PKCS8PrivateKey(bio, key.get(), nullptr, nullptr, 0, nullptr, nullptr) == 1; });
+    result.key_pem = to_pem([&](BIO* bio) {
+        return PEM_write_bio_PKCS8PrivateKey(bio, key.get(), nullptr, nullptr, 0, nullptr, nullptr) == 1;
+    });
     return result;
 }
 

@@ -17,7 +17,7 @@ struct SelfSigned {
 };
 
 /// A new key and a certificate for these DNS names and IP addresses, valid for four years.
-Result<SelfSigned> make_self_signed(const std::vector<std::string>& dns_names, const std::vector<std::string>& addresses,
-                                    KeyType type = KeyType::ecdsa_p256);
+Result<SelfSigned> make_self_signed(const std::vector<std::string>& dns_names,
+                                    const std::vector<std::string>& addresses, KeyType type = KeyType::ecdsa_p256);
 
 }  // namespace mox::tls

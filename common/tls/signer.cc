@@ -3,15 +3,14 @@
 
 #include "common/tls/signer.h"
 
+#include <cstring>
+#include <memory>
 #include <openssl/ec.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
 #include <openssl/rsa.h>
 #include <openssl/sha.h>
 #include <openssl/x509.h>
-
-#include <cstring>
-#include <memory>
 
 #include "common/ipc/blocking_call.h"
 #include "common/log/log.h"
@@ -66,9 +65,12 @@ ECDSA_SIG* ec_sign_sig(const unsigned char* digest, int size, const BIGNUM*, con
 // RSA_METHOD's priv_enc: TLS 1.3 (PSS) comes padded already, TLS 1.2 wants PKCS#1 padding.
 int rsa_private(int size, const unsigned char* from, unsigned char* to, RSA* key, int padding) {
     proto::SignatureScheme scheme;
-    if (padding == RSA_NO_PADDING) scheme = proto::SignatureScheme::rsa_raw_padded;
-    else if (padding == RSA_PKCS1_PADDING) scheme = proto::SignatureScheme::rsa_pkcs1_digest;
-    else return -1;
+    if (padding == RSA_NO_PADDING)
+        scheme = proto::SignatureScheme::rsa_raw_padded;
+    else if (padding == RSA_PKCS1_PADDING)
+        scheme = proto::SignatureScheme::rsa_pkcs1_digest;
+    else
+        return -1;
     auto signature = ask(key_id(key, i2d_RSA_PUBKEY), scheme, from, size);
     if (!signature || signature->size() != static_cast<size_t>(RSA_size(key))) return -1;
     std::memcpy(to, signature->data(), signature->size());
@@ -108,7 +110,8 @@ void use_signer(Signer& signer) {
 
 std::string public_key_id_of_certificate(std::string_view pem) {
     std::unique_ptr<BIO, decltype(&BIO_free)> bio(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), BIO_free);
-    std::unique_ptr<X509, decltype(&X509_free)> cert(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr), X509_free);
+    std::unique_ptr<X509, decltype(&X509_free)> cert(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr),
+                                                     X509_free);
     if (!cert) return {};
     std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)> key(X509_get_pubkey(cert.get()), EVP_PKEY_free);
     if (!key) return {};

@@ -1,8 +1,8 @@
 // TLS servers whose private keys are elsewhere: authd.
 //
-// libtls is given the certificate only; libcrypto's default methods for private-key operations are replaced by ones that
-// hand the digest to a Signer and wait. The key is named by the SHA-256 of its public half (DER SubjectPublicKeyInfo). Where
-// libtls has tls_signer (LibreSSL), that takes the place of this file's other half.
+// libtls is given the certificate only; libcrypto's default methods for private-key operations are replaced by ones
+// that hand the digest to a Signer and wait. The key is named by the SHA-256 of its public half (DER
+// SubjectPublicKeyInfo). Where libtls has tls_signer (LibreSSL), that takes the place of this file's other half.
 #pragma once
 
 #include <chrono>
@@ -35,8 +35,8 @@ class RemoteSigner : public Signer {
     Fd channel_;
 };
 
-/// From now on the private-key operations of this process go to `signer`, which must outlive all TLS use. Call before the first
-/// ServerContext is made: a key takes its method when it is made.
+/// From now on the private-key operations of this process go to `signer`, which must outlive all TLS use. Call before
+/// the first ServerContext is made: a key takes its method when it is made.
 void use_signer(Signer& signer);
 
 /// The name of a key on signing channels, from a certificate or key in PEM; empty when it cannot be read.

@@ -1,10 +1,9 @@
 // TLS over a socket as an async::Transport, by libtls.
 #pragma once
 
-#include <tls.h>
-
 #include <memory>
 #include <string>
+#include <tls.h>
 
 #include "common/async/stream.h"
 
@@ -40,7 +39,7 @@ class TlsTransport : public async::Transport {
 
   private:
     Fd fd_;
-    TlsHandle tls_;   // freed before the descriptor is closed
+    TlsHandle tls_;  // freed before the descriptor is closed
 };
 
 }  // namespace mox::tls

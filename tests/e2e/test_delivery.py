@@ -6,7 +6,8 @@ import email.policy
 import time
 
 import pytest
-from mox import PASSWORDS, Sink, make_certificate, message, start_configured, test_id_of, unique_id, wait_for
+import mox
+from mox import PASSWORDS, Sink, make_certificate, message, start_configured, unique_id, wait_for
 
 pytestmark = pytest.mark.submission
 
@@ -58,7 +59,7 @@ def test_mx_and_content(start_suite):
         raw = submit(suite, "you@remote.example", test_id, body=".\r\n..dots\r\n.end\r\n")
         sender, recipients, content, _ = sink.wait_message(test_id)
         assert sender.startswith("<alice@test.example>") and recipients == ["you@remote.example"]
-        assert content.endswith(raw.partition(b"\r\n\r\n")[2]) and test_id_of(content) == test_id
+        assert content.endswith(raw.partition(b"\r\n\r\n")[2]) and mox.test_id_of(content) == test_id
         assert content.count(b"X-Test-Id") == 1 and b"Received: " in content
         assert any(c.upper() == "EHLO MAIL.TEST.EXAMPLE" for c in sink.commands), sink.commands
         wait_for(lambda: "remote.example" not in suite.control("queue", "list"), 5, "an empty queue")
@@ -89,7 +90,7 @@ def test_temporary_failure_is_tried_again(start_suite):
         submit(suite, "you@remote.example", test_id)
         sink.wait_message(test_id)
         time.sleep(1.5)
-        assert len([m for m in sink.messages if test_id_of(m[2]) == test_id]) == 1, "delivered twice"
+        assert len([m for m in sink.messages if mox.test_id_of(m[2]) == test_id]) == 1, "delivered twice"
         assert not notices(suite)
 
 
@@ -153,7 +154,7 @@ def test_smarthost(start_suite):
         submit(suite, "you@nomx.example", second)
         sink.wait_message(first)
         world.wait_message(second)
-        assert [test_id_of(m[2]) for m in sink.messages] == [first]
+        assert [mox.test_id_of(m[2]) for m in sink.messages] == [first]
 
 
 def test_the_queue_goes_on_after_kill_9(start_suite):

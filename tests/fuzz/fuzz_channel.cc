@@ -1,9 +1,8 @@
-// The frames of a channel, as a hostile peer would send them: every table of messages, each role. First byte: the table;
-// second: the role; the rest: what arrives on the socket.
-#include <sys/socket.h>
-
+// The frames of a channel, as a hostile peer would send them: every table of messages, each role. First byte: the
+// table; second: the role; the rest: what arrives on the socket.
 #include <cstddef>
 #include <cstdint>
+#include <sys/socket.h>
 
 #include "common/ipc/channel.h"
 #include "common/log/log.h"
@@ -52,14 +51,30 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const uint8_t* rest = data + 2;
     size -= 2;
     switch (data[0] % 8) {
-        case 0: run(proto::StorageMessages{}, role, rest, size); break;
-        case 1: run(proto::AccountMessages{}, role, rest, size); break;
-        case 2: run(proto::AccountEventMessages{}, role, rest, size); break;
-        case 3: run(proto::AuthMessages{}, role, rest, size); break;
-        case 4: run(proto::DnsMessages{}, role, rest, size); break;
-        case 5: run(proto::ControlMessages{}, role, rest, size); break;
-        case 6: run(proto::ToMoxd{}, role, rest, size); break;
-        default: run(proto::ToAuthd{}, role, rest, size); break;
+        case 0:
+            run(proto::StorageMessages{}, role, rest, size);
+            break;
+        case 1:
+            run(proto::AccountMessages{}, role, rest, size);
+            break;
+        case 2:
+            run(proto::AccountEventMessages{}, role, rest, size);
+            break;
+        case 3:
+            run(proto::AuthMessages{}, role, rest, size);
+            break;
+        case 4:
+            run(proto::DnsMessages{}, role, rest, size);
+            break;
+        case 5:
+            run(proto::ControlMessages{}, role, rest, size);
+            break;
+        case 6:
+            run(proto::ToMoxd{}, role, rest, size);
+            break;
+        default:
+            run(proto::ToAuthd{}, role, rest, size);
+            break;
     }
     return 0;
 }

@@ -42,7 +42,7 @@ TEST_CASE("where an address leads") {
     CHECK(status("nobody@example.org") == AddressStatus::unknown);
     CHECK(status("+@example.org") == AddressStatus::unknown);
     CHECK(account("Bob@strict.test") == "bob");
-    CHECK(account("bob@strict.test") == "alice");   // case sensitive: the catch-all takes it
+    CHECK(account("bob@strict.test") == "alice");  // case sensitive: the catch-all takes it
     CHECK(status("x@elsewhere.test") == AddressStatus::not_ours);
     CHECK(status("x@off.test") == AddressStatus::domain_disabled);
     CHECK(account("postmaster") == "alice");
@@ -67,7 +67,7 @@ TEST_CASE("an account sends with its own addresses only, and logs in by name") {
     CHECK_FALSE(d.may_send("alice", "x@elsewhere.test"));
     CHECK_FALSE(d.may_send("alice", ""));
     CHECK(d.account_of_login("Alice@example.org") == "alice");
-    CHECK_FALSE(d.account_of_login("anything@strict.test"));   // no login by catch-all
+    CHECK_FALSE(d.account_of_login("anything@strict.test"));  // no login by catch-all
     CHECK_FALSE(d.account_of_login("*@strict.test"));
     CHECK_FALSE(d.account_of_login("alice"));
     CHECK(d.login_disabled("bob") == "on holiday");
@@ -140,8 +140,9 @@ TEST_CASE("the exchange of RFC 7677 section 3") {
     server->set_nonce("%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0");
     CHECK(server->challenge(c) ==
           "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096");
-    std::string final_message = "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,"
-                                "p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
+    std::string final_message =
+        "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,"
+        "p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ=";
     CHECK(server->finish(final_message).value_or("") == "v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=");
     std::string wrong = final_message;
     wrong[wrong.size() - 5] ^= 1;
@@ -152,16 +153,16 @@ TEST_CASE("the exchange of RFC 7677 section 3") {
 TEST_CASE("SCRAM messages that are refused") {
     proto::ScramStart s{};
     s.binding = {"tls-server-end-point", "hash"};
-    for (const char* bad : {"", "n", "n,,n=user", "x,,n=user,r=abcdefghij", "n,,m=x,n=user,r=abcdefghij", "n,,n=us=er,r=abcdefghij",
-                            "n,,n=user,r=short", "n,,n=,r=abcdefghij", "p=tls-unique,,n=user,r=abcdefghij",
-                            "n,a=other,n=user,r=abcdefghij"}) {
+    for (const char* bad : {"", "n", "n,,n=user", "x,,n=user,r=abcdefghij", "n,,m=x,n=user,r=abcdefghij",
+                            "n,,n=us=er,r=abcdefghij", "n,,n=user,r=short", "n,,n=,r=abcdefghij",
+                            "p=tls-unique,,n=user,r=abcdefghij", "n,a=other,n=user,r=abcdefghij"}) {
         s.client_first = bad;
         INFO(bad);
         CHECK_FALSE(ScramServer::start(s));
     }
     s.client_first = "y,,n=user,r=abcdefghij";
     CHECK(ScramServer::start(s));
-    s.plus_offered = true;   // somebody hid the offer from the client
+    s.plus_offered = true;  // somebody hid the offer from the client
     CHECK_FALSE(ScramServer::start(s));
     s.client_first = "p=tls-server-end-point,,n=u=2Cser,r=abcdefghij";
     s.plus = true;

@@ -27,7 +27,9 @@ TEST_CASE("MAIL and RCPT arguments") {
 }
 
 TEST_CASE("parameters of MAIL") {
-    auto check = [](std::string_view text) { return check_mail_parameters(parse_path_command(text, "FROM")->parameters); };
+    auto check = [](std::string_view text) {
+        return check_mail_parameters(parse_path_command(text, "FROM")->parameters);
+    };
     CHECK(check("FROM:<> SIZE=123")->size == 123);
     CHECK(check("FROM:<> SIZE=99999999999999999999")->size == UINT64_MAX);
     CHECK(check("FROM:<> SMTPUTF8 BODY=8bitmime")->body_8bit);

@@ -33,7 +33,7 @@ TEST_CASE("only CRLF . CRLF ends a message, whatever the split") {
         std::string out;
         bool done;
         bool bare;
-        size_t left;   // bytes behind the end
+        size_t left;  // bytes behind the end
     };
     const std::vector<Case> cases = {
         {"hello\r\n.\r\nQUIT\r\n", "hello\r\n", true, false, 6},

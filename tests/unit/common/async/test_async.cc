@@ -1,7 +1,6 @@
-#include <sys/socket.h>
-
 #include <optional>
 #include <stdexcept>
+#include <sys/socket.h>
 
 #include "common/async/stream.h"
 #include "common/async/worker_pool.h"
@@ -139,6 +138,8 @@ TEST_CASE("the pool runs jobs in threads and returns their values") {
     WorkerPool pool(2, mailbox);
     CHECK(run(loop, pool.run([] { return std::this_thread::get_id(); })) != std::this_thread::get_id());
     // A dropped wait does not hurt the job.
-    { auto dropped = pool.run([] { return 1; }); }
+    {
+        auto dropped = pool.run([] { return 1; });
+    }
     CHECK(run(loop, pool.run([] { return 2; })) == 2);
 }

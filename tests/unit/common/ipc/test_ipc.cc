@@ -1,7 +1,6 @@
 #include <fcntl.h>
-#include <sys/mman.h>
-
 #include <optional>
+#include <sys/mman.h>
 
 #include "common/ipc/channel.h"
 #include "tests/unit/catch.h"
@@ -190,10 +189,10 @@ TEST_CASE("a lost channel fails the calls under way and those after") {
 }
 
 TEST_CASE("garbage on the wire ends the channel") {
-    std::string header = GENERATE(std::string(12, '\xff'), std::string("\x04\0\0\0\1\0\0\0\x01\x70\0\0zzzz", 16),
-                                  std::string("\0\0\0\0\1\0\0\0\x99\x99\0\0", 12),
-                                  std::string("\0\0\0\0\1\0\0\0\x03\x70\0\1", 12),
-                                  std::string("\0\0\0\0\7\0\0\0\0\0\1\0", 12));
+    std::string header =
+        GENERATE(std::string(12, '\xff'), std::string("\x04\0\0\0\1\0\0\0\x01\x70\0\0zzzz", 16),
+                 std::string("\0\0\0\0\1\0\0\0\x99\x99\0\0", 12), std::string("\0\0\0\0\1\0\0\0\x03\x70\0\1", 12),
+                 std::string("\0\0\0\0\7\0\0\0\0\0\1\0", 12));
     async::Loop loop;
     Server server;
     auto [a, b] = make_socket_pair();

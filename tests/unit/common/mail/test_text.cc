@@ -14,7 +14,8 @@
 using namespace mox::mail;
 
 TEST_CASE("well-formed UTF-8") {
-    for (auto good : {"", "a", "ü", "€", "😀", "\xf4\x8f\xbf\xbf", "\xed\x9f\xbf", "\xee\x80\x80"}) CHECK(is_utf8(good));
+    for (auto good : {"", "a", "ü", "€", "😀", "\xf4\x8f\xbf\xbf", "\xed\x9f\xbf", "\xee\x80\x80"})
+        CHECK(is_utf8(good));
     for (auto bad : {"\x80", "\xc0\xaf", "\xc1\x81", "\xe0\x80\xaf", "\xed\xa0\x80", "\xf0\x80\x80\xaf",
                      "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xc3", "\xe2\x82", "\xff", "a\xfe"}) {
         CHECK_FALSE(is_utf8(bad));

@@ -43,9 +43,7 @@ class SigningProcess {
         channel_ = std::move(here);
     }
     /// Sends the handshakes of this process there from now on.
-    void use() {
-        signer().attach(Fd(dup(channel_.get())));
-    }
+    void use() { signer().attach(Fd(dup(channel_.get()))); }
     ~SigningProcess() {
         kill(pid_, SIGKILL);
         waitpid(pid_, nullptr, 0);
@@ -132,7 +130,8 @@ TEST_CASE("the key store signs only what fits") {
     using proto::SignatureScheme;
     CHECK(store.sign({id, SignatureScheme::ecdsa_digest, std::string(32, 'x')}));
     CHECK(store.sign({id, SignatureScheme::ecdsa_digest, std::string(20, 'x')}).error().code == ErrorCode::bad_request);
-    CHECK(store.sign({id, SignatureScheme::rsa_raw_padded, std::string(256, 'x')}).error().code == ErrorCode::bad_request);
+    CHECK(store.sign({id, SignatureScheme::rsa_raw_padded, std::string(256, 'x')}).error().code ==
+          ErrorCode::bad_request);
     CHECK(store.sign({std::string(32, 'y'), SignatureScheme::ecdsa_digest, std::string(32, 'x')}).error().code ==
           ErrorCode::not_found);
 }
