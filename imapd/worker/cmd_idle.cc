@@ -11,14 +11,27 @@ struct Watch {
     bool stop = false;
 };
 
+constexpr std::chrono::seconds kAskAgain{5};  // when storaged did not answer
+
+async::Task<void> wait_for_news(async::Notify& news, async::Deadline deadline) {
+    try {
+        co_await news.wait(deadline);
+    } catch (const async::DeadlinePassed&) {
+        // time to ask again
+    }
+}
+
 // Writes news until told to stop. It never is cancelled in the middle of a write: the stream would lose its place.
 async::Task<void> tell_news(Session& session, Watch& watch) {
     try {
         while (!watch.stop && !session.ending()) {
-            co_await session.update(Announce::all);
+            auto refreshed = co_await session.update(Announce::all);
             co_await session.flush();
             if (watch.stop || session.ending()) break;
-            if (!session.news_expected()) co_await session.news().wait();
+            if (refreshed == Session::Refreshed::later)
+                co_await wait_for_news(session.news(), async::in(kAskAgain));
+            else if (!session.news_expected())
+                co_await session.news().wait();
         }
     } catch (const std::exception&) {
         ::shutdown(session.stream().fd(), SHUT_RDWR);  // who waits for DONE learns of it

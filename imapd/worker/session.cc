@@ -182,31 +182,33 @@ void Session::touch_others() {
     account_.touch(view_->id(), this);
 }
 
-async::Task<void> Session::refresh() {
-    if (!view_ || !news_) co_return;
-    news_ = false;
-    for (bool more = true; more;) {
+async::Task<Session::Refreshed> Session::refresh() {
+    bool ask = std::exchange(news_, false) && view_;
+    while (ask) {
         auto changes = co_await account_.call(proto::GetChanges{view_->id(), view_->modseq()});
         if (!changes && changes.error().code == ErrorCode::not_found) {
             view_->take_deletion();
-            co_return;
+            break;
         }
         if (!changes) {
             news_ = true;  // asked again at the next occasion
-            co_return;
+            co_return Refreshed::later;
         }
         // An answer that leads no further is not asked for again and again.
-        more = changes->more && changes->mailbox.highest_modseq > view_->modseq();
+        ask = changes->more && changes->mailbox.highest_modseq > view_->modseq();
         view_->take_changes(std::move(*changes));
     }
+    co_return Refreshed::done;
 }
 
-async::Task<void> Session::update(Announce what) {
-    co_await refresh();
-    if (!view_) co_return;
-    std::string out;
-    view_->announce(out, what);
-    stream_.write(out);
+async::Task<Session::Refreshed> Session::update(Announce what) {
+    Refreshed refreshed = co_await refresh();
+    if (view_) {
+        std::string out;
+        view_->announce(out, what);
+        stream_.write(out);
+    }
+    co_return refreshed;
 }
 
 void Session::greet() {

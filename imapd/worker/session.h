@@ -111,10 +111,10 @@ class Session : private AccountObserver {
     /// The mailbox of this UIDVALIDITY got messages: those who have it selected look, this session too.
     void touch_copied(uint32_t uidvalidity) { account_.touch(uidvalidity); }
 
-    /// Fetches the news of the selected mailbox, if there may be any.
-    async::Task<void> refresh();
-    /// Fetches and writes the news that may be told now.
-    async::Task<void> update(Announce what);
+    /// Whether all news were fetched, or storaged did not answer and has to be asked again.
+    enum class Refreshed : uint8_t { done, later };
+    /// Fetches the news of the selected mailbox, if there may be any, and writes those that may be told now.
+    async::Task<Refreshed> update(Announce what);
     bool news_expected() const { return news_; }
     void expect_news() { news_ = true; }
     async::Notify& news() { return news_event_; }
@@ -127,6 +127,7 @@ class Session : private AccountObserver {
     void mailbox_changed(proto::MailboxId mailbox, uint64_t highest_modseq) override;
     void mailbox_grew(uint32_t uidvalidity) override;
     void account_lost() override;
+    async::Task<Refreshed> refresh();
     void greet();
     async::Task<void> serve();
     async::Task<void> run_command(RawCommand raw);

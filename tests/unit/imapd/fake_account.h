@@ -169,6 +169,7 @@ class Store {
     }
     Result<proto::MailboxChanges> on(proto::GetChanges message) {
         get_changes++;
+        if (fail_changes) return temporary(ErrorCode::busy, "busy");
         Box* box = by_id_or_null(message.mailbox);
         if (box == nullptr) return permanent(ErrorCode::not_found, "no such mailbox");
         proto::MailboxChanges changes{counted(*box), box->keywords, {}, {}, false};
@@ -270,6 +271,7 @@ class Store {
     bool seal = true;
     bool quiet = false;      // tells nobody of changes
     bool fail_next = false;  // changes fail for now
+    bool fail_changes = false;
     bool over_quota = false;
     size_t most_infos = 500;
     size_t stores = 0, get_changes = 0;

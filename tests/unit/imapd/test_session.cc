@@ -282,6 +282,27 @@ TEST_CASE("IDLE") {
     }
 }
 
+TEST_CASE("IDLE without a mailbox, and with a store that does not answer") {
+    World world;
+    inbox(world, 1);
+    auto client = world.login();
+    client.write("i IDLE\r\nDONE\r\n");
+    CHECK(client.line() == "+ idling");
+    CHECK(client.line() == "i OK idled");
+    client.ok("SELECT INBOX");
+    world.store.fail_changes = true;
+    client.write("j IDLE\r\n");
+    CHECK(client.line() == "+ idling");
+    world.settle();
+    CHECK(world.store.get_changes <= 2);
+    client.write("DONE\r\n");
+    CHECK(client.line() == "j OK idled");
+    CHECK(client.ok("NOOP").empty());
+    world.store.fail_changes = false;
+    world.store.add(*world.store.find("INBOX"), std::string(kPlain));
+    CHECK(client.ok("NOOP") == Lines{"* 2 EXISTS"});
+}
+
 TEST_CASE("time limits") {
     World world;
     auto client = world.login({.idle = 30ms, .idle_command = 30ms});

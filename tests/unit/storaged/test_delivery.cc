@@ -141,14 +141,14 @@ TEST_CASE("a spool file is used once, with its true size, by its own channel") {
     SECTION("another channel") {
         auto other = w.connect(Role::smtpd);
         auto result = w.call(other, proto::Deliver{file, World::facts(kText), {{"alice", "", ""}}});
-        CHECK(error_of(result).code == ErrorCode::bad_request);
+        CHECK(error_of(result).code == ErrorCode::not_found);
         auto own = w.call(w.smtpd, proto::Deliver{file, World::facts(kText), {{"alice", "", ""}}});
         CHECK(own);
     }
     SECTION("twice") {
         CHECK(w.call(w.smtpd, proto::Deliver{file, World::facts(kText), {{"alice", "", ""}}}));
         auto again = w.call(w.smtpd, proto::Deliver{file, World::facts(kText), {{"alice", "", ""}}});
-        CHECK(error_of(again).code == ErrorCode::bad_request);
+        CHECK(error_of(again).code == ErrorCode::not_found);
     }
     SECTION("another size") {
         auto facts = World::facts(kText);
@@ -159,7 +159,7 @@ TEST_CASE("a spool file is used once, with its true size, by its own channel") {
     SECTION("dropped") {
         w.smtpd->send(proto::DropSpool{file});
         auto result = w.call(w.smtpd, proto::Deliver{file, World::facts(kText), {{"alice", "", ""}}});
-        CHECK(error_of(result).code == ErrorCode::bad_request);
+        CHECK(error_of(result).code == ErrorCode::not_found);
     }
     SECTION("the channel is gone") {
         w.smtpd.reset();
