@@ -119,39 +119,4 @@ void Stream::replace_transport(std::unique_ptr<Transport> transport) {
     start_ = scanned_ = 0;
 }
 
-namespace {
-
-struct RelayState {
-    Notify activity;
-    int running = 2;
-    bool broken = false;
-};
-
-Task<void> relay_one_way(Stream& from, Stream& to, Clock::duration idle, RelayState& state) {
-    try {
-        for (;;) {
-            std::string_view bytes = co_await from.read_some(65536, kNever);
-            state.activity.notify_all();
-            if (bytes.empty()) break;
-            to.write(bytes);
-            co_await to.flush(in(idle));
-        }
-        to.close_write();
-    } catch (const std::exception&) {
-        state.broken = true;  // the other direction has nobody to talk to
-    }
-    state.running--;
-    state.activity.notify_all();
-}
-
-}  // namespace
-
-Task<void> relay(Stream& a, Stream& b, Clock::duration idle) {
-    RelayState state;
-    Scope scope;
-    scope.spawn(relay_one_way(a, b, idle, state));
-    scope.spawn(relay_one_way(b, a, idle, state));
-    while (state.running > 0 && !state.broken) co_await state.activity.wait(in(idle));
-}
-
 }  // namespace mox::async

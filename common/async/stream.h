@@ -117,7 +117,4 @@ class Stream {
 /// Waits as an IoResult asks for.
 Task<void> wait_for(const Transport& transport, IoResult::State state, Deadline deadline);
 
-/// Copies bytes both ways until both sides ended or one broke, at most `idle` without a byte.
-Task<void> relay(Stream& a, Stream& b, Clock::duration idle);
-
 }  // namespace mox::async
