@@ -1,5 +1,6 @@
 #include "authd/authd.h"
 
+#include <algorithm>
 #include <sodium.h>
 
 #include "authd/passwords.h"
@@ -79,7 +80,9 @@ async::Task<Result<proto::LoggedIn>> Authd::Client::on(proto::LoginPlain m) {
 async::Task<Result<proto::ScramChallenge>> Authd::Client::on(proto::ScramStart m) {
     auto now = async::Clock::now();
     std::erase_if(exchanges, [&](const auto& e) { return e.second.until < now; });
-    if (exchanges.size() >= kMaxExchanges) co_return temporary(ErrorCode::busy, "too many logins under way, try again");
+    // The oldest make room: abandoned ones must not keep others out.
+    while (exchanges.size() >= kMaxExchanges)
+        exchanges.erase(std::ranges::min_element(exchanges, {}, [](const auto& e) { return e.second.until; }));
     Exchange exchange{m.context, nullptr, now + kExchangeLimit};
     auto challenge = co_await authd.logins_.scram_start(std::move(m), exchange.server);
     if (!challenge) co_return challenge;
@@ -90,7 +93,8 @@ async::Task<Result<proto::ScramChallenge>> Authd::Client::on(proto::ScramStart m
 
 async::Task<Result<proto::ScramDone>> Authd::Client::on(proto::ScramFinish m) {
     auto found = exchanges.find(m.session);
-    if (found == exchanges.end()) co_return permanent(ErrorCode::not_found, "no such login under way");
+    // This process may have been started again since: not the user's fault.
+    if (found == exchanges.end()) co_return temporary(ErrorCode::not_found, "the login took too long, try again");
     Exchange exchange = std::move(found->second);
     exchanges.erase(found);
     co_return co_await authd.logins_.scram_finish(exchange.context, *exchange.server, std::move(m.client_final));

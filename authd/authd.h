@@ -32,7 +32,7 @@ class Authd : public process::Common {
             async::Clock::time_point until;
         };
         std::map<uint64_t, Exchange> exchanges;
-        uint64_t next_exchange = 1;
+        uint64_t next_exchange = log::new_cid();  // not that of an authd before this
 
         Result<proto::ResolvedAddress> on(proto::ResolveAddress m);
         Result<ipc::Done> on(proto::CheckSender m);

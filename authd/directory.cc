@@ -72,6 +72,12 @@ std::optional<std::string> Directory::account_of_login(std::string_view login) c
     return target->account;
 }
 
+std::string Directory::canonical_login(std::string_view login) const {
+    auto parts = split(login);
+    if (!parts || parts->domain == nullptr) return text::to_lower(login);
+    return parts->localpart + "@" + parts->domain->name;
+}
+
 std::string Directory::login_disabled(std::string_view account) const {
     auto found = login_disabled_.find(account);
     return found == login_disabled_.end() ? "no such account" : found->second;

@@ -1,5 +1,6 @@
 #include "authd/logins.h"
 
+#include <arpa/inet.h>
 #include <sodium.h>
 
 #include "authd/passwords.h"
@@ -15,6 +16,8 @@ constexpr auto kStorageLimit = 10s;
 constexpr auto kRememberFor = 15min;
 constexpr size_t kMaxRemembered = 10000;
 constexpr size_t kMaxQueuedHashes = 64;
+constexpr size_t kMaxWaiting = 128;    // failed logins whose answer waits
+constexpr size_t kMaxLoginName = 320;  // bytes
 
 std::string random_secret() {
     std::string secret(32, '\0');
@@ -38,7 +41,7 @@ async::Task<Result<Logins::Candidate>> Logins::find(std::string login) {
                                          kStorageLimit);
     if (!stored && stored.error().is_temporary()) co_return std::unexpected(std::move(stored.error()));
     if (!account || !stored || !stored->credentials) {
-        Candidate made_up{"", made_up_credentials(login, secret_)};
+        Candidate made_up{"", made_up_credentials(directory_.canonical_login(login), secret_)};
         made_up.credentials.argon2 = dummy_credentials().argon2;
         co_return made_up;
     }
@@ -98,15 +101,36 @@ async::Task<Error> Logins::fail(proto::LoginContext context, std::string account
                                {"login", std::string_view(login).substr(0, 320)},
                                {"remote", context.remote_address},
                                {"why", why}});
-    co_await async::sleep_for(throttle_.failed(context.remote_address, account, async::Clock::now()));
+    // A name that leads nowhere counts like an account: how long an answer takes tells nothing.
+    std::string counted = account.empty() ? directory_.canonical_login(login) : account;
+    auto wait = throttle_.failed(context.remote_address, counted, async::Clock::now());
+    // Waiting answers hold a place on their front's channel, which others need.
+    if (waiting_ < kMaxWaiting) {
+        struct Counted {
+            size_t& count;
+            explicit Counted(size_t& c) : count(c) { count++; }
+            ~Counted() { count--; }
+        } counted_wait(waiting_);
+        co_await async::sleep_for(wait);
+    }
     co_return Error{Persistence::permanent, ErrorCode::denied, "wrong user name or password"};
 }
 
+std::optional<Error> Logins::refuse(const proto::LoginContext& context, std::string_view login) {
+    // What fronts say is theirs to check, and ours to check again: these become keys of tables here.
+    in6_addr address{};
+    const char* text = context.remote_address.c_str();
+    if (login.size() > kMaxLoginName ||
+        (inet_pton(AF_INET, text, &address) != 1 && inet_pton(AF_INET6, text, &address) != 1))
+        return Error{Persistence::permanent, ErrorCode::bad_request, "malformed login"};
+    if (!throttle_.blocked(context.remote_address, async::Clock::now())) return std::nullopt;
+    blocked_++;
+    return Error{Persistence::temporary, ErrorCode::busy,
+                 "too many failed logins from your network, try again in some minutes"};
+}
+
 async::Task<Result<proto::LoggedIn>> Logins::plain(proto::LoginPlain request) {
-    if (throttle_.blocked(request.context.remote_address, async::Clock::now())) {
-        blocked_++;
-        co_return temporary(ErrorCode::busy, "too many failed logins from your network, try again in some minutes");
-    }
+    if (auto refused = refuse(request.context, request.login)) co_return std::unexpected(std::move(*refused));
     if (pool_.queued() > kMaxQueuedHashes)
         co_return temporary(ErrorCode::busy, "too many logins at the moment, try again");
     if (request.password.value.size() > kMaxPassword)
@@ -121,10 +145,7 @@ async::Task<Result<proto::LoggedIn>> Logins::plain(proto::LoginPlain request) {
 
 async::Task<Result<proto::ScramChallenge>> Logins::scram_start(proto::ScramStart request,
                                                                std::unique_ptr<ScramServer>& server) {
-    if (throttle_.blocked(request.context.remote_address, async::Clock::now())) {
-        blocked_++;
-        co_return temporary(ErrorCode::busy, "too many failed logins from your network, try again in some minutes");
-    }
+    if (auto refused = refuse(request.context, "")) co_return std::unexpected(std::move(*refused));
     auto started = ScramServer::start(request);
     if (!started) co_return std::unexpected(std::move(started.error()));
     server = std::make_unique<ScramServer>(std::move(*started));

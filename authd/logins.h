@@ -39,6 +39,7 @@ class Logins {
         std::string account;
         proto::Credentials credentials;
     };
+    std::optional<Error> refuse(const proto::LoginContext& context, std::string_view login);
     async::Task<Result<Candidate>> find(std::string login);
     async::Task<bool> matches(Candidate candidate, std::string password);
     async::Task<Result<proto::LoggedIn>> succeed(proto::LoginContext context, std::string account, std::string login);
@@ -56,6 +57,7 @@ class Logins {
     std::string secret_;
     std::string cache_secret_;
     std::map<std::string, Remembered> remembered_;  // by account
+    size_t waiting_ = 0;                            // failed logins whose answer waits
     uint64_t succeeded_ = 0, failed_ = 0, blocked_ = 0;
 };
 

@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
         .network = sandbox::Network::none,
         .threads = sandbox::Threads::allowed,  // for hashing passwords
         .max_files = 4096,
+        .max_memory = uint64_t{2} << 30,
     });
     authd::Authd program(process);
     return process.run(proto::ToAuthd{}, program);

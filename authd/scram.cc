@@ -105,7 +105,7 @@ Result<ScramServer> ScramServer::start(const proto::ScramStart& request) {
             return bad("server-does-support-channel-binding", "the server offers channel binding");
     } else if (flag.starts_with("p=")) {
         if (request.binding.type.empty() || flag.substr(2) != request.binding.type)
-            return bad("unsupported-channel-binding-type", "channel binding " + std::string(flag.substr(2)));
+            return bad("unsupported-channel-binding-type", "this channel binding is not available here");
         s.binding_data_ = request.binding.data;
     } else {
         return bad("other-error", "malformed channel binding flag");

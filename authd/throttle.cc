@@ -1,8 +1,10 @@
 #include "authd/throttle.h"
 
+#include <algorithm>
 #include <arpa/inet.h>
 #include <cmath>
-#include <cstring>
+
+#include "common/text/network.h"
 
 namespace mox::authd {
 namespace {
@@ -15,14 +17,6 @@ bool is_loopback(const std::string& address) {
 }
 
 }  // namespace
-
-std::string Throttle::network_of(const std::string& address) {
-    in6_addr v6{};
-    if (inet_pton(AF_INET6, address.c_str(), &v6) != 1) return address;
-    std::memset(v6.s6_addr + 8, 0, 8);
-    char text[INET6_ADDRSTRLEN];
-    return inet_ntop(AF_INET6, &v6, text, sizeof text);
-}
 
 double Throttle::count(const std::string& key, double more, Clock::time_point now) {
     auto found = entries_.find(key);
@@ -45,12 +39,12 @@ double Throttle::count(const std::string& key, double more, Clock::time_point no
 }
 
 bool Throttle::blocked(const std::string& remote_address, Clock::time_point now) {
-    return !is_loopback(remote_address) && count("net " + network_of(remote_address), 0, now) >= kBlockAt;
+    return !is_loopback(remote_address) && count("net " + text::network_of(remote_address), 0, now) >= kBlockAt;
 }
 
 std::chrono::milliseconds Throttle::failed(const std::string& remote_address, const std::string& account,
                                            Clock::time_point now) {
-    double by_network = count("net " + network_of(remote_address), 1, now);
+    double by_network = count("net " + text::network_of(remote_address), 1, now);
     double by_account = account.empty() ? 0 : count("account " + account, 1, now);
     int over = static_cast<int>(std::round(std::max(by_network, by_account))) - kFree;
     if (over <= 0) return std::chrono::milliseconds(0);
@@ -59,12 +53,13 @@ std::chrono::milliseconds Throttle::failed(const std::string& remote_address, co
 }
 
 void Throttle::succeeded(const std::string& remote_address, const std::string& account) {
-    for (const std::string& key : {"net " + network_of(remote_address), "account " + account}) {
-        auto found = entries_.find(key);
-        if (found == entries_.end()) continue;
+    if (auto found = entries_.find("account " + account); found != entries_.end()) {
         by_use_.erase(found->second.position);
         entries_.erase(found);
     }
+    // The network's count shrinks, but somebody with an account of his own cannot wash himself clean between guesses.
+    if (auto found = entries_.find("net " + text::network_of(remote_address)); found != entries_.end())
+        found->second.failures = std::max(0.0, found->second.failures - kFree);
 }
 
 }  // namespace mox::authd

@@ -2,8 +2,9 @@
 //
 // Failures are counted by network (IPv4 address, IPv6 /64) and by account, and halve every ten minutes. From the fourth
 // on, the answer to each further failure waits: 1 s, 2 s, 4 s, at most 8 s. A network with very many is refused for a
-// while before its password is even looked at, in words that say so; loopback is not. A success clears both counts, so
-// a person who mistyped is not held up. Bounded: the least recently failing entries are forgotten.
+// while before its password is even looked at, in words that say so; loopback is not. A success clears the account's
+// count and lowers the network's, so a person who mistyped is not held up. Bounded: the least recently failing entries
+// are forgotten.
 #pragma once
 
 #include <chrono>
@@ -27,9 +28,6 @@ class Throttle {
                                      Clock::time_point now);
     void succeeded(const std::string& remote_address, const std::string& account);
     size_t size() const { return entries_.size(); }
-
-    /// What is counted together: an IPv4 address, an IPv6 /64.
-    static std::string network_of(const std::string& address);
 
   private:
     struct Entry {

@@ -36,6 +36,9 @@ namespace {
     for (int s : {SIGINT, SIGTERM, SIGHUP, SIGCHLD, SIGPIPE}) signal(s, SIG_DFL);
     int null = open("/dev/null", O_RDWR);
     if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(null, STDOUT_FILENO) < 0) _exit(126);
+    // Of a terminal they get what it takes to write to it: not its input, and no way to type into it.
+    setsid();
+    if (int log = open("/proc/self/fd/2", O_WRONLY | O_APPEND | O_NOCTTY); log >= 0) dup2(log, STDERR_FILENO);
     // dup2 onto itself would keep close-on-exec.
     int moved = fcntl(socket, F_DUPFD, 100);
     if (moved < 0 || dup2(moved, proto::kSuperviseFd) < 0) _exit(126);

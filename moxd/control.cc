@@ -32,8 +32,9 @@ Result<sockaddr_un> unix_address(const std::string& path) {
 }
 
 bool answers(const sockaddr_un& address) {
-    Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
-    return ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0;
+    Fd probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    // EAGAIN: there is one, too busy to answer.
+    return ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 || errno == EAGAIN;
 }
 
 /// Root, or the user that moxd runs as.
@@ -85,7 +86,10 @@ async::Task<void> Control::accept_loop() {
     for (;;) {
         co_await async::readable(socket_.get(), async::kNever);
         Fd client(accept4(socket_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
-        if (!client) continue;
+        if (!client) {
+            co_await async::sleep_for(100ms);  // out of descriptors: not a reason to spin
+            continue;
+        }
         if (!may_control(client.get()) || sessions_.size() >= kMaxSessions) {
             log::warn("control connection refused");
             continue;

@@ -10,8 +10,11 @@
 
 #include "common/async/fd.h"
 #include "common/config/edit.h"
+#include "common/ipc/frame.h"
 #include "common/log/log.h"
+#include "common/tls/key_store.h"
 #include "common/tls/self_signed.h"
+#include "common/tls/signer.h"
 
 namespace mox::moxd {
 namespace {
@@ -35,6 +38,16 @@ std::string all(const std::vector<config::Diagnostic>& diagnostics) {
 std::string beside(const std::string& file, const std::string& name) {
     size_t slash = file.rfind('/');
     return slash == std::string::npos ? name : file.substr(0, slash + 1) + name;
+}
+
+/// That the two files are what they should be, and belong together.
+Result<ipc::Done> check_pair(const config::KeyPair& files, const std::string& chain, const std::string& key) {
+    std::string wanted = tls::public_key_id_of_certificate(chain);
+    if (wanted.empty()) return refuse(files.certificate_file + ": no certificate in PEM");
+    tls::KeyStore store;
+    if (auto added = store.add(key); !added) return refuse(files.key_file + ": " + added.error().text);
+    if (!store.has(wanted)) return refuse(files.key_file + ": not the key of " + files.certificate_file);
+    return ipc::Done{};
 }
 
 uint32_t add_certificate(Settings& s, std::string chain_pem, std::string key_pem) {
@@ -73,6 +86,7 @@ Result<ipc::Done> load_tls_files(Settings& s) {
             if (!chain) return std::unexpected(std::move(chain.error()));
             auto key = read_file(pair.key_file, kMaxPem);
             if (!key) return std::unexpected(std::move(key.error()));
+            if (auto fits = check_pair(pair, *chain, *key); !fits) return fits;
             add_certificate(s, std::move(*chain), std::move(*key));
         }
         s.listener_certificates.push_back(std::move(indexes));
@@ -183,6 +197,9 @@ Result<Settings> check_domains(const Settings& present, std::string domains_text
     s.domains_text = std::move(domains_text);
     auto problems = config::validate(s.config, s.domains);
     if (!problems.empty()) return refuse(all(problems));
+    // authd gets its directory in one message.
+    if (ipc::encode(for_authd(s)).size() + (64 << 10) > ipc::kMaxFrame)
+        return refuse(s.domains_file + ": more addresses than this release can hold");
     return s;
 }
 

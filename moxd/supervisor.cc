@@ -7,6 +7,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <pwd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -26,6 +27,7 @@ constexpr auto kHoldLimit = 10s;  // for fronts to wait for what is behind them
 constexpr auto kFirstBackoff = 50ms;
 constexpr auto kMaxBackoff = 10'000ms;
 constexpr auto kStableAfter = 10s;  // having run that long, a child starts again at once
+constexpr auto kEndLimit = 5s;      // for a process that has no business any more
 constexpr size_t kMaxWorkers = 5000;
 constexpr size_t kMaxMetricProcesses = 100;   // asked for one answer
 constexpr size_t kMaxMetricText = 32 * 1024;  // bytes from one process
@@ -54,6 +56,18 @@ bool is_front(Role role) {
 
 }  // namespace
 
+namespace {
+
+/// Who made the socket pair: the kernel noted it then, and no one can change it.
+pid_t maker_of(const Fd& socket) {
+    ucred maker{};
+    socklen_t size = sizeof maker;
+    if (getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &maker, &size) != 0) return -1;
+    return maker.pid;
+}
+
+}  // namespace
+
 /// Answers what one child asks.
 struct Supervisor::FromChild {
     Supervisor& supervisor;
@@ -74,6 +88,7 @@ Supervisor::Supervisor(SupervisorOptions options, Settings settings)
 
 Supervisor::~Supervisor() {
     scope_.cancel();
+    for (auto& entry : children_) entry->child.link().detach();
     for (auto& entry : children_) entry->child.kill(SIGKILL);
     for (auto& worker : workers_) worker.entry->child.kill(SIGKILL);
 }
@@ -125,7 +140,10 @@ Result<ipc::Done> Supervisor::prepare_directories() {
                 ErrorCode::not_found,
                 fmt::format("no user {0} for {1}: useradd --system --no-create-home --shell /usr/sbin/nologin {0}",
                             user, ipc::to_string(role)));
-        if (role == Role::storaged && chown(settings_.config.data_directory.c_str(), entry->pw_uid, entry->pw_gid) != 0)
+        if (role != Role::storaged) continue;
+        // Not through a link that somebody else may have put there.
+        Fd data(open(settings_.config.data_directory.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        if (!data || fchown(data.get(), entry->pw_uid, entry->pw_gid) != 0)
             return permanent(ErrorCode::io, settings_.config.data_directory + ": " + std::strerror(errno));
     }
     return ipc::Done{};
@@ -157,13 +175,36 @@ bool Supervisor::launch(Entry& entry) {
     channel->start();
     entry.child.link().attach(channel);
     scope_.spawn(bring_up(entry));
+    scope_.spawn(watch(channel, entry.child.pid()));
     return true;
+}
+
+// A child that has lost its channel to us ends by itself; one that does not is not ours any more.
+async::Task<void> Supervisor::watch(std::shared_ptr<ipc::Channel> channel, pid_t pid) {
+    while (!channel->lost()) co_await channel->on_lost().wait();
+    co_await async::sleep_for(kEndLimit);
+    kill_if_ours(pid);
+}
+
+void Supervisor::kill_if_ours(pid_t pid) {
+    auto is_it = [&](const auto& e) { return e->child.pid() == pid; };
+    bool ours = std::ranges::any_of(children_, is_it) || std::ranges::any_of(gone_, is_it) ||
+                std::ranges::any_of(workers_, [&](const auto& w) { return is_it(w.entry); });
+    if (!ours || pid <= 0) return;
+    log::warn("process does not end: killed", {{"child", pid}});
+    ::kill(pid, SIGKILL);
+}
+
+async::Task<void> Supervisor::kill_later(pid_t pid) {
+    co_await async::sleep_for(kEndLimit);
+    kill_if_ours(pid);
 }
 
 async::Task<void> Supervisor::bring_up(Entry& entry) {
     if (entry.child.spec().role == Role::imapd_worker) co_return;  // configured when it gets its account
     pid_t pid = entry.child.pid();
     if (is_front(entry.child.spec().role)) co_await hold_back(async::in(kHoldLimit));
+    if (entry.child.pid() != pid) co_return;
     Result<ipc::Done> done;
     uint64_t generation = 0;
     // Settings may change while a process takes the old ones.
@@ -454,9 +495,13 @@ std::vector<proto::ProcessStatus> Supervisor::status() const {
     return result;
 }
 
-ipc::Link& Supervisor::link(Role role) {
+Child& Supervisor::child_of(Role role) {
     auto found = std::ranges::find_if(children_, [&](auto& e) { return e->child.spec().role == role; });
-    return (*found)->child.link();
+    return (*found)->child;
+}
+
+ipc::Link& Supervisor::link(Role role) {
+    return child_of(role).link();
 }
 
 async::Task<void> Supervisor::collect_metrics(std::shared_ptr<ipc::Channel> channel, std::string name,
@@ -471,12 +516,12 @@ async::Task<Result<proto::AllMetrics>> Supervisor::all_metrics() {
     std::string own =
         "# HELP mox_process_restarts_total Times the process was started again.\n# TYPE mox_process_restarts_total "
         "counter\n";
-    for (const auto& p : status())
-        own += fmt::format("mox_process_restarts_total{{name=\"{}\"}} {}\n", p.name, p.restarts);
+    auto rows = status();
+    for (const auto& p : rows) own += fmt::format("mox_process_restarts_total{{name=\"{}\"}} {}\n", p.name, p.restarts);
     own +=
         "# HELP mox_process_memory_bytes Proportional set size of the process.\n# TYPE mox_process_memory_bytes "
         "gauge\n";
-    for (const auto& p : status()) own += fmt::format("mox_process_memory_bytes{{name=\"{}\"}} {}\n", p.name, p.memory);
+    for (const auto& p : rows) own += fmt::format("mox_process_memory_bytes{{name=\"{}\"}} {}\n", p.name, p.memory);
     all.processes.push_back({"moxd", std::move(own)});
     async::Scope scope;
     for (auto& entry : children_)
@@ -499,7 +544,8 @@ Supervisor::Worker* Supervisor::worker_of(const std::string& account) {
 }
 
 void Supervisor::ensure_blank_worker() {
-    if (stopping_ || worker_of("") != nullptr || workers_.size() >= kMaxWorkers || worker_failures_ > 5) return;
+    if (stopping_ || worker_of("") != nullptr || workers_.size() + gone_.size() >= kMaxWorkers || worker_failures_ > 5)
+        return;
     workers_.push_back({make_entry(Role::imapd_worker, fmt::format("imapd-worker/{}", next_worker_++)), "", 0});
     if (!launch(*workers_.back().entry)) workers_.pop_back();
 }
@@ -510,6 +556,11 @@ async::Task<Result<ipc::Done>> Supervisor::start_session(proto::StartSession ses
     if (!known || session.tag.size() + session.pending_input.size() + session.login.size() > kMaxGreeting ||
         !session.stream || !session.account_channel)
         co_return permanent(ErrorCode::bad_request, "not a session of an account here");
+    // The capability must come from storaged itself: a front could otherwise make a pair of its own that claims to be
+    // any account's.
+    Child& storaged = child_of(Role::storaged);
+    if (!storaged.running() || maker_of(session.account_channel) != storaged.pid())
+        co_return permanent(ErrorCode::denied, "the account channel is not of storaged's making");
     Worker* worker = worker_of(session.account);
     if (worker == nullptr) {
         worker_failures_ = 0;
@@ -546,6 +597,7 @@ Result<ipc::Done> Supervisor::retire(Child& child) {
     auto found = std::ranges::find_if(workers_, [&](auto& w) { return &w.entry->child == &child; });
     if (found == workers_.end()) return ipc::Done{};
     if (found->sessions_coming > 0) return temporary(ErrorCode::busy, "a session is on its way");
+    scope_.spawn(kill_later(child.pid()));
     gone_.push_back(std::move(found->entry));
     workers_.erase(found);
     return ipc::Done{};

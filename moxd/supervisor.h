@@ -69,6 +69,10 @@ class Supervisor {
     std::unique_ptr<Entry> make_entry(ipc::Role role, std::string name);
     bool launch(Entry& entry);
     async::Task<void> bring_up(Entry& entry);
+    async::Task<void> watch(std::shared_ptr<ipc::Channel> channel, pid_t pid);
+    async::Task<void> kill_later(pid_t pid);
+    void kill_if_ours(pid_t pid);
+    Child& child_of(ipc::Role role);
     async::Task<Result<ipc::Done>> configure(Entry& entry);
     async::Task<void> restart_later(Entry& entry);
     void join(Entry& entry);

@@ -83,6 +83,7 @@ async::Task<Reading> read_content(Session& s, Content& content) {
     DataReader reader;
     std::string piece;
     auto deadline = async::in(kDataLimit);
+    uint64_t received = 0;
     uint64_t limit = s.listener->config.max_message_size;
     while (!reader.done()) {
         if (s.stream.buffered().empty()) {
@@ -92,11 +93,10 @@ async::Task<Reading> read_content(Session& s, Content& content) {
         piece.clear();
         s.stream.consume(reader.feed(s.stream.buffered(), piece));
         s.smtpd.counters.bytes += piece.size();
+        received += piece.size();
+        if (received > 2 * limit + kWriteChunk) throw async::ConnectionLost("message far too large");
         // What is too large or refused is read to its end, so that the session stays in step, but not kept.
-        if (content.size() <= limit && !reader.has_bare_line_end())
-            content.add(piece);
-        else if (content.size() + piece.size() > 2 * limit + kWriteChunk && content.size() > limit)
-            throw async::ConnectionLost("message far too large");
+        if (content.size() <= limit && !reader.has_bare_line_end()) content.add(piece);
     }
     if (reader.has_bare_line_end()) co_return Reading::bare_line_end;
     co_return content.size() > limit ? Reading::too_large : Reading::complete;
@@ -179,6 +179,8 @@ async::Task<void> deliver(Session& s, Content& content, const mail::MessageInfo&
 /// Why a submitted message may not go out; nothing when it may. RFC 6409 6 and 8.
 async::Task<std::optional<Error>> check_submission(Session& s, const mail::MessageInfo& info) {
     const mail::Envelope* envelope = info.envelopes.empty() ? nullptr : &info.envelopes[0];
+    if (info.parts.empty() || info.parts[0].truncated)
+        co_return Error{Persistence::permanent, ErrorCode::bad_request, "the header is too large to be checked"};
     if (envelope == nullptr || info.from_count != 1)
         co_return Error{Persistence::permanent, ErrorCode::bad_request, "a message has exactly one From field"};
     std::optional<mail::Address> author;

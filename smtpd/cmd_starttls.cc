@@ -35,6 +35,8 @@ async::Task<void> cmd_starttls(Session& s, Command command) {
     // RFC 3207 4.2: back to the state after the greeting.
     s.hello.clear();
     s.extended = false;
+    s.account.clear();
+    s.login.clear();
     s.reset_transaction();
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/mail/utf8.h"
 #include "common/text/ascii.h"
 
 namespace mox::smtpd {
@@ -92,10 +93,12 @@ std::expected<MailParameters, ParameterError> check_mail_parameters(const std::v
 }
 
 bool is_valid_hello(std::string_view argument) {
-    if (argument.empty() || argument.size() > 255) return false;
-    if (argument.front() == '[') return argument.find(']') != std::string_view::npos;
+    if (argument.empty() || argument.size() > 255 || !mail::is_utf8(argument)) return false;
+    bool literal = argument.front() == '[';
+    if (literal && (argument.size() < 3 || argument.back() != ']')) return false;
+    std::string_view inside = literal ? argument.substr(1, argument.size() - 2) : argument;
     // DEVIATES RFC 5321 4.1.1.1: names with underscores and single labels are common, and nothing depends on them.
-    return std::ranges::all_of(argument, [](char c) {
+    return std::ranges::all_of(inside, [](char c) {
         return text::is_alnum(c) || c == '.' || c == '-' || c == '_' || c == ':' ||
                static_cast<unsigned char>(c) >= 0x80;
     });

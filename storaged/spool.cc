@@ -18,9 +18,10 @@ using namespace std::chrono_literals;
 
 constexpr auto kWaitForWriter = 200ms;
 
-/// Numbers are unique in the life of a process, and the directory is emptied at its start.
+/// Numbers are unique in the life of a process, and the directory is emptied at its start. They begin anywhere, so that
+/// one that a client still holds from a storaged before this is not another's now.
 uint64_t new_spool_number() {
-    static std::atomic<uint64_t> next = 1;
+    static std::atomic<uint64_t> next = log::new_cid();
     return next++;
 }
 

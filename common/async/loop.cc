@@ -90,6 +90,8 @@ void Loop::run_ready(evutil_socket_t, short, void* self) {
         waiter.unlink();
         waiter.handle.resume();
     }
+    // libevent would call this again before it looks at descriptors and timers.
+    if (!loop->ready_.empty()) event_base_loopcontinue(loop->base_);
 }
 
 void Loop::on_signal(int signal_number, std::function<void()> handler) {

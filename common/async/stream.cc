@@ -9,6 +9,7 @@ namespace mox::async {
 namespace {
 
 constexpr size_t kChunk = 16384;
+constexpr unsigned kTransfersInARow = 16;
 
 IoResult from_errno(IoResult::State want, const char* action) {
     if (errno == EAGAIN || errno == EWOULDBLOCK) return {want};
@@ -68,8 +69,14 @@ IoResult Stream::read_chunk() {
     return result;
 }
 
+// A peer whose bytes are always there already must not keep the loop to itself.
+Task<void> Stream::give_way() {
+    if (++transfers_ % kTransfersInARow == 0) co_await Yield();
+}
+
 Task<bool> Stream::fill(Deadline deadline) {
     for (;;) {
+        co_await give_way();
         IoResult result = read_chunk();
         if (result.state == IoResult::State::done) co_return true;
         if (result.state == IoResult::State::end) co_return false;
@@ -104,6 +111,7 @@ Task<std::string_view> Stream::read_some(size_t limit, Deadline deadline) {
 Task<void> Stream::flush(Deadline deadline) {
     size_t sent = 0;
     while (sent < output_.size()) {
+        co_await give_way();
         IoResult result = transport_->write(std::string_view(output_).substr(sent));
         if (result.state == IoResult::State::done)
             sent += result.count;

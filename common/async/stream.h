@@ -107,6 +107,8 @@ class Stream {
   private:
     void make_room();
     IoResult read_chunk();
+    Task<void> give_way();
+    unsigned transfers_ = 0;
     std::unique_ptr<Transport> transport_;
     std::string input_;  // bytes [start_, size) are not consumed yet
     size_t start_ = 0;

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "common/log/log.h"
+#include "common/text/network.h"
 
 namespace mox::front {
 namespace {
@@ -100,7 +101,7 @@ void Acceptor::admit(Fd socket, std::string remote, std::string local, std::shar
     const auto& config = listener->config;
     if (listener->connections >= config.max_connections)
         return refuse(std::move(socket), *listener, Refusal::too_many_connections);
-    if (auto found = by_address_.find(remote);
+    if (auto found = by_address_.find(text::network_of(remote));
         found != by_address_.end() && found->second >= config.max_connections_per_address)
         return refuse(std::move(socket), *listener, Refusal::too_many_from_address);
     accepted_++;
@@ -126,7 +127,7 @@ async::Task<void> Acceptor::run(Accepted connection) {
             auto found = acceptor.by_address_.find(address);
             if (--found->second == 0) acceptor.by_address_.erase(found);
         }
-    } counted(*this, connection.listener, connection.remote_address);
+    } counted(*this, connection.listener, text::network_of(connection.remote_address));
     co_await session_(std::move(connection));
 }
 

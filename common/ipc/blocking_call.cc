@@ -51,18 +51,25 @@ bool receive_all(int socket, char* into, size_t size, Clock::time_point deadline
 
 Result<std::string> blocking_exchange(int socket, Kind kind, std::string payload, std::chrono::milliseconds limit) {
     auto deadline = Clock::now() + limit;
-    FrameHeader header{static_cast<uint32_t>(payload.size()), 1, kind, 0, 0};
+    static uint32_t last_id = 0;
+    uint32_t id = ++last_id == 0 ? ++last_id : last_id;
+    FrameHeader header{static_cast<uint32_t>(payload.size()), id, kind, 0, 0};
     std::string bytes(reinterpret_cast<const char*>(&header), sizeof header);
     bytes += payload;
+    if (!send_all(socket, bytes, deadline)) return temporary(ErrorCode::channel_lost, "cannot ask");
     FrameHeader answer{};
-    if (!send_all(socket, bytes, deadline) ||
-        !receive_all(socket, reinterpret_cast<char*>(&answer), sizeof answer, deadline))
-        return temporary(ErrorCode::channel_lost, "no answer");
-    if (answer.length > kMaxFrame || answer.fds != 0 || (answer.flags & kReplyFlag) == 0)
-        return temporary(ErrorCode::channel_lost, "malformed answer");
-    std::string reply(answer.length, '\0');
-    if (!receive_all(socket, reply.data(), reply.size(), deadline))
-        return temporary(ErrorCode::channel_lost, "answer cut short");
+    std::string reply;
+    do {
+        // Nothing has come yet: an answer that comes late will be known by its id.
+        if (!wait(socket, POLLIN, deadline)) return temporary(ErrorCode::timeout, "no answer in time");
+        if (!receive_all(socket, reinterpret_cast<char*>(&answer), sizeof answer, deadline))
+            return temporary(ErrorCode::channel_lost, "no answer");
+        if (answer.length > kMaxFrame || answer.fds != 0 || (answer.flags & kReplyFlag) == 0)
+            return temporary(ErrorCode::channel_lost, "malformed answer");
+        reply.resize(answer.length);
+        if (!receive_all(socket, reply.data(), reply.size(), deadline))
+            return temporary(ErrorCode::channel_lost, "answer cut short");
+    } while (answer.id != id);
     if ((answer.flags & kErrorFlag) == 0) return reply;
     auto error = decode<Error>(reply);
     if (!error) return temporary(ErrorCode::channel_lost, "malformed error");

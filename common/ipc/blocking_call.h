@@ -14,8 +14,8 @@ namespace detail {
 Result<std::string> blocking_exchange(int socket, Kind kind, std::string payload, std::chrono::milliseconds limit);
 }  // namespace detail
 
-/// As Channel::call, but blocking the thread, at most `limit`. After an error the socket must not be used again: a late
-/// reply would be taken for the next.
+/// As Channel::call, but blocking the thread, at most `limit`. After channel_lost the socket must not be used again;
+/// after timeout it may: a late reply is known by its id.
 template <class M>
 Result<typename M::Reply> blocking_call(int socket, M message, std::chrono::milliseconds limit) {
     Encoder encoder;

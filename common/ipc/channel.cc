@@ -38,6 +38,7 @@ void Channel::close(std::string_view reason) {
     log::debug("channel closed", {{"peer", peer_.name}, {"reason", reason}});
     ::shutdown(socket_.get(), SHUT_RDWR);
     for (auto& [id, pending] : pending_) {
+        if (pending->result) continue;  // answered in time
         pending->result = temporary(ErrorCode::channel_lost, peer_.name + " went away");
         pending->arrived.notify_all();
     }
@@ -54,6 +55,8 @@ void Channel::violation(std::string_view message, std::string_view what) {
 
 async::Task<Result<Channel::ReplyFrame>> Channel::exchange(Kind kind, Encoder encoder, async::Deadline deadline) {
     if (lost_) co_return temporary(ErrorCode::channel_lost, peer_.name + " went away");
+    if (encoder.bytes.size() > kMaxFrame || encoder.fds.size() > kMaxFdsPerFrame)
+        co_return permanent(ErrorCode::bad_request, "too large for a message to " + peer_.name);
     Pending pending;
     uint32_t id = next_id_++;
     if (next_id_ == 0) next_id_ = 1;
@@ -164,7 +167,7 @@ async::Task<void> Channel::drain(async::Deadline deadline) {
 bool Channel::receive() {
     char chunk[kReadChunk];
     iovec part{chunk, sizeof chunk};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * 64)];
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int) * 253)];  // SCM_MAX_FD
     msghdr message{};
     message.msg_iov = &part;
     message.msg_iovlen = 1;
@@ -251,7 +254,10 @@ async::Task<void> Channel::read_loop() {
         while (served_ >= kMaxServed) co_await resume_reading_.wait();
         if (!take_frames()) break;
         if (served_ >= kMaxServed) continue;
-        if (!receive() && !lost_) co_await async::readable(socket_.get(), async::kNever);
+        if (receive())
+            co_await async::Yield();  // others have their turn, however much a peer sends
+        else if (!lost_)
+            co_await async::readable(socket_.get(), async::kNever);
     }
 }
 

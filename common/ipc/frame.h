@@ -18,7 +18,7 @@ static_assert(sizeof(FrameHeader) == 12);
 constexpr uint8_t kReplyFlag = 1;
 constexpr uint8_t kErrorFlag = 2;
 
-constexpr size_t kMaxFrame = 4u << 20;  // bytes of payload
-constexpr size_t kMaxFdsPerFrame = 16;
+constexpr size_t kMaxFrame = 4u << 20;   // bytes of payload
+constexpr size_t kMaxFdsPerFrame = 200;  // the kernel takes 253
 
 }  // namespace mox::ipc

@@ -6,6 +6,7 @@
 #include <initializer_list>
 #include <sched.h>
 #include <seccomp.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
@@ -70,7 +71,6 @@ constexpr Calls kBase = {
     SCMP_SYS(setsockopt),
     SCMP_SYS(getsockname),
     SCMP_SYS(getpeername),
-    SCMP_SYS(fcntl),
     SCMP_SYS(membarrier),
     SCMP_SYS(rseq),
     SCMP_SYS(time),
@@ -83,26 +83,64 @@ constexpr Calls kBase = {
 
 // Files below its directory: the store.
 constexpr Calls kFiles = {
-    SCMP_SYS(openat),          SCMP_SYS(open),         SCMP_SYS(newfstatat), SCMP_SYS(stat),
-    SCMP_SYS(lstat),           SCMP_SYS(access),       SCMP_SYS(faccessat),  SCMP_SYS(faccessat2),
-    SCMP_SYS(unlink),          SCMP_SYS(unlinkat),     SCMP_SYS(link),       SCMP_SYS(linkat),
-    SCMP_SYS(rename),          SCMP_SYS(renameat),     SCMP_SYS(renameat2),  SCMP_SYS(mkdir),
-    SCMP_SYS(mkdirat),         SCMP_SYS(rmdir),        SCMP_SYS(getdents64), SCMP_SYS(pwrite64),
-    SCMP_SYS(fsync),           SCMP_SYS(fdatasync),    SCMP_SYS(syncfs),     SCMP_SYS(ftruncate),
-    SCMP_SYS(fallocate),       SCMP_SYS(fchmod),       SCMP_SYS(fchown),     SCMP_SYS(readlink),
-    SCMP_SYS(readlinkat),      SCMP_SYS(getcwd),       SCMP_SYS(statfs),     SCMP_SYS(fstatfs),
-    SCMP_SYS(utimensat),       SCMP_SYS(memfd_create), SCMP_SYS(geteuid),    SCMP_SYS(getuid),
-    SCMP_SYS(copy_file_range), SCMP_SYS(statx),        SCMP_SYS(flock),      SCMP_SYS(socketpair),
-    SCMP_SYS(pwritev),         SCMP_SYS(preadv),       SCMP_SYS(fadvise64),  SCMP_SYS(sync_file_range),
+    SCMP_SYS(openat),
+    SCMP_SYS(open),
+    SCMP_SYS(newfstatat),
+    SCMP_SYS(stat),
+    SCMP_SYS(lstat),
+    SCMP_SYS(access),
+    SCMP_SYS(faccessat),
+    SCMP_SYS(faccessat2),
+    SCMP_SYS(unlink),
+    SCMP_SYS(unlinkat),
+    SCMP_SYS(link),
+    SCMP_SYS(linkat),
+    SCMP_SYS(rename),
+    SCMP_SYS(renameat),
+    SCMP_SYS(renameat2),
+    SCMP_SYS(mkdir),
+    SCMP_SYS(mkdirat),
+    SCMP_SYS(rmdir),
+    SCMP_SYS(getdents64),
+    SCMP_SYS(pwrite64),
+    SCMP_SYS(fsync),
+    SCMP_SYS(fdatasync),
+    SCMP_SYS(syncfs),
+    SCMP_SYS(ftruncate),
+    SCMP_SYS(fallocate),
+    SCMP_SYS(fchmod),
+    SCMP_SYS(fchown),
+    SCMP_SYS(readlink),
+    SCMP_SYS(readlinkat),
+    SCMP_SYS(getcwd),
+    SCMP_SYS(statfs),
+    SCMP_SYS(fstatfs),
+    SCMP_SYS(utimensat),
+    SCMP_SYS(memfd_create),
+    SCMP_SYS(geteuid),
+    SCMP_SYS(getuid),
+    SCMP_SYS(copy_file_range),
+    SCMP_SYS(statx),
+    SCMP_SYS(flock),
+    SCMP_SYS(pwritev),
+    SCMP_SYS(preadv),
+    SCMP_SYS(fadvise64),
+    SCMP_SYS(sync_file_range),
 };
 
 constexpr Calls kAccept = {SCMP_SYS(accept4), SCMP_SYS(accept)};
-constexpr Calls kConnect = {SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(sendmmsg), SCMP_SYS(recvmmsg), SCMP_SYS(ioctl)};
+constexpr Calls kConnect = {SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(sendmmsg), SCMP_SYS(recvmmsg)};
 constexpr Calls kThreads = {SCMP_SYS(prctl), SCMP_SYS(sched_getaffinity)};
 // What the sanitizers' run-time does at start, in reports and at exit.
-constexpr Calls kSanitizers = {SCMP_SYS(sched_getaffinity), SCMP_SYS(readlink),  SCMP_SYS(prctl),  SCMP_SYS(ioctl),
-                               SCMP_SYS(getrlimit),         SCMP_SYS(prlimit64), SCMP_SYS(tgkill), SCMP_SYS(sysinfo),
-                               SCMP_SYS(getrusage),         SCMP_SYS(mprotect),  SCMP_SYS(pipe2)};
+constexpr Calls kSanitizers = {
+    SCMP_SYS(sched_getaffinity), SCMP_SYS(readlink),  SCMP_SYS(prctl),  SCMP_SYS(ioctl),   SCMP_SYS(fcntl),
+    SCMP_SYS(getrlimit),         SCMP_SYS(prlimit64), SCMP_SYS(tgkill), SCMP_SYS(sysinfo), SCMP_SYS(getrusage),
+    SCMP_SYS(mprotect),          SCMP_SYS(pipe2)};
+
+// What fcntl is good for here; not signals to other processes (F_SETOWN, F_SETSIG).
+constexpr Calls kFcntl = {F_DUPFD,     F_DUPFD_CLOEXEC, F_GETFD,    F_SETFD,     F_GETFL,
+                          F_SETFL,     F_GETLK,         F_SETLK,    F_SETLKW,    F_OFD_GETLK,
+                          F_OFD_SETLK, F_GETLEASE,      F_SETLEASE, F_GET_SEALS, F_ADD_SEALS};
 
 class Filter {
   public:
@@ -114,6 +152,10 @@ class Filter {
     }
     void allow_if(int call, scmp_arg_cmp condition) {
         note(seccomp_rule_add(context_, SCMP_ACT_ALLOW, call, 1, condition));
+    }
+    void allow_pair() {
+        note(seccomp_rule_add(context_, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 2, SCMP_A0(SCMP_CMP_EQ, AF_UNIX),
+                              SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_STREAM)));
     }
     void fail_with(int call, int error) {
         note(seccomp_rule_add(context_, SCMP_ACT_ERRNO(static_cast<uint32_t>(error)), call, 0));
@@ -141,6 +183,7 @@ std::string filter_system_calls(const Policy& policy) {
     // glibc's fstat(). A path given along with the flag could only tell whether a file exists, and below a chroot there
     // is none.
     filter.allow_if(SCMP_SYS(newfstatat), SCMP_A3(SCMP_CMP_MASKED_EQ, AT_EMPTY_PATH, AT_EMPTY_PATH));
+    for (int command : kFcntl) filter.allow_if(SCMP_SYS(fcntl), SCMP_A1(SCMP_CMP_EQ, static_cast<uint64_t>(command)));
     // New memory may never be executable.
     filter.allow_if(SCMP_SYS(mmap), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
     if (!MOX_SANITIZED) filter.allow_if(SCMP_SYS(mprotect), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
@@ -148,10 +191,13 @@ std::string filter_system_calls(const Policy& policy) {
     if (policy.network == Network::accept) filter.allow(kAccept);
     if (policy.network == Network::connect) {
         filter.allow(kConnect);
+        for (int request : {FIONREAD, FIONBIO})
+            filter.allow_if(SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, static_cast<uint64_t>(request)));
         filter.allow_if(SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_INET));
         filter.allow_if(SCMP_SYS(socket), SCMP_A0(SCMP_CMP_EQ, AF_INET6));
     } else {
-        filter.allow_if(SCMP_SYS(socketpair), SCMP_A0(SCMP_CMP_EQ, AF_UNIX));
+        // Stream pairs only: a datagram socket could reach named ones.
+        filter.allow_pair();
     }
     if (policy.threads == Threads::allowed) {
         filter.allow(kThreads);

@@ -34,7 +34,8 @@ bool input_fits(EVP_PKEY* key, const proto::SignTls& request) {
         case SignatureScheme::ecdsa_digest:
             return !rsa && is_digest_size(request.input.size());
         case SignatureScheme::rsa_raw_padded:
-            return rsa && request.input.size() == key_bytes;
+            // RFC 8017 9.1.1: a PSS block ends in 0xbc; nothing else is signed raw.
+            return rsa && request.input.size() == key_bytes && request.input.back() == '\xbc';
         case SignatureScheme::rsa_pkcs1_digest:
             // A DigestInfo: 19 bytes before the digest.
             return rsa && request.input.size() > 19 && is_digest_size(request.input.size() - 19);

@@ -22,6 +22,7 @@ class KeyStore {
     Result<ipc::Done> add(const std::string& pem);
     void clear() { keys_.clear(); }
     size_t size() const { return keys_.size(); }
+    bool has(const std::string& public_key_sha256) const { return keys_.contains(public_key_sha256); }
 
     /// Errors: not_found; bad_request for an input that is no digest or block of that key's size.
     Result<proto::Signature> sign(const proto::SignTls& request) const;

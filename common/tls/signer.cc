@@ -87,7 +87,7 @@ std::optional<std::string> RemoteSigner::sign(proto::SignTls request) {
     auto reply = ipc::blocking_call(channel_.get(), std::move(request), kSignLimit);
     if (reply) return std::move(reply->bytes);
     log::warn("authd did not sign a TLS handshake", {{"error", reply.error().text}});
-    // A late answer must not be taken for the next one's.
+    // Out of step or closed: authd's next start brings another.
     if (reply.error().code == ErrorCode::channel_lost) channel_.reset();
     return std::nullopt;
 }

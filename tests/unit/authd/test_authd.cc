@@ -70,6 +70,8 @@ TEST_CASE("an account sends with its own addresses only, and logs in by name") {
     CHECK_FALSE(d.account_of_login("anything@strict.test"));  // no login by catch-all
     CHECK_FALSE(d.account_of_login("*@strict.test"));
     CHECK_FALSE(d.account_of_login("alice"));
+    CHECK(d.canonical_login("ALICE+x@Example.org") == "alice@example.org");
+    CHECK(d.canonical_login("NoBody+x@Example.org") == "nobody@example.org");
     CHECK(d.login_disabled("bob") == "on holiday");
     CHECK(d.login_disabled("alice").empty());
 }
@@ -90,8 +92,13 @@ TEST_CASE("failures are slowed down, and forgotten") {
     CHECK(t.blocked("192.0.2.1", now));
     CHECK_FALSE(t.blocked("192.0.2.2", now));
     CHECK_FALSE(t.blocked("192.0.2.1", now + 1h));
+    // A success of one's own account does not make a network innocent.
     t.succeeded("192.0.2.1", "a");
-    CHECK(t.failed("192.0.2.1", "a", now) == 0ms);
+    CHECK(t.failed("192.0.2.1", "a", now) > 0ms);
+    // A person who mistyped three times is not held up after that.
+    for (int i = 0; i < 3; i++) t.failed("192.0.2.9", "b", now);
+    t.succeeded("192.0.2.9", "b");
+    CHECK(t.failed("192.0.2.9", "b", now) == 0ms);
 }
 
 TEST_CASE("the admin at the machine itself is never shut out") {

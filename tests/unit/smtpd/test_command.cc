@@ -40,6 +40,14 @@ TEST_CASE("parameters of MAIL") {
     CHECK(check("FROM:<> RET=HDRS").error().code == 555);
 }
 
+TEST_CASE("what may follow EHLO") {
+    for (std::string_view good :
+         {"client.example", "localhost", "[127.0.0.1]", "[IPv6:2001:db8::1]", "a_b.example", "b\xc3\xbc.example"})
+        CHECK(is_valid_hello(good));
+    for (std::string_view bad : {"", "[", "[]", "[x] by trusted.example", "a b", "a(b)", "b\xfc.example", "a;b"})
+        CHECK_FALSE(is_valid_hello(bad));
+}
+
 TEST_CASE("the protocol in Received") {
     CHECK(with_protocol(Extended::no, Encrypted::no, Authenticated::no, Internationalized::no) == "SMTP");
     CHECK(with_protocol(Extended::yes, Encrypted::yes, Authenticated::no, Internationalized::no) == "ESMTPS");
