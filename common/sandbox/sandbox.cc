@@ -66,8 +66,10 @@ int landlock_abi() {
 void restrict_files(const Policy& policy, const std::string& directory) {
     int abi = landlock_abi();
     if (abi < 1) {
-        if (geteuid() != 0 && policy.files == Files::none)
-            log::debug("no landlock in this kernel: relying on the system call filter");
+        // As root the chroot confines it; otherwise nothing would keep this program from its user's other files.
+        if (geteuid() != 0 && policy.files == Files::directory && directory != "/")
+            log::fatal("this kernel has no landlock: start moxd as root, or on a kernel with landlock (Linux 5.13)");
+        log::debug("no landlock in this kernel: relying on the other means");
         return;
     }
     landlock_ruleset_attr attributes{};
