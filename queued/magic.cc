@@ -1,6 +1,6 @@
 #include "queued/magic.h"
 
-#include "common/text/ascii.h"
+#include "common/text/magic.h"
 
 namespace mox::queued {
 namespace {
@@ -12,14 +12,9 @@ smtp::Outcome reply(uint16_t code) {
 }  // namespace
 
 std::optional<smtp::Outcome> magic_outcome(std::string_view recipient) {
-    auto localpart = text::to_lower(recipient.substr(0, recipient.rfind('@')));
-    if (!localpart.starts_with("queue")) return std::nullopt;
-    if (localpart.ends_with("temperror")) return reply(451);
-    if (localpart.ends_with("permerror")) return reply(550);
-    auto digits = std::string_view(localpart).substr(localpart.size() - 3);
-    auto code = text::parse_number<uint16_t>(digits);
-    if (code && *code >= 400 && *code <= 599) return reply(*code);
-    return std::nullopt;
+    auto magic = text::parse_magic(recipient.substr(0, recipient.rfind('@')));
+    if (!magic || magic->stage != text::MagicStage::queue || magic->code == 0) return std::nullopt;
+    return reply(static_cast<uint16_t>(magic->code));
 }
 
 }  // namespace mox::queued

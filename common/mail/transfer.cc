@@ -1,7 +1,6 @@
 #include "common/mail/transfer.h"
 
 #include <array>
-#include <sodium.h>
 
 #include "common/mail/scanner.h"
 #include "common/text/ascii.h"
@@ -123,14 +122,6 @@ TransferEncoding parse_transfer_encoding(std::string_view value) {
     if (text::iequals(name, "base64")) return TransferEncoding::base64;
     if (text::iequals(name, "quoted-printable")) return TransferEncoding::quoted_printable;
     return TransferEncoding::unknown;
-}
-
-std::string encode_base64(std::string_view bytes) {
-    std::string out(sodium_base64_ENCODED_LEN(bytes.size(), sodium_base64_VARIANT_ORIGINAL), '\0');
-    sodium_bin2base64(out.data(), out.size(), reinterpret_cast<const unsigned char*>(bytes.data()), bytes.size(),
-                      sodium_base64_VARIANT_ORIGINAL);
-    out.pop_back();  // the terminating NUL
-    return out;
 }
 
 std::string encode_base64_lines(std::string_view bytes) {

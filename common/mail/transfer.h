@@ -10,6 +10,8 @@
 #include <string>
 #include <string_view>
 
+#include "common/text/base64.h"
+
 namespace mox::mail {
 
 /// Tolerant base64: whatever is not in the alphabet is skipped (RFC 2045 6.8), `=` ends a group and more may follow.
@@ -45,8 +47,8 @@ TransferEncoding parse_transfer_encoding(std::string_view value);
 
 /// Base64 in lines of 76 characters with CRLF after each (RFC 2045 6.8).
 std::string encode_base64_lines(std::string_view bytes);
-/// Base64 in one line, with padding.
-std::string encode_base64(std::string_view bytes);
+// One line, with padding: encode_base64 of common/text.
+using text::encode_base64;
 
 /// The byte that the first two characters, hexadecimal digits of any case, name.
 std::optional<char> hex_byte(std::string_view digits);
