@@ -249,6 +249,7 @@ struct AppendItem {
     std::vector<std::string> keywords;
     Timestamp received;
     std::string info;
+    std::string content = {};  // when spool is 0: see kMaxInlineContent
 };
 struct MessagesAppended {
     uint32_t uidvalidity;

@@ -39,11 +39,14 @@ struct DropSpool {
     uint64_t spool;
 };
 
+/// A message of up to so many bytes needs no spool file: it travels in the message that uses it, with spool number 0.
+constexpr size_t kMaxInlineContent = 32u << 10;
+
 // ---- delivery
 
 /// What is known of a message beside its bytes; the same for every recipient.
 struct MessageFacts {
-    uint64_t size;  // bytes in the spool file
+    uint64_t size;  // bytes in the spool file, or of the content that is given directly
     Timestamp received;
     std::string info;       // encoded mail::MessageInfo of the file; storaged does not look inside
     std::string mail_from;  // envelope sender, empty for <>
@@ -68,6 +71,7 @@ struct Deliver {
     uint64_t spool;
     MessageFacts facts;
     std::vector<DeliveryTarget> targets;
+    std::string content = {};  // when spool is 0
 };
 
 // ---- outgoing queue
@@ -86,6 +90,7 @@ struct Enqueue {
     bool has_8bit;
     std::string message_id;  // for lists and DSNs
     std::vector<std::string> recipients;
+    std::string content = {};  // when spool is 0
 };
 
 struct QueueEntry {

@@ -22,14 +22,16 @@ constexpr auto kLook = 10s;       // how often that is looked for
 constexpr size_t kMaxOpen = 200;  // databases; about 0.7 MiB each
 constexpr auto kWaitForIdle = 30s;
 
-std::unique_ptr<MailStore> make_store(const std::string& name, Counters& counters) {
-    return std::make_unique<MailStore>(name, counters);
+std::unique_ptr<MailStore> make_store(const std::string& name, Engine& engine) {
+    return std::make_unique<MailStore>(name, engine.journal, engine.counters);
 }
 
-/// Moves the directory aside and makes that durable.
-Result<proto::Done> move_aside(const std::string& name) {
+/// Moves the directory aside and makes that durable. All its files are in their places first: an account of the same
+/// name, made later, must get nothing of it from the journal.
+Result<proto::Done> move_aside(Engine& engine, const std::string& name) {
     std::string from = "accounts/" + name;
     if (access(from.c_str(), F_OK) != 0) return permanent(ErrorCode::not_found, "no such account");
+    if (int error = engine.journal.checkpoint(); error != 0) return std::unexpected(error_of_errno(error));
     try {
         make_directories("removed");
         std::string to = fmt::format("removed/{}.{}", name, std::time(nullptr));
@@ -51,7 +53,7 @@ Result<proto::Done> move_aside(const std::string& name) {
 Account::Account(Engine& engine, std::string name, uint64_t quota)
     : engine_(engine),
       name_(std::move(name)),
-      strand_(std::make_shared<Strand>(engine, make_store(name_, engine.counters), name_)),
+      strand_(std::make_shared<Strand>(engine, make_store(name_, engine), name_)),
       store_(static_cast<MailStore&>(strand_->store())) {
     store_.set_quota(quota);
     strand_->on_effects([this](const Effects& effects) { tell(effects); });
@@ -59,20 +61,6 @@ Account::Account(Engine& engine, std::string name, uint64_t quota)
 
 Account::~Account() {
     strand_->on_effects({});
-}
-
-FileTree Account::tree() const {
-    return store_.tree();
-}
-
-async::Task<Result<uint64_t>> Account::reserve_file() {
-    if (next_file_ == 0 || !strand_->store_open()) {
-        auto next = co_await run(Access::read, [](MailStore& store) -> Result<uint64_t> { return store.next_file(); });
-        if (!next) co_return next;
-        next_file_ = std::max(next_file_, *next);
-    }
-    last_use_ = async::Clock::now();
-    co_return next_file_++;
 }
 
 Fd Account::open_channel() {
@@ -140,7 +128,7 @@ async::Task<Result<proto::Done>> Accounts::remove(std::string name) {
         }
         co_await account->close_store();
     }
-    co_return co_await engine_.pool.run([name] { return move_aside(name); });
+    co_return co_await engine_.pool.run([&engine = engine_, name] { return move_aside(engine, name); });
 }
 
 async::Task<void> Accounts::close_all() {

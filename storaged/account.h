@@ -1,8 +1,7 @@
 // Account: one account's store on its strand, and the channels through which its workers use it.
 //
 // Lives in the loop. Accounts owns all of them: an account exists while the configuration names it; its database is
-// opened on demand and closed when it has been idle, or when too many are open. Numbers for new files come from here,
-// so that they are unique among deliveries under way.
+// opened on demand and closed when it has been idle, or when too many are open.
 #pragma once
 
 #include <map>
@@ -27,7 +26,6 @@ class Account : public std::enable_shared_from_this<Account> {
     Account& operator=(const Account&) = delete;
 
     const std::string& name() const { return name_; }
-    FileTree tree() const;
     void set_quota(uint64_t bytes) { store_.set_quota(bytes); }
 
     /// An operation on the store, see Strand::run. What is named in `work` must be owned by it.
@@ -36,8 +34,6 @@ class Account : public std::enable_shared_from_this<Account> {
         last_use_ = async::Clock::now();
         return strand_->run<MailStore>(access, std::move(work));
     }
-    /// Opens the store when it is not, and gives a number for a new file that nobody else gets.
-    async::Task<Result<uint64_t>> reserve_file();
 
     /// A new channel for a worker: this end is served until it is lost.
     Fd open_channel();
@@ -70,8 +66,7 @@ class Account : public std::enable_shared_from_this<Account> {
     Engine& engine_;
     std::string name_;
     std::shared_ptr<Strand> strand_;
-    MailStore& store_;        // the strand's
-    uint64_t next_file_ = 0;  // 0: not known yet
+    MailStore& store_;  // the strand's
     size_t uses_ = 0;
     async::Clock::time_point last_use_ = async::Clock::now();
     std::vector<std::unique_ptr<AccountChannel>> channels_;

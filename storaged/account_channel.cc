@@ -101,13 +101,13 @@ async::Task<Result<proto::MessagesExpunged>> AccountChannel::on(proto::Expunge m
 }
 
 async::Task<Result<proto::MessagesAppended>> AccountChannel::on(proto::AppendMessages message) {
-    std::vector<TakenSpool> spools;
-    for (const proto::AppendItem& item : message.items) {
-        if (!spools_.take(item.spool))
-            co_return temporary(ErrorCode::not_found, "no such spool file: it is gone with the storaged that made it");
-        spools.emplace_back(engine_, item.spool);
+    std::vector<Source> sources;
+    for (proto::AppendItem& item : message.items) {
+        auto source = spools_.take(item.spool, std::move(item.content));
+        if (!source) co_return std::unexpected(std::move(source.error()));
+        sources.push_back(std::move(*source));
     }
-    auto task = append(engine_, account_.shared_from_this(), std::move(spools), std::move(message));
+    auto task = append(engine_, account_.shared_from_this(), std::move(sources), std::move(message));
     co_return co_await complete(engine_.deliveries, std::move(task));
 }
 

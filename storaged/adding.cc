@@ -3,7 +3,7 @@
 #include "storaged/mail_store.h"
 #include "storaged/names.h"
 
-// New messages: their file is in place and durable before any of this runs (delivery.cc).
+// New messages: their content gets a file, and they get their rows, in one operation.
 
 namespace mox::storaged {
 namespace {
@@ -89,15 +89,15 @@ Result<uint32_t> MailStore::add_message(const proto::Mailbox& mailbox, const New
     if (!keywords) return std::unexpected(keywords.error());
     auto uid = take_uids(mailbox.id.value, 1);
     if (!uid) return uid;
-    db().run("INSERT INTO content VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?)", message.file, message.file_size,
+    uint64_t file = place(*message.content);
+    db().run("INSERT INTO content VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?)", file, message.content->size(),
              std::time(nullptr), message.mail_from, message.remote_address, message.ehlo, Blob{message.prefix},
              Blob{*message.info});
-    note_file_used(message.file);
     Row row;
     row.flags = message.flags & proto::kAllFlags;
     row.keywords = *keywords;
-    row.size = message.prefix.size() + message.file_size;
-    row.content = message.file;
+    row.size = message.prefix.size() + message.content->size();
+    row.content = file;
     row.received = message.received.unix_seconds;
     row.zone = message.received.zone_minutes;
     insert_row(mailbox.id.value, *uid, modseq, row);
@@ -117,7 +117,7 @@ Result<bool> MailStore::deliver(const std::string& name, const NewMessage& messa
         db().run("DELETE FROM delivered WHERE time < ?", now - kMarkLifetime);
         db().run("INSERT INTO delivered VALUES (?, ?, ?)", mark->queue, mark->entry, now);
     }
-    if (over_quota(message.prefix.size() + message.file_size))
+    if (over_quota(message.prefix.size() + message.content->size()))
         return temporary(ErrorCode::over_quota, "the mailbox is full");
     auto mailbox = find(*canonical);
     if (!mailbox) {
@@ -136,7 +136,7 @@ Result<proto::MessagesAppended> MailStore::append(const std::string& name, const
     auto mailbox = find(*canonical);
     if (!mailbox) return permanent(ErrorCode::not_found, "no such mailbox");
     uint64_t bytes = 0;
-    for (const NewMessage& message : messages) bytes += message.prefix.size() + message.file_size;
+    for (const NewMessage& message : messages) bytes += message.prefix.size() + message.content->size();
     if (over_quota(bytes)) return permanent(ErrorCode::over_quota, "the mailbox is full");
     proto::MessagesAppended appended{mailbox->uidvalidity, {}};
     ModSeqs modseqs(*this);

@@ -1,7 +1,6 @@
-// How a spooled message gets into stores, in two steps that each share their flush with whoever waits at the same
-// moment: first the file is linked into the store's tree and made durable, then its row is committed and the commit
-// made durable. A failure removes the names this delivery made, and no other. See DESIGN.md for each point a crash can
-// come at.
+// How a message gets into stores: its content, from the request itself or from a spool file, gets a name in the store's
+// tree and its row in one operation of the store's strand; both become durable with the commit. See DESIGN.md for each
+// point a crash can come at.
 //
 // These tasks run to their end whatever becomes of the channel that asked: run them in a scope that outlives it
 // (complete.h).
@@ -19,17 +18,13 @@
 
 namespace mox::storaged {
 
-/// Makes the links, and makes them and the files they name durable; `contents` are those files, open.
-async::Task<Result<proto::Done>> place_files(Engine& engine, std::vector<NewLink> links, std::vector<Fd> contents);
-
-async::Task<Result<proto::DeliveryOutcomes>> deliver(Engine& engine, Accounts& accounts, TakenSpool spool,
+async::Task<Result<proto::DeliveryOutcomes>> deliver(Engine& engine, Accounts& accounts, Source source,
                                                      proto::Deliver request);
-/// `spools` are those of the items, in order. All or none.
+/// `sources` are those of the items, in order. All or none.
 async::Task<Result<proto::MessagesAppended>> append(Engine& engine, std::shared_ptr<Account> account,
-                                                    std::vector<TakenSpool> spools, proto::AppendMessages request);
-/// `file` is the number reserved for it in the queue's tree.
-async::Task<Result<proto::Enqueued>> enqueue(Engine& engine, std::shared_ptr<Strand> queue, uint64_t file,
-                                             TakenSpool spool, proto::Enqueue request);
+                                                    std::vector<Source> sources, proto::AppendMessages request);
+async::Task<Result<proto::Enqueued>> enqueue(Engine& engine, std::shared_ptr<Strand> queue, Source source,
+                                             proto::Enqueue request);
 async::Task<Result<proto::Done>> deliver_local(Engine& engine, Accounts& accounts, std::shared_ptr<Strand> queue,
                                                proto::QueueDeliverLocal request);
 

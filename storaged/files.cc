@@ -9,7 +9,6 @@
 #include <fmt/format.h>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -23,7 +22,6 @@ namespace mox::storaged {
 namespace {
 
 constexpr size_t kMemoryChunk = 64 * 1024;
-constexpr size_t kMaxNamed = 16;  // directories that are synced by name
 
 /// Numbers that are names in a directory; nothing when there is no such directory.
 std::vector<uint64_t> numbers_in(const std::string& path) {
@@ -71,22 +69,25 @@ DurableDirectories& durable_directories() {
     return directories;
 }
 
-/// Links one file into its directory; a stray of an interrupted delivery that has its name is put aside.
-void link_one(const std::string& source, const LinkedFile& target) {
+/// Tries to make the name of `target` with `make`, which returns 0 or an errno; mends what stands in its way: a missing
+/// directory, a stray of an interrupted delivery. What `make` returned last.
+template <class F>
+int make_name(const LinkedFile& target, F make) {
     std::string directory = target.tree.directory_of(target.file);
     durable_directories().make(directory);
+    int error = 0;
     for (int attempt = 0; attempt < 3; attempt++) {
-        if (link(source.c_str(), target.tree.path_of(target.file).c_str()) == 0) return;
-        if (errno == ENOENT && access(source.c_str(), F_OK) == 0) {
+        error = make();
+        if (error == ENOENT && access(directory.c_str(), F_OK) != 0) {
             durable_directories().forget(directory);  // the account was moved aside and made anew
             durable_directories().make(directory);
-        } else if (errno == EEXIST) {
+        } else if (error == EEXIST) {
             put_aside(target.tree, target.file);
         } else {
             break;
         }
     }
-    fail_errno("linking a message file");
+    return error;
 }
 
 }  // namespace
@@ -122,24 +123,36 @@ void make_directories(const std::string& path) {
     }
 }
 
-Unsynced make_links(const std::vector<NewLink>& links) {
-    std::set<std::string> directories;
-    std::vector<LinkedFile> done;
-    Unsynced unsynced;
-    try {
-        for (const NewLink& link : links) {
-            link_one(link.source, link.target);
-            done.push_back(link.target);
-            directories.insert(link.target.tree.directory_of(link.target.file));
+bool link_file(const std::string& source, const LinkedFile& target) {
+    std::string path = target.tree.path_of(target.file);
+    int error = make_name(target, [&] { return link(source.c_str(), path.c_str()) == 0 ? 0 : errno; });
+    if (error == 0) return true;
+    // EMLINK: more names than the file system allows; EXDEV: an account on a disk of its own.
+    if (error == ENOENT || error == EMLINK || error == EXDEV) return false;
+    errno = error;
+    fail_errno("linking a message file");
+}
+
+void write_file(const LinkedFile& target, std::string_view bytes) {
+    std::string path = target.tree.path_of(target.file);
+    Fd fd;
+    int error = make_name(target, [&] {
+        fd = Fd(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+        return fd ? 0 : errno;
+    });
+    errno = error;
+    if (error != 0) fail_errno("making a message file");
+    while (!bytes.empty()) {
+        ssize_t n = write(fd.get(), bytes.data(), bytes.size());
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) {
+            error = errno;
+            unlink(path.c_str());
+            errno = error;
+            fail_errno("writing a message file");
         }
-        unsynced.everything = directories.size() > kMaxNamed;
-        if (!unsynced.everything)
-            for (const std::string& directory : directories) unsynced.fds.push_back(open_directory(directory));
-    } catch (...) {
-        remove_files(done);
-        throw;
+        bytes.remove_prefix(static_cast<size_t>(n));
     }
-    return unsynced;
 }
 
 void remove_files(const std::vector<LinkedFile>& files) {

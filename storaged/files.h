@@ -33,25 +33,17 @@ struct LinkedFile {
     FileTree tree;
     uint64_t file = 0;
 };
-/// A second name to be given to the file at `source`.
-struct NewLink {
-    std::string source;
-    LinkedFile target;
-};
 
 /// Creates a directory and all above it that are missing (mode 0700), each durable in the one above.
 void make_directories(const std::string& path);
 Fd open_directory(const std::string& path);
 void sync_directory(const std::string& path);
 
-/// What has to reach the disk before links may be relied upon: these descriptors, or when they are too many to be worth
-/// naming, the whole file system.
-struct Unsynced {
-    std::vector<Fd> fds;
-    bool everything = false;
-};
-/// Makes the links; what is to be synced are their directories. When it throws, the names it had made are gone again.
-Unsynced make_links(const std::vector<NewLink>& links);
+/// Gives the file at `source` a second name, not synced; false when there is no such file. A stray that has the name is
+/// put aside.
+bool link_file(const std::string& source, const LinkedFile& target);
+/// Makes a new file with these bytes, not synced. A stray that has the name is put aside.
+void write_file(const LinkedFile& target, std::string_view bytes);
 /// Removes names; missing ones do not matter, other failures are logged.
 void remove_files(const std::vector<LinkedFile>& files);
 /// Opens a message file for reading; empty when it is missing or its size is not the stated one (logged as an error).

@@ -35,10 +35,9 @@ struct QueueMark {
     uint64_t entry = 0;
 };
 
-/// A message whose file is in place, ready to get its row.
+/// A message on its way in.
 struct NewMessage {
-    uint64_t file = 0;
-    uint64_t file_size = 0;
+    std::shared_ptr<Content> content;
     std::string prefix;
     std::shared_ptr<const std::string> info;  // shared by all recipients
     std::string mail_from;
@@ -51,7 +50,7 @@ struct NewMessage {
 
 class MailStore : public Store {
   public:
-    MailStore(const std::string& account, Counters& counters);
+    MailStore(const std::string& account, Journal& journal, Counters& counters);
 
     /// Bytes the account may hold, 0 for no limit. From any thread.
     void set_quota(uint64_t bytes) { quota_ = bytes; }

@@ -34,10 +34,10 @@ std::string end_of_children(std::string_view name) {
 
 }  // namespace
 
-MailStore::MailStore(const std::string& account, Counters& counters)
+MailStore::MailStore(const std::string& account, Journal& journal, Counters& counters)
     : Store(fmt::format("accounts/{}/index.db", account),
             {fmt::format("accounts/{}/msg", account), fmt::format("accounts/{}/stray", account)}, mail_upgrades(),
-            counters) {}
+            journal, counters) {}
 
 std::optional<proto::Mailbox> MailStore::find(std::string_view name) {
     auto row = db().query(

@@ -96,7 +96,8 @@ FileTree queue_tree() {
     return {"queue", "queue-stray"};
 }
 
-QueueStore::QueueStore(Counters& counters) : Store("queue.db", queue_tree(), kUpgrades, counters) {}
+QueueStore::QueueStore(Journal& journal, Counters& counters)
+    : Store("queue.db", queue_tree(), kUpgrades, journal, counters) {}
 
 void QueueStore::fill_new() {
     uint64_t queue = 0;
@@ -110,16 +111,16 @@ bool QueueStore::row_has_file(uint64_t file) {
 
 Result<proto::Enqueued> QueueStore::enqueue(const NewQueued& message) {
     int64_t now = std::time(nullptr);
-    db().run("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", message.file, message.recipients.size(),
-             message.file_size, now, message.account, message.mail_from, message.message_id, message.smtputf8,
+    uint64_t file = place(*message.content);
+    db().run("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", file, message.recipients.size(),
+             message.content->size(), now, message.account, message.mail_from, message.message_id, message.smtputf8,
              message.has_8bit, Blob{message.prefix}, Blob{message.info});
-    note_file_used(message.file);
     proto::Enqueued enqueued;
     for (const std::string& recipient : message.recipients) {
         db().run(
             "INSERT INTO entry (message, recipient, next_attempt, last_attempt, attempts, delay_notified, last_error)"
             " VALUES (?, ?, ?, 0, 0, 0, '')",
-            message.file, recipient, now);
+            file, recipient, now);
         enqueued.ids.push_back(static_cast<uint64_t>(db().last_id()));
     }
     db().run("UPDATE state SET entries = entries + ?", message.recipients.size());

@@ -18,10 +18,9 @@ constexpr size_t kMaxRecipients = 10000;     // of one submission
 constexpr size_t kMaxLastError = 1000;       // bytes kept of the text of a failure
 constexpr size_t kMaxAddress = 1000;         // bytes of an address, a Message-ID; more than any RFC allows
 
-/// A submitted message whose file is in place.
+/// A submitted message on its way in.
 struct NewQueued {
-    uint64_t file = 0;
-    uint64_t file_size = 0;
+    std::shared_ptr<Content> content;
     std::string prefix;
     std::string info;
     std::string account;
@@ -47,7 +46,7 @@ FileTree queue_tree();
 
 class QueueStore : public Store {
   public:
-    explicit QueueStore(Counters& counters);
+    QueueStore(Journal& journal, Counters& counters);
 
     Result<proto::Enqueued> enqueue(const NewQueued& message);
     Result<proto::QueueEntries> due(const proto::QueueDue& request);

@@ -51,9 +51,10 @@ void append_metric(std::string& out, std::string_view name, std::string_view typ
 
 Server::Server(Options options)
     : lock_(set_up_directory()),
-      engine_(options.threads, std::move(options.disk_failed)),
+      engine_(options.threads, std::move(options.journal)),
       accounts_(engine_),
-      queue_(std::make_shared<Strand>(engine_, std::make_unique<QueueStore>(engine_.counters), "queue")) {
+      queue_(
+          std::make_shared<Strand>(engine_, std::make_unique<QueueStore>(engine_.journal, engine_.counters), "queue")) {
     queue_->on_effects([this](const Effects& effects) { tell_queued(effects); });
 }
 
@@ -78,16 +79,6 @@ void Server::tell_queued(const Effects& effects) {
     });
 }
 
-async::Task<Result<uint64_t>> Server::reserve_queue_file() {
-    if (next_queue_file_ == 0 || !queue_->store_open()) {
-        auto next = co_await queue_->run<QueueStore>(
-            Access::read, [](QueueStore& queue) -> Result<uint64_t> { return queue.next_file(); });
-        if (!next) co_return next;
-        next_queue_file_ = std::max(next_queue_file_, *next);
-    }
-    co_return next_queue_file_++;
-}
-
 async::Task<Result<proto::Done>> Server::remove_account(proto::RemoveAccount message) {
     return accounts_.remove(std::move(message.account));
 }
@@ -101,11 +92,12 @@ async::Task<void> Server::shut_down() {
     }
     co_await accounts_.close_all();
     co_await queue_->close();
+    co_await engine_.pool.run([this] { return engine_.journal.checkpoint(); });
 }
 
 std::string Server::metrics() {
     const Counters& c = engine_.counters;
-    const Syncer::Counters& s = engine_.syncer.counters();
+    const Journal::Counters& j = engine_.journal.counters();
     std::string out;
     append_metric(out, "deliveries_total", "counter", "Messages delivered into mailboxes, once a recipient.",
                   c.deliveries);
@@ -119,9 +111,13 @@ std::string Server::metrics() {
                   c.transactions);
     append_metric(out, "operation_failures_total", "counter", "Changing operations that were undone.",
                   c.operation_failures);
-    append_metric(out, "sync_requests_total", "counter", "Requests to make something durable.", s.requests);
-    append_metric(out, "sync_rounds_total", "counter", "Times the waiting requests were served together.", s.rounds);
-    append_metric(out, "syncs_total", "counter", "Calls that flushed to disk for requests.", s.flushes);
+    append_metric(out, "sync_requests_total", "counter", "Commits to be made durable.", j.requests);
+    append_metric(out, "sync_rounds_total", "counter", "Times the waiting commits were made durable together.",
+                  j.rounds);
+    append_metric(out, "syncs_total", "counter", "Calls that flushed to disk while somebody waited.", j.flushes);
+    append_metric(out, "journal_bytes_total", "counter", "Bytes written to the journal.", j.bytes);
+    append_metric(out, "journal_checkpoints_total", "counter",
+                  "Times all that the journal speaks of was written to its own place.", j.checkpoints);
     append_metric(out, "spool_files_total", "counter", "Spool files created.", c.spool_files);
     append_metric(out, "messages_opened_total", "counter", "Message files asked for by clients.", c.messages_opened);
     append_metric(out, "open_databases", "gauge", "Databases that are open.", c.open_stores);

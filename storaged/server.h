@@ -21,7 +21,7 @@ class StorageChannel;
 
 struct Options {
     size_t threads = 4;
-    std::function<void(std::string_view)> disk_failed;  // see Syncer; empty: ends the process
+    JournalOptions journal;
 };
 
 class Server {
@@ -43,8 +43,6 @@ class Server {
     Engine& engine() { return engine_; }
     Accounts& accounts() { return accounts_; }
     std::shared_ptr<Strand> queue() { return queue_; }
-    /// A number for a new file of the queue.
-    async::Task<Result<uint64_t>> reserve_queue_file();
 
   private:
     void tell_queued(const Effects& effects);
@@ -52,7 +50,6 @@ class Server {
     Engine engine_;
     Accounts accounts_;
     std::shared_ptr<Strand> queue_;
-    uint64_t next_queue_file_ = 0;
     process::Served<StorageChannel> channels_;
 };
 

@@ -105,11 +105,16 @@ async::Task<Result<proto::SpoolFile>> SpoolSet::create() {
 }
 
 void SpoolSet::drop(uint64_t spool) {
-    if (take(spool)) remove_spool(engine_, spool);
+    if (files_.erase(spool) > 0) remove_spool(engine_, spool);
 }
 
-bool SpoolSet::take(uint64_t spool) {
-    return files_.erase(spool) > 0;
+Result<Source> SpoolSet::take(uint64_t spool, std::string content) {
+    Source source{std::nullopt, std::move(content)};
+    if (spool == 0) return source;
+    if (files_.erase(spool) == 0)
+        return temporary(ErrorCode::not_found, "no such spool file: it is gone with the storaged that made it");
+    source.spool.emplace(engine_, spool);
+    return source;
 }
 
 async::Task<Result<Fd>> claim(Engine& engine, std::string path, uint64_t size) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 
@@ -21,27 +22,6 @@ std::string spool_path(uint64_t spool);
 /// Removes a spool file, in a thread.
 void remove_spool(Engine& engine, uint64_t spool);
 
-/// The spool files of one channel.
-class SpoolSet {
-  public:
-    /// At most `limit` files at a time.
-    SpoolSet(Engine& engine, size_t limit) : engine_(engine), limit_(limit) {}
-    ~SpoolSet();
-    SpoolSet(const SpoolSet&) = delete;
-    SpoolSet& operator=(const SpoolSet&) = delete;
-
-    async::Task<Result<proto::SpoolFile>> create();
-    void drop(uint64_t spool);
-    /// Takes the file out of the set: it now belongs to the caller, who removes it. False when this channel has no such
-    /// file.
-    bool take(uint64_t spool);
-
-  private:
-    Engine& engine_;
-    size_t limit_;
-    std::set<uint64_t> files_;
-};
-
 /// A spool file taken out of its set; removed when this is destroyed.
 class TakenSpool {
   public:
@@ -56,6 +36,33 @@ class TakenSpool {
   private:
     Engine* engine_;
     uint64_t spool_;
+};
+
+/// Where the content of a request is: a spool file, or the bytes themselves.
+struct Source {
+    std::optional<TakenSpool> spool;
+    std::string bytes;
+};
+
+/// The spool files of one channel.
+class SpoolSet {
+  public:
+    /// At most `limit` files at a time.
+    SpoolSet(Engine& engine, size_t limit) : engine_(engine), limit_(limit) {}
+    ~SpoolSet();
+    SpoolSet(const SpoolSet&) = delete;
+    SpoolSet& operator=(const SpoolSet&) = delete;
+
+    async::Task<Result<proto::SpoolFile>> create();
+    void drop(uint64_t spool);
+    /// Takes the file out of the set: it now belongs to the caller. Number 0 stands for `content`, which is given
+    /// directly. An error when this channel has no such file.
+    Result<Source> take(uint64_t spool, std::string content);
+
+  private:
+    Engine& engine_;
+    size_t limit_;
+    std::set<uint64_t> files_;
 };
 
 /// Opens the file for syncing, after making sure that it has the stated size and that nobody holds it open for writing.

@@ -13,7 +13,7 @@ namespace {
 constexpr const char* kSettings =
     "PRAGMA locking_mode=EXCLUSIVE;"  // one connection: no shared memory file, no lock calls
     "PRAGMA journal_mode=WAL;"
-    "PRAGMA synchronous=NORMAL;"    // durable by sync_log(), shared by all that wait
+    "PRAGMA synchronous=NORMAL;"    // durable by the journal (log_file.h)
     "PRAGMA wal_autocheckpoint=0;"  // by the strand, after the answers are out
     "PRAGMA journal_size_limit=4194304;"
     "PRAGMA cache_size=-512;"  // KiB
@@ -21,7 +21,8 @@ constexpr const char* kSettings =
     "PRAGMA temp_store=MEMORY;"
     "PRAGMA foreign_keys=ON;"
     "PRAGMA trusted_schema=OFF;"
-    "PRAGMA cell_size_check=ON;";
+    "PRAGMA cell_size_check=ON;"
+    "SELECT count(*) FROM sqlite_schema;";  // opens the log, and recovers it
 
 Error error_of_sqlite(int code) {
     switch (code & 0xff) {
@@ -108,13 +109,17 @@ void Query::bind(int index, Blob blob) {
     check(sqlite3_bind_blob64(statement_, index, data, blob.bytes.size(), SQLITE_TRANSIENT));
 }
 
-Database::Database(const std::string& path) {
+Database::Database(const std::string& path, Journal& journal) {
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW;
-    int result = sqlite3_open_v2(path.c_str(), &connection_, flags, nullptr);
+    int result = sqlite3_open_v2(path.c_str(), &connection_, flags, LogFile::vfs());
     try {
         if (result != SQLITE_OK) fail(connection_, result);
         sqlite3_extended_result_codes(connection_, 1);
+        // Closing moves nothing: what was not made durable must not get into the database by it.
+        sqlite3_db_config(connection_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
         execute(kSettings);
+        log_ = std::make_shared<LogFile>(path, journal);
+        if (!log_->attach(connection_)) fail(connection_, SQLITE_MISUSE);
         sqlite3_wal_hook(connection_, count_log_pages, &log_pages_);
     } catch (...) {
         sqlite3_close_v2(connection_);
@@ -141,13 +146,6 @@ sqlite3_stmt* Database::prepare(const char* sql) {
 void Database::execute(const char* sql) {
     int result = sqlite3_exec(connection_, sql, nullptr, nullptr, nullptr);
     if (result != SQLITE_OK) fail(connection_, result);
-}
-
-bool Database::sync_log() {
-    sqlite3_file* file = nullptr;
-    if (sqlite3_file_control(connection_, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file) != SQLITE_OK) return false;
-    if (file == nullptr || file->pMethods == nullptr) return false;
-    return file->pMethods->xSync(file, SQLITE_SYNC_NORMAL) == SQLITE_OK;
 }
 
 void Database::checkpoint() {

@@ -6,6 +6,7 @@
 
 #include <concepts>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <sqlite3.h>
 #include <string>
@@ -14,6 +15,7 @@
 #include <utility>
 
 #include "storaged/failure.h"
+#include "storaged/log_file.h"
 
 namespace mox::storaged {
 
@@ -64,8 +66,8 @@ class Query {
 class Database {
   public:
     /// Opens the file (relative to the working directory), creates it when missing, and sets what all our databases
-    /// share: WAL, one connection that holds the lock, bounded cache, no commit without a later sync_log().
-    explicit Database(const std::string& path);
+    /// share: WAL, one connection that holds the lock, bounded cache, a log that goes through the journal.
+    Database(const std::string& path, Journal& journal);
     ~Database();
     Database(const Database&) = delete;
     Database& operator=(const Database&) = delete;
@@ -92,9 +94,10 @@ class Database {
 
     bool in_transaction() const { return sqlite3_get_autocommit(connection_) == 0; }
     int64_t last_id() const { return sqlite3_last_insert_rowid(connection_); }
-    /// Makes all commits up to now durable. From any thread, while the strand's own thread leaves the database alone.
-    /// False when the disk failed: what was committed may be lost.
-    bool sync_log();
+    /// What was committed waits here until the journal has made it durable.
+    const std::shared_ptr<LogFile>& log() const { return log_; }
+    /// Makes all commits up to now durable without the strand; false when the disk failed.
+    bool sync_log() { return log_->sync() == SQLITE_OK; }
     /// Pages in the log since it was last emptied into the database.
     int log_pages() const { return log_pages_; }
     /// Moves the log into the database file. Not durable work: nothing is lost when it fails.
@@ -104,6 +107,7 @@ class Database {
 
   private:
     sqlite3_stmt* prepare(const char* sql);
+    std::shared_ptr<LogFile> log_;
     sqlite3* connection_ = nullptr;
     std::unordered_map<const char*, sqlite3_stmt*> statements_;
     int log_pages_ = 0;

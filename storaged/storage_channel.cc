@@ -18,20 +18,16 @@ StorageChannel::StorageChannel(Server& server, ipc::Role peer)
     : server_(server), peer_(peer), spools_(server.engine(), kMaxSpools) {}
 
 async::Task<Result<proto::DeliveryOutcomes>> StorageChannel::on(proto::Deliver message) {
-    if (!spools_.take(message.spool))
-        co_return temporary(ErrorCode::not_found, "no such spool file: it is gone with the storaged that made it");
-    TakenSpool spool(server_.engine(), message.spool);
-    auto task = deliver(server_.engine(), server_.accounts(), std::move(spool), std::move(message));
+    auto source = spools_.take(message.spool, std::move(message.content));
+    if (!source) co_return std::unexpected(std::move(source.error()));
+    auto task = deliver(server_.engine(), server_.accounts(), std::move(*source), std::move(message));
     co_return co_await complete(server_.engine().deliveries, std::move(task));
 }
 
 async::Task<Result<proto::Enqueued>> StorageChannel::on(proto::Enqueue message) {
-    if (!spools_.take(message.spool))
-        co_return temporary(ErrorCode::not_found, "no such spool file: it is gone with the storaged that made it");
-    TakenSpool spool(server_.engine(), message.spool);
-    auto file = co_await server_.reserve_queue_file();
-    if (!file) co_return std::unexpected(std::move(file.error()));
-    auto task = enqueue(server_.engine(), server_.queue(), *file, std::move(spool), std::move(message));
+    auto source = spools_.take(message.spool, std::move(message.content));
+    if (!source) co_return std::unexpected(std::move(source.error()));
+    auto task = enqueue(server_.engine(), server_.queue(), std::move(*source), std::move(message));
     co_return co_await complete(server_.engine().deliveries, std::move(task));
 }
 

@@ -1,8 +1,12 @@
 #include "storaged/store.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <fmt/format.h>
+#include <iterator>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/log/log.h"
 
@@ -12,11 +16,15 @@ void Effects::merge(Effects&& other) {
     for (auto [mailbox, modseq] : other.changed) changed[mailbox] = std::max(changed[mailbox], modseq);
     list_changed |= other.list_changed;
     queue_grew |= other.queue_grew;
-    erased.insert(erased.end(), other.erased.begin(), other.erased.end());
+    auto append = [](auto& to, auto& from) { std::ranges::move(from, std::back_inserter(to)); };
+    append(erased, other.erased);
+    append(placed, other.placed);
+    append(entries, other.entries);
+    append(sync_first, other.sync_first);
 }
 
-Store::Store(std::string database, FileTree tree, Upgrades upgrades, Counters& counters)
-    : path_(std::move(database)), tree_(std::move(tree)), upgrades_(upgrades), counters_(counters) {}
+Store::Store(std::string database, FileTree tree, Upgrades upgrades, Journal& journal, Counters& counters)
+    : path_(std::move(database)), tree_(std::move(tree)), upgrades_(upgrades), journal_(journal), counters_(counters) {}
 
 Store::~Store() {
     abandon();
@@ -26,7 +34,7 @@ void Store::open() {
     size_t slash = path_.rfind('/');
     if (slash != std::string::npos) make_directories(path_.substr(0, slash));
     make_directories(tree_.root);
-    db_ = std::make_unique<Database>(path_);
+    db_ = std::make_unique<Database>(path_, journal_);
     counters_.open_stores++;
     try {
         upgrade();
@@ -85,7 +93,11 @@ void Store::recover() {
         if (state.next()) from = state.number(0);
     }
     remove_files(erase);
-    uint64_t beyond = next_file();
+    uint64_t beyond = 1;
+    {
+        auto state = db_->query("SELECT next_file FROM state");
+        if (state.next()) beyond = state.number(0);
+    }
     for (uint64_t file : files_from(tree_, from)) {
         beyond = std::max(beyond, file + 1);
         if (!row_has_file(file)) put_aside(tree_, file);
@@ -116,8 +128,8 @@ void Store::close() {
 void Store::abandon() {
     if (db_ == nullptr) return;
     db_.reset();
-    effects_ = {};
-    operation_effects_ = {};
+    remove_placed(operation_effects_);
+    remove_placed(effects_);
     counters_.open_stores--;
 }
 
@@ -134,8 +146,8 @@ void Store::commit() {
 }
 
 void Store::roll_back() noexcept {
-    effects_ = {};
-    operation_effects_ = {};
+    remove_placed(operation_effects_);
+    remove_placed(effects_);
     try {
         if (db_ != nullptr && db_->in_transaction()) db_->execute("ROLLBACK");
     } catch (const StoreFailure& failure) {
@@ -155,7 +167,7 @@ void Store::keep_operation() {
 }
 
 void Store::undo_operation() {
-    operation_effects_ = {};
+    remove_placed(operation_effects_);
     db_->run("ROLLBACK TO operation");
     db_->run("RELEASE operation");
 }
@@ -164,13 +176,30 @@ Effects Store::take_effects() {
     return std::exchange(effects_, {});
 }
 
-uint64_t Store::next_file() {
-    auto state = db_->query("SELECT next_file FROM state");
-    return state.next() ? state.number(0) : 1;
+uint64_t Store::place(Content& content) {
+    uint64_t file = 0;
+    {
+        auto state = db_->query("UPDATE state SET next_file = next_file + 1 RETURNING next_file - 1");
+        if (state.next()) file = state.number(0);
+    }
+    content.put({tree_, file});
+    Effects& effects = operation_effects_;
+    effects.placed.push_back(file);
+    if (content.fits_journal()) {
+        effects.entries.push_back({EntryKind::file, tree_.path_of(file), 0, content.bytes()});
+    } else {
+        effects.sync_first.push_back(content.file());
+        effects.sync_first.push_back(std::make_shared<const Fd>(open_directory(tree_.directory_of(file))));
+    }
+    return file;
 }
 
-void Store::note_file_used(uint64_t file) {
-    db_->run("UPDATE state SET next_file = max(next_file, ?)", file + 1);
+/// Also forgets all else of an operation, or of a batch, that did not come about.
+void Store::remove_placed(Effects& effects) noexcept {
+    for (uint64_t file : effects.placed)
+        if (unlink(tree_.path_of(file).c_str()) != 0 && errno != ENOENT)
+            log::warn("cannot remove a file", {{"file", file}, {"error", std::strerror(errno)}});
+    effects = {};
 }
 
 void Store::note_file_unused(uint64_t file) {
@@ -191,7 +220,11 @@ void Store::forget_erased() {
         std::lock_guard lock(erased_mutex_);
         files.swap(erased_);
     }
-    for (uint64_t file : files) db_->run("DELETE FROM erase WHERE file = ?", file);
+    for (uint64_t file : files) {
+        db_->run("DELETE FROM erase WHERE file = ?", file);
+        // Else a replay might bring back what was erased.
+        effects_.entries.push_back({EntryKind::gone, tree_.path_of(file), 0, {}});
+    }
 }
 
 }  // namespace mox::storaged

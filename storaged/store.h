@@ -1,10 +1,10 @@
 // Store: a database and the numbered, immutable files its rows speak of. The account's store and the queue's derive
 // from it.
 //
-// Runs in the worker threads, one operation at a time (strand.h). Invariant: a committed row always has its file,
-// because the file is durable before the row is committed, and the file's number is put into `erase` in the transaction
-// that drops its last row, before the file is unlinked. So after any crash: numbers in `erase` may be unlinked; files
-// that no row and no `erase` knows were never acknowledged, and are put aside, not deleted.
+// Runs in the worker threads, one operation at a time (strand.h). Invariant: a durable row always has its file, because
+// the journal makes both durable in one record, or the file before the row; and the file's number is put into `erase`
+// in the transaction that drops its last row, before the file is unlinked. So after any crash: numbers in `erase` may
+// be unlinked; files that no row and no `erase` knows were never acknowledged, and are put aside, not deleted.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +16,7 @@
 #include <string>
 #include <vector>
 
+#include "storaged/content.h"
 #include "storaged/counters.h"
 #include "storaged/files.h"
 #include "storaged/sql.h"
@@ -27,7 +28,10 @@ struct Effects {
     std::map<uint64_t, uint64_t> changed;  // mailbox: its highest modseq
     bool list_changed = false;
     bool queue_grew = false;
-    std::vector<uint64_t> erased;  // files whose last row is gone
+    std::vector<uint64_t> erased;     // files whose last row is gone
+    std::vector<uint64_t> placed;     // files that were put into the tree
+    std::vector<OwnedEntry> entries;  // for the journal
+    std::vector<std::shared_ptr<const Fd>> sync_first;
 
     void merge(Effects&& other);
 };
@@ -38,7 +42,7 @@ using Upgrades = std::span<const char* const>;
 class Store {
   public:
     /// `database` is a path; directories above it are made. The tables `state` and `erase` are the Store's own.
-    Store(std::string database, FileTree tree, Upgrades upgrades, Counters& counters);
+    Store(std::string database, FileTree tree, Upgrades upgrades, Journal& journal, Counters& counters);
     virtual ~Store();
     Store(const Store&) = delete;
     Store& operator=(const Store&) = delete;
@@ -66,10 +70,9 @@ class Store {
     Effects& effects() { return operation_effects_; }
     /// The effects of what was committed, to be acted on once it is durable.
     Effects take_effects();
-    /// The number for the next file, read when the store is opened. Numbers are given out by the strand's owner.
-    uint64_t next_file();
-    /// A row now speaks of this file.
-    void note_file_used(uint64_t file);
+    /// Puts the content into the tree as a new file, whose row is to be made in the same operation; its number. Undone
+    /// with the operation.
+    uint64_t place(Content& content);
     /// No row speaks of this file any more.
     void note_file_unused(uint64_t file);
     /// These were unlinked: forgets them with the next commit. From any thread.
@@ -84,9 +87,11 @@ class Store {
     void upgrade();
     void recover();
     void forget_erased();
+    void remove_placed(Effects& effects) noexcept;
     std::string path_;
     FileTree tree_;
     Upgrades upgrades_;
+    Journal& journal_;
     Counters& counters_;
     std::unique_ptr<Database> db_;
     bool marked_clean_ = false;

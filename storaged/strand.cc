@@ -1,6 +1,8 @@
 #include "storaged/strand.h"
 
 #include <algorithm>
+#include <cstring>
+#include <iterator>
 
 #include "common/log/log.h"
 
@@ -33,17 +35,52 @@ void Strand::start() {
     }
     engine_.pool.submit([self = shared_from_this(), batch] {
         self->execute(*batch);
-        auto in_loop = [self, batch] { self->engine_.mailbox.post([self, batch] { self->finish(*batch); }); };
-        if (!batch->wrote) return in_loop();
-        Syncer::Request request;
-        request.sync_log = [self] { return self->store_->db().sync_log(); };
-        request.done = in_loop;
-        self->engine_.syncer.submit(std::move(request));
+        if (batch->wrote)
+            self->make_durable(batch);
+        else
+            self->finish_in_loop(batch);
     });
+}
+
+void Strand::finish_in_loop(std::shared_ptr<Batch> batch) {
+    engine_.mailbox.post([self = shared_from_this(), batch] { self->finish(*batch); });
+}
+
+void Strand::make_durable(std::shared_ptr<Batch> batch) {
+    Journal::Request request;
+    request.sync_first = std::move(batch->effects.sync_first);
+    if (batch->log.sync_first) request.sync_first.push_back(std::move(batch->log.sync_first));
+    request.entries = std::move(batch->effects.entries);
+    std::ranges::move(batch->log.entries, std::back_inserter(request.entries));
+    request.settle = [log = batch->log_file] { log->settle(); };
+    request.done = [self = shared_from_this(), batch](int error) {
+        if (error == 0) return self->finish_in_loop(batch);
+        self->engine_.pool.submit([self, batch, error] {
+            self->not_durable(*batch, error);
+            self->finish_in_loop(batch);
+        });
+    };
+    engine_.journal.submit(std::move(request));
+}
+
+// The journal could not be written (a full disk, one that was remounted for reading only): the commit is forgotten, and
+// the database opened anew as it was before.
+void Strand::not_durable(Batch& batch, int error) {
+    log::error("a commit cannot be made durable", {{"store", name_}, {"error", std::strerror(error)}});
+    batch.log_file->discard();
+    std::vector<LinkedFile> files;
+    for (uint64_t file : batch.effects.placed) files.push_back({store_->tree(), file});
+    remove_files(files);
+    batch.wrote = false;
+    batch.effects = {};
+    fail_all(batch, error_of_errno(error));
+    batch.open = false;
 }
 
 void Strand::execute(Batch& batch) {
     try {
+        // The journal's thread may not have come to it yet.
+        if (store_->is_open()) store_->db().log()->settle();
         if (batch.operations.front().closes) {
             store_->close();
         } else {
@@ -73,6 +110,8 @@ void Strand::run_operations(Batch& batch) {
     store_->commit();
     batch.wrote = true;
     batch.effects = store_->take_effects();
+    batch.log_file = store_->db().log();
+    batch.log = batch.log_file->take();
 }
 
 /// Errors that end the transaction travel on; those of the one operation stay with it.

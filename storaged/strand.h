@@ -1,8 +1,8 @@
 // Strand: one store, used by one thread at a time, its operations in order; the meeting point of loop and disk.
 //
 // The loop pushes operations. A thread of the pool takes all that wait, runs them in one transaction (each in a
-// savepoint, so that one may fail alone), and commits; the syncer makes the commit durable together with those of other
-// stores; back in the loop the callers get their answers and the effects are told. Meanwhile the next operations
+// savepoint, so that one may fail alone), and commits; the journal makes the commit durable together with those of
+// other stores; back in the loop the callers get their answers and the effects are told. Meanwhile the next operations
 // gather: that is group commit. Reads in the same batch are answered with it, so nobody ever sees what a crash could
 // take back.
 //
@@ -18,19 +18,18 @@
 #include "common/async/worker_pool.h"
 #include "common/error.h"
 #include "storaged/counters.h"
+#include "storaged/journal.h"
 #include "storaged/store.h"
-#include "storaged/syncer.h"
 
 namespace mox::storaged {
 
-/// What all strands share. Order matters: deliveries end first, then the pool, the syncer, the mailbox.
+/// What all strands share. Order matters: deliveries end first, then the pool, the journal, the mailbox.
 struct Engine {
-    Engine(size_t threads, std::function<void(std::string_view)> disk_failed)
-        : syncer(std::move(disk_failed)), pool(threads, mailbox) {}
+    Engine(size_t threads, JournalOptions options) : journal(std::move(options)), pool(threads, mailbox) {}
     Counters counters;
     SpaceReserve reserve{32u << 20};
     async::LoopMailbox mailbox;
-    Syncer syncer;
+    Journal journal;
     async::WorkerPool pool;
     async::Scope deliveries;  // tasks that are carried out whatever becomes of the channel that asked
 };
@@ -95,6 +94,8 @@ class Strand : public std::enable_shared_from_this<Strand> {
         bool wrote = false;
         bool open = false;
         Effects effects;
+        LogFile::Taken log;
+        std::shared_ptr<LogFile> log_file;
     };
 
     void push(Operation operation);
@@ -102,6 +103,9 @@ class Strand : public std::enable_shared_from_this<Strand> {
     void execute(Batch& batch);
     void run_operations(Batch& batch);
     void run_one(Operation& operation);
+    void finish_in_loop(std::shared_ptr<Batch> batch);
+    void make_durable(std::shared_ptr<Batch> batch);
+    void not_durable(Batch& batch, int error);
     void fail_all(Batch& batch, const Error& error);
     void finish(Batch& batch);
     void erase_files(std::vector<uint64_t> files);

@@ -1,11 +1,11 @@
 // APPEND (RFC 3501 6.3.11) with APPENDUID (RFC 4315 3).
 //
-// The message goes from the stream to a spool file and through the parser in one pass, so memory does not depend on its
-// size. A message that is refused before its literal is asked for is never sent; one that is on its way already is read
-// and dropped.
+// The message goes from the stream through the parser and on its way to storaged in one pass, so memory does not depend
+// on its size. A message that is refused before its literal is asked for is never sent; one that is on its way already
+// is read and dropped.
 #include <chrono>
-#include <unistd.h>
 
+#include "common/incoming/content.h"
 #include "common/ipc/codec.h"
 #include "common/mail/mime_parser.h"
 #include "imapd/worker/commands.h"
@@ -35,46 +35,7 @@ class LineEndings {
     char last_ = 0;
 };
 
-bool write_all(int fd, std::string_view bytes) {
-    while (!bytes.empty()) {
-        ssize_t n = ::write(fd, bytes.data(), bytes.size());
-        if (n <= 0) return false;
-        bytes.remove_prefix(static_cast<size_t>(n));
-    }
-    return true;
-}
-
-// Gives the spool file back when the append does not come to its end.
-class Spool {
-  public:
-    Spool(Account& account, proto::SpoolFile file) : account_(account), id_(file.spool), file_(std::move(file.file)) {}
-    ~Spool() {
-        file_.reset();
-        if (!used_) account_.send(proto::DropSpool{id_});
-    }
-    Spool(const Spool&) = delete;
-    Spool& operator=(const Spool&) = delete;
-
-    int fd() const { return file_.get(); }
-    uint64_t id() const { return id_; }
-    void close() { file_.reset(); }
-    void mark_used() { used_ = true; }
-
-  private:
-    Account& account_;
-    uint64_t id_;
-    Fd file_;
-    bool used_ = false;
-};
-
-struct Received {
-    uint64_t size = 0;  // as stored
-    mail::MessageInfo info;
-    bool written = true;
-};
-
-async::Task<Received> receive(Session& session, uint64_t left, int fd) {
-    Received received;
+async::Task<mail::MessageInfo> receive(Session& session, uint64_t left, incoming::Content<Account>& content) {
     LineEndings endings;
     mail::MimeParser parser;
     std::string converted;
@@ -83,15 +44,14 @@ async::Task<Received> receive(Session& session, uint64_t left, int fd) {
             co_await session.stream().read_some(std::min<uint64_t>(left, 65536), async::in(session.limits().piece));
         if (bytes.empty()) throw async::ConnectionLost("closed by the peer inside a message");
         left -= bytes.size();
-        if (!received.written) continue;  // the rest is read all the same, to stay in step
+        if (content.error()) continue;  // the rest is read all the same, to stay in step
         converted.clear();
         endings.convert(bytes, converted);
         parser.feed(converted);
-        received.size += converted.size();
-        received.written = write_all(fd, converted);
+        co_await content.add(converted);
     }
-    received.info = parser.finish();
-    co_return received;
+    content.finish();
+    co_return parser.finish();
 }
 
 proto::Timestamp timestamp(const std::optional<mail::DateTime>& given) {
@@ -119,25 +79,23 @@ async::Task<Answer> cmd_append(Session& session, const Command& command) {
         fail_no("[TOOBIG] the message is larger than this server takes");  // RFC 7889 4
     if (literal->size == 0) fail_no("an empty message is no message");
     co_await need_mailbox(session, args.mailbox);
-    Spool spool(session.account(), co_await session.ask(proto::CreateSpool{}));
+    incoming::Content<Account> content(session.account());
     session.take_message();
     if (literal->synchronising) {
         session.stream().write("+ go ahead\r\n");
         co_await session.flush();
     }
-    auto received = co_await receive(session, literal->size, spool.fd());
+    mail::MessageInfo info = co_await receive(session, literal->size, content);
     auto rest = co_await session.stream().read_line(1000, async::in(session.limits().piece));
     if (rest.end != async::LineEnd::crlf) throw FatalInput("the line after the message is too long");
     if (!rest.text.empty()) fail_bad("unexpected text after the message");
-    spool.close();  // storaged takes only what nobody can change any more
-    if (!received.written) fail_no("[UNAVAILABLE] no room for the message at the moment");
-    proto::AppendItem item{spool.id(), received.size,        args.flags.bits,
-                           {},         timestamp(args.date), ipc::encode(received.info)};
+    if (content.error()) fail_no("[UNAVAILABLE] " + content.error()->text);
+    proto::AppendItem item{0, content.size(), args.flags.bits, {}, timestamp(args.date), ipc::encode(info)};
+    content.give_to(item);
     item.keywords = args.flags.keywords;
     proto::AppendMessages request{args.mailbox, {}};
     request.items.push_back(std::move(item));
     auto appended = co_await session.ask(std::move(request), "TRYCREATE");
-    spool.mark_used();
     session.touch_copied(appended.uidvalidity);
     if (appended.uids.empty()) co_return Answer{Answer::Status::ok, "appended"};
     std::string code = std::to_string(appended.uidvalidity) + ' ' + std::to_string(appended.uids.front().value);

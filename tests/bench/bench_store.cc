@@ -18,10 +18,8 @@ constexpr auto kSpan = 5s;
 async::Task<void> write_mail(ipc::Channel& channel, int writer, async::Deadline end, uint64_t& count) {
     const std::string text(2048, 'x');
     while (async::Clock::now() < end) {
-        auto spool = co_await channel.call(proto::CreateSpool{}, async::in(30s));
-        if (!spool || write(spool->file.get(), text.data(), text.size()) < 0) co_return;
-        spool->file.reset();
-        proto::Deliver request{spool->spool, {}, {}};
+        proto::Deliver request{};
+        request.content = text;
         request.facts.size = text.size();
         request.facts.info = std::string(600, 'i');
         request.targets.push_back({"user" + std::to_string(writer % kAccounts), "", "Received: by this host\r\n"});
@@ -37,11 +35,11 @@ async::Task<void> write_mail(ipc::Channel& channel, int writer, async::Deadline 
 async::Task<void> measure(storaged::Server& server, ipc::Channel& channel, async::Loop& loop) {
     for (int writers : {1, 10, 50}) {
         uint64_t count = 0;
-        uint64_t flushes = server.engine().syncer.counters().flushes;
+        uint64_t flushes = server.engine().journal.counters().flushes;
         async::Scope scope;
         for (int i = 0; i < writers; i++) scope.spawn(write_mail(channel, i, async::in(kSpan), count));
         co_await scope.join();
-        flushes = server.engine().syncer.counters().flushes - flushes;
+        flushes = server.engine().journal.counters().flushes - flushes;
         double seconds = std::chrono::duration<double>(kSpan).count();
         fmt::print("{:3} writers: {:8.0f} deliveries/s, {:.2f} flushes a delivery\n", writers,
                    static_cast<double>(count) / seconds,

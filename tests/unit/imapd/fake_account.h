@@ -245,12 +245,16 @@ class Store {
         if (box == nullptr) return permanent(ErrorCode::not_found, "no such mailbox");
         proto::MessagesAppended appended{box->mailbox.uidvalidity, {}};
         for (auto& item : message.items) {
-            auto spool = spools_.find(item.spool);
-            if (spool == spools_.end()) return permanent(ErrorCode::bad_request, "no such spool");
-            std::string content(static_cast<size_t>(lseek(spool->second.get(), 0, SEEK_END)), '\0');
-            if (pread(spool->second.get(), content.data(), content.size(), 0) != static_cast<ssize_t>(item.size))
-                return permanent(ErrorCode::bad_request, "size");
-            spools_.erase(spool);
+            std::string content = std::move(item.content);
+            if (auto spool = spools_.find(item.spool); spool != spools_.end()) {
+                content.resize(static_cast<size_t>(lseek(spool->second.get(), 0, SEEK_END)));
+                if (pread(spool->second.get(), content.data(), content.size(), 0) < 0)
+                    return permanent(ErrorCode::bad_request, "unreadable");
+                spools_.erase(spool);
+            } else if (item.spool != 0 || content.size() > proto::kMaxInlineContent) {
+                return permanent(ErrorCode::bad_request, "no such spool");
+            }
+            if (content.size() != item.size) return permanent(ErrorCode::bad_request, "size");
             uint64_t keywords = 0;
             for (auto& keyword : item.keywords) keywords |= bit_of(*box, keyword);
             uint32_t uid = add(*box, content, item.flags, "", item.received, keywords);

@@ -43,6 +43,13 @@ TEST_CASE("APPEND, however its bytes come") {
         CHECK(client.until("a").back().starts_with("a OK"));
         CHECK(*box.messages[0].content == "a: b\r\n\r\nc\r\nd\r\n\r\ne");
     }
+    SECTION("a message that is too large for memory") {
+        std::string large;
+        while (large.size() < 300000) large += message + "line " + std::to_string(large.size()) + "\r\n";
+        client.write("a APPEND INBOX {" + std::to_string(large.size()) + "+}\r\n" + large + "\r\n");
+        CHECK(client.until("a").back().starts_with("a OK"));
+        CHECK(*box.messages[0].content == large);
+    }
     SECTION("another mailbox") {
         world.store.make("other");
         client.write("a APPEND other {" + size + "+}\r\n" + message + "\r\n");
@@ -72,8 +79,9 @@ TEST_CASE("an APPEND that is refused leaves the stream in step") {
     CHECK(refused("a APPEND box \"nonsense\" {5+}\r\nhello\r\n") == "a BAD wrong date-time");
     world.store.over_quota = true;
     CHECK(refused("a APPEND box {5+}\r\nhello\r\n").starts_with("a NO [OVERQUOTA]"));
-    world.store.fail_next = true;
-    CHECK(refused("a APPEND box {5}\r\n").starts_with("a NO [UNAVAILABLE]"));
+    world.store.over_quota = false;
+    world.store.fail_next = true;  // the spool file of a large message
+    CHECK(refused("a APPEND box {100000+}\r\n" + std::string(100000, 'x') + "\r\n").starts_with("a NO [UNAVAILABLE]"));
     world.settle();
     CHECK(world.store.spools() == 0);
     CHECK(world.store.find("box")->messages.empty());

@@ -129,7 +129,8 @@ struct Model {
         w.wait(World::finish(*w.server));
         w.crash();
         {
-            storaged::Database db("accounts/alice/index.db");
+            storaged::Journal journal;
+            storaged::Database db("accounts/alice/index.db", journal);
             CHECK_FALSE(
                 db.query(
                       "SELECT 1 FROM content WHERE copies != (SELECT count(*) FROM message WHERE content = content.id)")

@@ -1,0 +1,149 @@
+#include "storaged/journal_format.h"
+
+#include <cstring>
+#include <xxhash.h>
+
+namespace mox::storaged {
+namespace {
+
+constexpr std::string_view kSegmentMagic = "mox journal 1.0\n";
+constexpr uint32_t kRecordMagic = 0x6a786f6d;
+// magic (4), length of the entries (4), sequence (8), checksum of the entries (8)
+constexpr size_t kRecordHead = 24;
+// kind (1), reserved (1), length of the path (2), length of the bytes (4), offset (8)
+constexpr size_t kEntryHead = 16;
+static_assert(kSegmentMagic.size() == 16);
+
+template <class N>
+void put(std::string& out, N number) {
+    for (size_t i = 0; i < sizeof(N); i++) out += static_cast<char>(static_cast<uint64_t>(number) >> (8 * i));
+}
+
+template <class N>
+N get(std::string_view bytes, size_t at) {
+    uint64_t number = 0;
+    for (size_t i = 0; i < sizeof(N); i++) number |= uint64_t{static_cast<unsigned char>(bytes[at + i])} << (8 * i);
+    return static_cast<N>(number);
+}
+
+/// The sequence is part of it: a record of an earlier use of the segment is never taken for a new one.
+uint64_t checksum(std::string_view bytes, uint64_t sequence) {
+    return XXH3_64bits_withSeed(bytes.data(), bytes.size(), sequence);
+}
+
+size_t padded(size_t size) {
+    return (size + kJournalBlock - 1) / kJournalBlock * kJournalBlock;
+}
+
+/// Only files below the data directory that the journal is meant for; what is on disk may have been tampered with.
+bool is_journal_path(std::string_view path) {
+    bool known = path.starts_with("accounts/") || path.starts_with("queue/") || path.starts_with("queue.db");
+    return known && path.size() <= kMaxJournalPath && path.find("/../") == std::string_view::npos &&
+           path.find('\0') == std::string_view::npos && !path.ends_with("/..");
+}
+
+bool is_in_order(const JournalEntry& entry) {
+    switch (entry.kind) {
+        case EntryKind::log:
+        case EntryKind::forget:
+            return is_journal_path(entry.path) && entry.path.ends_with("-wal") && entry.offset < uint64_t{1} << 48;
+        case EntryKind::file:
+        case EntryKind::gone:
+            return is_journal_path(entry.path);
+        case EntryKind::checkpoint:
+            return entry.path.empty() && entry.bytes.empty();
+    }
+    return false;
+}
+
+std::optional<std::vector<JournalEntry>> parse_entries(std::string_view bytes) {
+    std::vector<JournalEntry> entries;
+    while (!bytes.empty()) {
+        if (bytes.size() < kEntryHead) return std::nullopt;
+        JournalEntry entry{static_cast<EntryKind>(get<uint8_t>(bytes, 0)), {}, get<uint64_t>(bytes, 8), {}};
+        size_t path = get<uint16_t>(bytes, 2);
+        size_t size = get<uint32_t>(bytes, 4);
+        if (path + size > bytes.size() - kEntryHead) return std::nullopt;
+        entry.path = bytes.substr(kEntryHead, path);
+        entry.bytes = bytes.substr(kEntryHead + path, size);
+        if (!is_in_order(entry)) return std::nullopt;
+        entries.push_back(entry);
+        bytes.remove_prefix(kEntryHead + path + size);
+    }
+    return entries;
+}
+
+}  // namespace
+
+void RecordWriter::begin(uint64_t sequence) {
+    // One long record should not cost its memory for ever.
+    if (buffer_.capacity() > 4u << 20) buffer_ = {};
+    buffer_.clear();
+    put(buffer_, kRecordMagic);
+    put(buffer_, uint32_t{0});
+    put(buffer_, sequence);
+    put(buffer_, uint64_t{0});
+}
+
+void RecordWriter::add(const JournalEntry& entry) {
+    put(buffer_, static_cast<uint8_t>(entry.kind));
+    put(buffer_, uint8_t{0});
+    put(buffer_, static_cast<uint16_t>(entry.path.size()));
+    put(buffer_, static_cast<uint32_t>(entry.bytes.size()));
+    put(buffer_, entry.offset);
+    buffer_ += entry.path;
+    buffer_ += entry.bytes;
+}
+
+std::string_view RecordWriter::finish() {
+    std::string_view entries = std::string_view(buffer_).substr(kRecordHead);
+    std::string numbers;
+    put(numbers, static_cast<uint32_t>(entries.size()));
+    std::memcpy(buffer_.data() + 4, numbers.data(), 4);
+    numbers.clear();
+    put(numbers, checksum(entries, get<uint64_t>(buffer_, 8)));
+    std::memcpy(buffer_.data() + 16, numbers.data(), 8);
+    buffer_.resize(padded(buffer_.size()), '\0');
+    return buffer_;
+}
+
+size_t RecordWriter::size_of(const JournalEntry& entry) {
+    return kEntryHead + entry.path.size() + entry.bytes.size();
+}
+
+size_t RecordWriter::record_size(size_t entries) {
+    return padded(kRecordHead + entries);
+}
+
+std::string segment_header(uint64_t first_sequence) {
+    std::string header(kSegmentMagic);
+    put(header, first_sequence);
+    put(header, checksum(header, first_sequence));
+    header.resize(kJournalBlock, '\0');
+    return header;
+}
+
+JournalSegment parse_segment(std::string_view bytes) {
+    JournalSegment segment;
+    size_t head = kSegmentMagic.size();
+    if (bytes.size() < kJournalBlock || !bytes.starts_with(kSegmentMagic)) return segment;
+    auto first = get<uint64_t>(bytes, head);
+    if (first == 0 || get<uint64_t>(bytes, head + 8) != checksum(bytes.substr(0, head + 8), first)) return segment;
+    segment.first_sequence = first;
+    bytes.remove_prefix(kJournalBlock);
+    while (bytes.size() >= kRecordHead && get<uint32_t>(bytes, 0) == kRecordMagic) {
+        size_t size = get<uint32_t>(bytes, 4);
+        JournalRecord record{get<uint64_t>(bytes, 8), {}};
+        if (size > bytes.size() - kRecordHead || record.sequence != segment.next_sequence()) break;
+        std::string_view entries = bytes.substr(kRecordHead, size);
+        if (get<uint64_t>(bytes, 16) != checksum(entries, record.sequence)) break;
+        auto parsed = parse_entries(entries);
+        if (!parsed) break;
+        record.entries = std::move(*parsed);
+        segment.records.push_back(std::move(record));
+        bytes.remove_prefix(std::min(padded(kRecordHead + size), bytes.size()));
+    }
+    return segment;
+}
+
+}  // namespace mox::storaged

@@ -1,0 +1,169 @@
+#include "storaged/replay.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <map>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/log/log.h"
+#include "storaged/failure.h"
+#include "storaged/files.h"
+#include "storaged/journal_format.h"
+
+namespace mox::storaged {
+namespace {
+
+constexpr size_t kSegments = 2;
+
+std::string read_file(const std::string& path, uint64_t limit) {
+    Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    if (!fd && errno == ENOENT) return {};
+    struct stat st{};
+    if (!fd || fstat(fd.get(), &st) != 0) fail_errno("opening the journal");
+    std::string bytes(std::min(static_cast<uint64_t>(st.st_size), limit), '\0');
+    for (size_t got = 0; got < bytes.size();) {
+        ssize_t n = pread(fd.get(), bytes.data() + got, bytes.size() - got, static_cast<off_t>(got));
+        if (n < 0 && errno == EINTR) continue;
+        if (n < 0) fail_errno("reading the journal");
+        if (n == 0) break;
+        got += static_cast<size_t>(n);
+    }
+    return bytes;
+}
+
+void write_all(const Fd& fd, std::string_view bytes, uint64_t offset) {
+    while (!bytes.empty()) {
+        ssize_t n = pwrite(fd.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) fail_errno("replaying the journal");
+        offset += static_cast<uint64_t>(n);
+        bytes.remove_prefix(static_cast<size_t>(n));
+    }
+}
+
+std::string directory_of(std::string_view path) {
+    return std::string(path.substr(0, path.rfind('/')));
+}
+
+/// What the records come to: the last word about each file, and the writes to each log since it was last whole.
+struct Outcome {
+    std::map<std::string_view, std::vector<const JournalEntry*>> logs;
+    std::map<std::string_view, const JournalEntry*> files;
+};
+
+void take_in(Outcome& outcome, const JournalEntry& entry) {
+    switch (entry.kind) {
+        case EntryKind::log:
+            outcome.logs[entry.path].push_back(&entry);
+            break;
+        case EntryKind::forget:
+            outcome.logs.erase(entry.path);
+            break;
+        case EntryKind::file:
+        case EntryKind::gone:
+            outcome.files[entry.path] = &entry;
+            break;
+        case EntryKind::checkpoint:
+            outcome = {};
+            break;
+    }
+}
+
+/// An account that was removed takes its files along; the records of it mean nothing any more.
+bool is_there(const std::string& directory) {
+    struct stat st{};
+    return stat(directory.c_str(), &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+void replay_log(std::string_view path, const std::vector<const JournalEntry*>& writes) {
+    std::string name(path);
+    if (name.find('/') != std::string::npos && !is_there(directory_of(path))) return;
+    Fd fd(open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!fd) fail_errno("opening a database log");
+    for (const JournalEntry* write : writes) write_all(fd, write->bytes, write->offset);
+}
+
+/// True when the file is there and has these bytes.
+bool is_whole(const std::string& path, std::string_view bytes) {
+    struct stat st{};
+    if (lstat(path.c_str(), &st) != 0 || static_cast<uint64_t>(st.st_size) != bytes.size()) return false;
+    return read_file(path, bytes.size()) == bytes;
+}
+
+/// A new file under the old name: its links in other accounts have records of their own.
+void replay_file(const std::string& path, std::string_view bytes) {
+    // accounts/NAME/msg/D: the account must be there, what is below it may be made.
+    std::string above = directory_of(directory_of(path));
+    if (!is_there(directory_of(above)) && !is_there(above)) return;
+    if (is_whole(path, bytes)) return;
+    make_directories(directory_of(path));
+    std::string temporary = "journal/replay.tmp";
+    unlink(temporary.c_str());
+    Fd fd(open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+    if (!fd) fail_errno("making a file");
+    write_all(fd, bytes, 0);
+    if (rename(temporary.c_str(), path.c_str()) != 0) fail_errno("putting a file in place");
+}
+
+}  // namespace
+
+std::string journal_segment_path(size_t segment) {
+    return fmt::format("journal/{}", segment);
+}
+
+size_t newest_journal_segment() {
+    uint64_t newest = 0;
+    size_t segment = 0;
+    for (size_t i = 0; i < kSegments; i++) {
+        uint64_t first = parse_segment(read_file(journal_segment_path(i), kJournalBlock)).first_sequence;
+        if (first > newest) newest = first, segment = i;
+    }
+    return segment;
+}
+
+uint64_t replay_journal(uint64_t segment_size) {
+    // A record may be as long as a segment.
+    uint64_t limit = 2 * segment_size + kJournalBlock;
+    size_t newest = newest_journal_segment();
+    std::string newest_bytes = read_file(journal_segment_path(newest), limit);
+    JournalSegment last = parse_segment(newest_bytes);
+    if (last.first_sequence == 0) return 1;
+    bool stands_alone = !last.records.empty() && last.records[0].entries.size() == 1 &&
+                        last.records[0].entries[0].kind == EntryKind::checkpoint;
+    if (stands_alone && last.records.size() == 1) return last.next_sequence();  // a clean end
+    std::string older_bytes;
+    JournalSegment older;
+    if (!stands_alone) {
+        older_bytes = read_file(journal_segment_path(1 - newest), limit);
+        older = parse_segment(older_bytes);
+        if (older.first_sequence != 0 && older.next_sequence() != last.first_sequence) {
+            // The records before are lost only if the disk lost what it had said it keeps.
+            log::error("the journal has a gap: its older part is left out",
+                       {{"ends", older.next_sequence()}, {"begins", last.first_sequence}});
+            older = {};
+        }
+    }
+    Outcome outcome;
+    for (const JournalSegment* segment : {&older, &last})
+        for (const JournalRecord& record : segment->records)
+            for (const JournalEntry& entry : record.entries) take_in(outcome, entry);
+    for (const auto& [path, entry] : outcome.files) {
+        if (entry->kind == EntryKind::file)
+            replay_file(std::string(path), entry->bytes);
+        else if (unlink(std::string(path).c_str()) != 0 && errno != ENOENT)
+            fail_errno("removing a file");
+    }
+    for (const auto& [path, writes] : outcome.logs) replay_log(path, writes);
+    Fd root = open_directory(".");
+    if (syncfs(root.get()) != 0) log::fatal("the disk failed: ending", {{"error", std::strerror(errno)}});
+    log::info("replayed the journal", {{"records", older.records.size() + last.records.size()},
+                                       {"files", outcome.files.size()},
+                                       {"databases", outcome.logs.size()}});
+    return last.next_sequence();
+}
+
+}  // namespace mox::storaged
