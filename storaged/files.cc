@@ -50,7 +50,7 @@ class DurableDirectories {
         if (known_.contains(path)) return;
         if (known_.size() >= kMaxKnown) known_.clear();
         make_directories(path);
-        sync_directory(path.substr(0, path.rfind('/')));
+        sync_directory(directory_of(path));
         known_.insert(path);
     }
     void forget(const std::string& path) {
@@ -106,6 +106,11 @@ Fd open_directory(const std::string& path) {
     return fd;
 }
 
+std::string directory_of(std::string_view path) {
+    size_t slash = path.rfind('/');
+    return slash == std::string_view::npos ? "." : std::string(path.substr(0, slash));
+}
+
 void sync_directory(const std::string& path) {
     sync_fd(open_directory(path));
 }
@@ -115,8 +120,7 @@ void make_directories(const std::string& path) {
         at = path.find('/', at + 1);
         std::string part = path.substr(0, at);
         if (mkdir(part.c_str(), 0700) == 0) {
-            size_t above = part.rfind('/');
-            sync_directory(above == std::string::npos ? "." : part.substr(0, above));
+            sync_directory(directory_of(part));
         } else if (errno != EEXIST) {
             fail_errno("making a directory");
         }

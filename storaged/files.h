@@ -34,6 +34,8 @@ struct LinkedFile {
     uint64_t file = 0;
 };
 
+/// What is before the last `/`, or `.`.
+std::string directory_of(std::string_view path);
 /// Creates a directory and all above it that are missing (mode 0700), each durable in the one above.
 void make_directories(const std::string& path);
 Fd open_directory(const std::string& path);

@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <ctime>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <set>
@@ -53,7 +54,11 @@ Journal::Journal(JournalOptions options)
     : segment_size_(options.segment_size), failed_(std::move(options.failed)), data_directory_(open_directory(".")) {
     if (!failed_) failed_ = end_process;
     make_directories("journal");
-    open_segments(replay_journal(segment_size_));
+    Replayed replayed = replay_journal(segment_size_);
+    next_sequence_ = replayed.next_sequence;
+    // A journal that begins anew says nothing of the stores that are there.
+    era_ = replayed.era == 0 ? static_cast<uint64_t>(std::time(nullptr)) : replayed.era + !replayed.ended_cleanly;
+    open_segments();
     // Signals are the loop's.
     sigset_t all, old;
     sigfillset(&all);
@@ -77,7 +82,7 @@ Journal::~Journal() {
 }
 
 // Everything is in its place: begins anew, with a checkpoint.
-void Journal::open_segments(uint64_t next_sequence) {
+void Journal::open_segments() {
     for (size_t i = 0; i < segments_.size(); i++) {
         std::string path = journal_segment_path(i);
         Segment& segment = segments_[i];
@@ -86,9 +91,8 @@ void Journal::open_segments(uint64_t next_sequence) {
         if (size < 0) fail_errno("opening the journal");
         segment.prepared = static_cast<uint64_t>(size);
     }
-    next_sequence_ = next_sequence;
     current_ = newest_journal_segment();
-    if (int error = make_checkpoint(); error != 0) {
+    if (int error = make_checkpoint(EntryKind::checkpoint); error != 0) {
         errno = error;
         fail_errno("writing the journal");
     }
@@ -99,7 +103,7 @@ void Journal::submit(Request request) {
     counters_.requests++;
     {
         std::lock_guard lock(mutex_);
-        waiting_.push_back({std::move(request), false});
+        waiting_.push_back({std::move(request)});
     }
     changed_.notify_all();
 }
@@ -126,7 +130,11 @@ int Journal::wait_for(Waiting waiting) {
 }
 
 int Journal::checkpoint() {
-    return wait_for({{}, true});
+    return wait_for({{}, EntryKind::checkpoint});
+}
+
+int Journal::end() {
+    return wait_for({{}, EntryKind::end});
 }
 
 int Journal::forget(const std::string& path) {
@@ -153,7 +161,7 @@ void Journal::serve(std::vector<Waiting> round) {
     counters_.rounds++;
     for (size_t begin = 0; begin < round.size();) {
         if (round[begin].checkpoint) {
-            round[begin].request.done(make_checkpoint());
+            round[begin].request.done(make_checkpoint(*round[begin].checkpoint));
             begin++;
             continue;
         }
@@ -226,7 +234,7 @@ int Journal::make_room(uint64_t size) {
 }
 
 int Journal::write_header() {
-    if (!write_all(segments_[current_].file, segment_header(next_sequence_), 0)) return errno;
+    if (!write_all(segments_[current_].file, segment_header(next_sequence_, era_), 0)) return errno;
     position_ = kJournalBlock;
     return 0;
 }
@@ -260,7 +268,7 @@ void Journal::change_segment() {
 }
 
 /// Begins the other segment, and leaves this one as it is until the new one is on disk.
-int Journal::make_checkpoint() {
+int Journal::make_checkpoint(EntryKind kind) {
     flushed(syncfs(data_directory_.get()) == 0, "syncing the file system");
     counters_.checkpoints++;
     {
@@ -272,7 +280,7 @@ int Journal::make_checkpoint() {
         position_ = 0;
     }
     writer_.begin(next_sequence_);
-    writer_.add({EntryKind::checkpoint, {}, 0, {}});
+    writer_.add({kind, {}, 0, {}});
     return write_record(writer_.finish());
 }
 

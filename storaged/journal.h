@@ -79,9 +79,14 @@ class Journal {
     /// Waits until everything is in its own place and the journal is empty; 0, or an errno. From any thread but its
     /// own.
     int checkpoint();
+    /// The last checkpoint: all stores are closed, and nothing is under way. From any thread but its own.
+    int end();
     /// Waits until the journal says that all it has said of this database log is void. From any thread but its own.
     int forget(const std::string& path);
 
+    /// A number that is greater for every process that begins where the last one did not end as it should. A store that
+    /// was closed in this era has no file without a row.
+    uint64_t era() const { return era_; }
     /// A file of up to so many bytes goes into the journal; a larger one is synced.
     static constexpr size_t kMaxFile = 64u << 10;
     /// So many bytes of a database log may stand in one record; what is more is written and synced by itself.
@@ -96,10 +101,10 @@ class Journal {
     };
     struct Waiting {
         Request request;
-        bool checkpoint = false;
+        std::optional<EntryKind> checkpoint = {};  // checkpoint or end
     };
 
-    void open_segments(uint64_t next_sequence);
+    void open_segments();
     int wait_for(Waiting waiting);
     void work();
     void serve(std::vector<Waiting> round);
@@ -111,12 +116,13 @@ class Journal {
     int prepare(Segment& segment, uint64_t end);
     int write_header();
     void change_segment();
-    int make_checkpoint();
+    int make_checkpoint(EntryKind kind);
     void clean_segments();
     void flushed(bool ok, std::string_view what);
 
     const uint64_t segment_size_;
     std::function<void(std::string_view)> failed_;
+    uint64_t era_ = 0;
     Counters counters_;
     Fd data_directory_;
 

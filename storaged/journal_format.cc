@@ -51,6 +51,7 @@ bool is_in_order(const JournalEntry& entry) {
         case EntryKind::gone:
             return is_journal_path(entry.path);
         case EntryKind::checkpoint:
+        case EntryKind::end:
             return entry.path.empty() && entry.bytes.empty();
     }
     return false;
@@ -115,9 +116,10 @@ size_t RecordWriter::record_size(size_t entries) {
     return padded(kRecordHead + entries);
 }
 
-std::string segment_header(uint64_t first_sequence) {
+std::string segment_header(uint64_t first_sequence, uint64_t era) {
     std::string header(kSegmentMagic);
     put(header, first_sequence);
+    put(header, era);
     put(header, checksum(header, first_sequence));
     header.resize(kJournalBlock, '\0');
     return header;
@@ -128,8 +130,9 @@ JournalSegment parse_segment(std::string_view bytes) {
     size_t head = kSegmentMagic.size();
     if (bytes.size() < kJournalBlock || !bytes.starts_with(kSegmentMagic)) return segment;
     auto first = get<uint64_t>(bytes, head);
-    if (first == 0 || get<uint64_t>(bytes, head + 8) != checksum(bytes.substr(0, head + 8), first)) return segment;
+    if (first == 0 || get<uint64_t>(bytes, head + 16) != checksum(bytes.substr(0, head + 16), first)) return segment;
     segment.first_sequence = first;
+    segment.era = get<uint64_t>(bytes, head + 8);
     bytes.remove_prefix(kJournalBlock);
     while (bytes.size() >= kRecordHead && get<uint32_t>(bytes, 0) == kRecordMagic) {
         size_t size = get<uint32_t>(bytes, 4);

@@ -24,6 +24,7 @@ enum class EntryKind : uint8_t {
     gone = 3,        // the file `path` was removed
     forget = 4,      // the database log `path` is on disk as it stands: earlier parts about it are void
     checkpoint = 5,  // everything is on disk: all earlier records are void
+    end = 6,         // a checkpoint, behind which the process ends
 };
 
 struct JournalEntry {
@@ -40,6 +41,7 @@ struct JournalRecord {
 
 struct JournalSegment {
     uint64_t first_sequence = 0;  // 0: this is no segment, or one whose header was never whole
+    uint64_t era = 0;             // of the process that wrote it; see Journal::era()
     std::vector<JournalRecord> records;
     uint64_t next_sequence() const { return first_sequence + records.size(); }
 };
@@ -61,7 +63,7 @@ class RecordWriter {
 };
 
 /// kJournalBlock bytes.
-std::string segment_header(uint64_t first_sequence);
+std::string segment_header(uint64_t first_sequence, uint64_t era);
 /// Reads what is whole. The result points into `bytes`.
 JournalSegment parse_segment(std::string_view bytes);
 

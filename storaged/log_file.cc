@@ -8,6 +8,7 @@
 
 #include "common/log/log.h"
 #include "storaged/failure.h"
+#include "storaged/files.h"
 
 namespace mox::storaged {
 namespace {
@@ -138,6 +139,8 @@ const char* LogFile::vfs() {
 LogFile::LogFile(const std::string& path, Journal& journal) : path_(path + "-wal"), journal_(journal) {
     Fd fd(open(path_.c_str(), O_RDWR | O_CLOEXEC | O_NOFOLLOW));
     if (!fd) fail_errno("opening a database log");
+    // SQLite may just have made it, and what goes through the journal does not make its name durable.
+    if (lseek(fd.get(), 0, SEEK_END) == 0) sync_directory(directory_of(path_));
     file_ = std::make_shared<const Fd>(std::move(fd));
 }
 

@@ -14,7 +14,7 @@ constexpr const char* kVersion1 = R"(
 CREATE TABLE state (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     next_file INTEGER NOT NULL,
-    clean INTEGER NOT NULL,             -- 1: closed properly, no file needs to be looked for
+    clean INTEGER NOT NULL,             -- the journal's era in which it was closed; 0: it was not, files are looked for
     clean_below INTEGER NOT NULL,       -- files below have been checked against the rows
     next_modseq INTEGER NOT NULL,
     next_uidvalidity INTEGER NOT NULL,

@@ -45,10 +45,6 @@ void write_all(const Fd& fd, std::string_view bytes, uint64_t offset) {
     }
 }
 
-std::string directory_of(std::string_view path) {
-    return std::string(path.substr(0, path.rfind('/')));
-}
-
 /// What the records come to: the last word about each file, and the writes to each log since it was last whole.
 struct Outcome {
     std::map<std::string_view, std::vector<const JournalEntry*>> logs;
@@ -68,9 +64,15 @@ void take_in(Outcome& outcome, const JournalEntry& entry) {
             outcome.files[entry.path] = &entry;
             break;
         case EntryKind::checkpoint:
+        case EntryKind::end:
             outcome = {};
             break;
     }
+}
+
+bool makes_void(const JournalRecord& record) {
+    if (record.entries.size() != 1) return false;
+    return record.entries[0].kind == EntryKind::checkpoint || record.entries[0].kind == EntryKind::end;
 }
 
 /// An account that was removed takes its files along; the records of it mean nothing any more.
@@ -125,25 +127,26 @@ size_t newest_journal_segment() {
     return segment;
 }
 
-uint64_t replay_journal(uint64_t segment_size) {
+Replayed replay_journal(uint64_t segment_size) {
     // A record may be as long as a segment.
     uint64_t limit = 2 * segment_size + kJournalBlock;
     size_t newest = newest_journal_segment();
     std::string newest_bytes = read_file(journal_segment_path(newest), limit);
     JournalSegment last = parse_segment(newest_bytes);
-    if (last.first_sequence == 0) return 1;
-    bool stands_alone = !last.records.empty() && last.records[0].entries.size() == 1 &&
-                        last.records[0].entries[0].kind == EntryKind::checkpoint;
-    if (stands_alone && last.records.size() == 1) return last.next_sequence();  // a clean end
+    if (last.first_sequence == 0) return {};
+    // Nothing before it counts then.
+    bool stands_alone = !last.records.empty() && makes_void(last.records[0]);
+    if (stands_alone && last.records.size() == 1)
+        return {last.next_sequence(), last.era, last.records[0].entries[0].kind == EntryKind::end};
     std::string older_bytes;
     JournalSegment older;
     if (!stands_alone) {
         older_bytes = read_file(journal_segment_path(1 - newest), limit);
         older = parse_segment(older_bytes);
         if (older.first_sequence != 0 && older.next_sequence() != last.first_sequence) {
-            // The records before are lost only if the disk lost what it had said it keeps.
-            log::error("the journal has a gap: its older part is left out",
-                       {{"ends", older.next_sequence()}, {"begins", last.first_sequence}});
+            // It was free, and about to be written anew: all that it spoke of is in its place.
+            log::info("the journal's older part is left out",
+                      {{"ends", older.next_sequence()}, {"begins", last.first_sequence}});
             older = {};
         }
     }
@@ -163,7 +166,7 @@ uint64_t replay_journal(uint64_t segment_size) {
     log::info("replayed the journal", {{"records", older.records.size() + last.records.size()},
                                        {"files", outcome.files.size()},
                                        {"databases", outcome.logs.size()}});
-    return last.next_sequence();
+    return {last.next_sequence(), last.era, false};
 }
 
 }  // namespace mox::storaged

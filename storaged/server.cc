@@ -34,6 +34,7 @@ Fd set_up_directory() {
     try {
         make_directories("accounts");
         prepare_spool();
+        sync_directory(".");  // they may be there since a process that ended before it did this
     } catch (const StoreFailure& failure) {
         log::fatal("cannot set up the data directory", {{"error", failure.what()}});
     }
@@ -85,14 +86,16 @@ async::Task<Result<proto::Done>> Server::remove_account(proto::RemoveAccount mes
 
 async::Task<void> Server::shut_down() {
     channels_.close_all("shutting down");
+    bool finished = true;
     try {
         co_await engine_.deliveries.join(async::in(kFinishUp));
     } catch (const async::DeadlinePassed&) {
         log::warn("ending with deliveries under way");
+        finished = false;
     }
     co_await accounts_.close_all();
     co_await queue_->close();
-    co_await engine_.pool.run([this] { return engine_.journal.checkpoint(); });
+    co_await engine_.pool.run([&] { return finished ? engine_.journal.end() : engine_.journal.checkpoint(); });
 }
 
 std::string Server::metrics() {

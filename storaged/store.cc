@@ -5,6 +5,7 @@
 #include <cstring>
 #include <fmt/format.h>
 #include <iterator>
+#include <set>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -31,16 +32,16 @@ Store::~Store() {
 }
 
 void Store::open() {
-    size_t slash = path_.rfind('/');
-    if (slash != std::string::npos) make_directories(path_.substr(0, slash));
+    make_directories(directory_of(path_));
     make_directories(tree_.root);
+    if (access(path_.c_str(), F_OK) != 0) create();
     db_ = std::make_unique<Database>(path_, journal_);
     counters_.open_stores++;
     try {
         upgrade();
         {
             auto state = db_->query("SELECT clean FROM state");
-            marked_clean_ = state.next() && state.flag(0);
+            marked_clean_ = state.next() && state.number(0) == journal_.era();
         }
         if (!marked_clean_ && !recovered_) recover();
         recovered_ = true;
@@ -48,6 +49,31 @@ void Store::open() {
         abandon();
         throw;
     }
+}
+
+// Under another name, until it is whole and on disk: a crash leaves a database or none.
+void Store::create() {
+    struct stat st{};
+    if (stat((path_ + "-wal").c_str(), &st) == 0 && st.st_size > 0) {
+        log::error("a database is missing, but its log is there: neither is touched", {{"database", path_}});
+        throw StoreFailure({Persistence::temporary, ErrorCode::io, "the database is missing"}, "database missing");
+    }
+    std::string path = path_ + ".new";
+    for (const char* suffix : {"", "-wal", "-journal"}) unlink((path + suffix).c_str());
+    db_ = std::make_unique<Database>(path, journal_);
+    try {
+        upgrade();
+    } catch (...) {
+        db_.reset();
+        throw;
+    }
+    db_.reset();
+    unlink((path + "-wal").c_str());
+    if (rename(path.c_str(), path_.c_str()) != 0) fail_errno("making a database");
+    std::string directory = directory_of(path_);
+    sync_directory(directory);
+    // Made by a process that ended before it could do this, perhaps.
+    if (directory != ".") sync_directory(directory_of(directory));
 }
 
 void Store::upgrade() {
@@ -75,10 +101,7 @@ void Store::upgrade() {
         roll_back();
         throw;
     }
-    // The database file's own name must be on disk too, before anything in it is acknowledged.
     if (!db_->checkpoint_and_truncate()) throw StoreFailure(error_of_errno(EIO), "checkpoint after upgrade");
-    size_t slash = path_.rfind('/');
-    sync_directory(slash == std::string::npos ? "." : path_.substr(0, slash));
 }
 
 // Whatever a crash left: names to be erased, links whose row was never committed, files beyond the last known number
@@ -93,6 +116,8 @@ void Store::recover() {
         if (state.next()) from = state.number(0);
     }
     remove_files(erase);
+    std::set<std::string> touched;
+    for (const LinkedFile& file : erase) touched.insert(tree_.directory_of(file.file));
     uint64_t beyond = 1;
     {
         auto state = db_->query("SELECT next_file FROM state");
@@ -100,8 +125,13 @@ void Store::recover() {
     }
     for (uint64_t file : files_from(tree_, from)) {
         beyond = std::max(beyond, file + 1);
-        if (!row_has_file(file)) put_aside(tree_, file);
+        if (row_has_file(file)) continue;
+        put_aside(tree_, file);
+        touched.insert({tree_.directory_of(file), tree_.strays});
     }
+    // On disk before the rows say that it was done.
+    for (const std::string& directory : touched)
+        if (access(directory.c_str(), F_OK) == 0) sync_directory(directory);
     begin();
     db_->run("DELETE FROM erase");
     db_->run("UPDATE state SET next_file = ?, clean_below = ?", beyond, beyond);
@@ -115,7 +145,8 @@ void Store::close() {
         if (!marked_clean_) {
             begin();
             // Names that were to be erased and are not yet leave the work to the next opening.
-            db_->run("UPDATE state SET clean = 1, clean_below = next_file WHERE NOT EXISTS (SELECT 1 FROM erase)");
+            db_->run("UPDATE state SET clean = ?, clean_below = next_file WHERE NOT EXISTS (SELECT 1 FROM erase)",
+                     journal_.era());
             commit();
         }
         if (!db_->checkpoint_and_truncate()) log::warn("cannot empty a database log", {{"database", path_}});

@@ -84,6 +84,7 @@ class Store {
     virtual bool row_has_file(uint64_t file) = 0;
 
   private:
+    void create();
     void upgrade();
     void recover();
     void forget_erased();

@@ -24,8 +24,8 @@ using ipc::Role;
 /// A new directory, which is the working directory until this is gone.
 class TemporaryDirectory {
   public:
-    TemporaryDirectory() : before_(std::filesystem::current_path()) {
-        std::string name = "/var/tmp/mox-storaged-XXXXXX";
+    explicit TemporaryDirectory(const std::string& above = "/var/tmp") : before_(std::filesystem::current_path()) {
+        std::string name = above + "/mox-storaged-XXXXXX";
         REQUIRE(mkdtemp(name.data()) != nullptr);
         path_ = name;
         std::filesystem::current_path(path_);
@@ -35,6 +35,8 @@ class TemporaryDirectory {
         std::error_code ignored;
         std::filesystem::remove_all(path_, ignored);
     }
+
+    const std::string& path() const { return path_.native(); }
 
   private:
     std::filesystem::path before_;
@@ -72,7 +74,7 @@ struct World {
     std::unique_ptr<ipc::Channel> smtpd, queued, authd;
     std::vector<proto::ConfigureStoraged::Account> accounts = {{"alice", 0}, {"bob", 0}};
 
-    World() { start(); }
+    explicit World(Options options = {}) : options_(std::move(options)) { start(); }
     ~World() { crash(); }
 
     std::unique_ptr<ipc::Channel> connect(Role role) {
@@ -84,7 +86,7 @@ struct World {
         return channel;
     }
     void start() {
-        server = std::make_unique<Server>();
+        server = std::make_unique<Server>(options_);
         configure();
         smtpd = connect(Role::smtpd);
         queued = connect(Role::queued);
@@ -178,6 +180,9 @@ struct World {
         REQUIRE(outcomes->targets.size() == 1);
         return outcomes->targets[0].error;
     }
+
+  private:
+    Options options_;
 };
 
 /// The rows of an opened mailbox.

@@ -1,0 +1,321 @@
+#include "tests/crash/workload.h"
+
+#include <fmt/format.h>
+
+#include "tests/crash/recorder.h"
+
+namespace mox::crash {
+namespace {
+
+using namespace storaged::test;
+using proto::UidRange;
+
+constexpr size_t kSteps = 6;
+constexpr const char* kAfterwards = "afterwards";
+
+/// A message's size says which way it takes: journal, too much for one record, spool file.
+std::string text_of_actor(unsigned seed, size_t number) {
+    constexpr size_t kSizes[] = {150, 3000, 20000, 45000, 150, 100000, 900, 70000};
+    std::string text = fmt::format("Subject: {}-{}\r\n\r\n", seed, number);
+    while (text.size() < kSizes[number % std::size(kSizes)])
+        text += fmt::format("line {} of {}\r\n", text.size(), number);
+    return text;
+}
+
+Actor make_actor(unsigned seed, size_t number) {
+    Actor actor;
+    actor.text = text_of_actor(seed, number);
+    actor.alice = {{},
+                   {{"INBOX", 0}},
+                   {{"INBOX", proto::kSeen}},
+                   {{"Archive", proto::kSeen}},
+                   {{"Archive", proto::kSeen}, {"Trash", proto::kSeen}},
+                   {{"Archive", proto::kSeen | proto::kDeleted}, {"Trash", proto::kSeen}},
+                   {{"Trash", proto::kSeen}}};
+    // Step 1 delivers to bob, step 2 from the queue to him again.
+    actor.bob = {0, 1, 2, 2, 2, 2, 2};
+    return actor;
+}
+
+struct Run {
+    World& w;
+    Client& alice;
+    std::map<std::string, proto::MailboxId> mailboxes;
+    Workload workload;
+    int progress = -1;
+    size_t running = 0;
+
+    void note(std::vector<size_t>& answered, size_t who) const {
+        answered.push_back(Recorder::get().count());
+        char byte = static_cast<char>(who);
+        if (progress >= 0 && write(progress, &byte, 1) != 1) abort();
+    }
+    void note(Actor& actor) { note(actor.answered, static_cast<size_t>(&actor - workload.actors.data())); }
+};
+
+async::Task<Result<uint64_t>> to_spool(ipc::Channel& channel, std::string text) {
+    if (text.size() <= proto::kMaxInlineContent) co_return 0;
+    auto file = co_await channel.call(proto::CreateSpool{}, async::in(30s));
+    if (!file) co_return std::unexpected(file.error());
+    if (write(file->file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+        co_return temporary(ErrorCode::no_space, "the spool is full");
+    co_return file->spool;
+}
+
+std::string inline_text(const std::string& text) {
+    return text.size() <= proto::kMaxInlineContent ? text : std::string();
+}
+
+template <class M>
+async::Task<Result<typename M::Reply>> ask(Run& run, M message) {
+    co_return co_await run.alice.channel.call(std::move(message), async::in(30s));
+}
+
+/// Step 1: into alice's INBOX by APPEND, and to bob by a delivery; the uid.
+async::Task<uint32_t> add(Run& run, std::string text) {
+    auto spool = co_await to_spool(run.alice.channel, text);
+    if (!spool) co_return 0;
+    proto::AppendItem item{*spool, text.size(), 0, {}, {1700000000, 0}, "info", inline_text(text)};
+    auto appended = co_await ask(run, proto::AppendMessages{"INBOX", {item}});
+    if (!appended) co_return 0;
+    spool = co_await to_spool(*run.w.smtpd, text);
+    if (!spool) co_return 0;
+    proto::Deliver deliver{*spool, World::facts(text), {{"bob", "Lists/x", "P: x\r\n"}}, inline_text(text)};
+    auto outcomes = co_await run.w.smtpd->call(std::move(deliver), async::in(30s));
+    co_return outcomes && !outcomes->targets[0].error ? appended->uids[0].value : 0;
+}
+
+/// Through the queue to bob: queued, an attempt noted, delivered here and taken out.
+async::Task<bool> queue(Run& run, std::string text) {
+    auto spool = co_await to_spool(*run.w.smtpd, text);
+    if (!spool) co_return false;
+    proto::Enqueue enqueue{};
+    enqueue.spool = *spool;
+    enqueue.content = inline_text(text);
+    enqueue.facts = World::facts(text);
+    enqueue.account = "alice";
+    enqueue.recipients = {"bob@example.org", "gone@example.org"};
+    auto queued = co_await run.w.smtpd->call(std::move(enqueue), async::in(30s));
+    if (!queued) co_return false;
+    auto update = co_await run.w.queued->call(proto::QueueUpdate{queued->ids[0], 1, 1, 1, "", false}, async::in(30s));
+    auto local = co_await run.w.queued->call(
+        proto::QueueDeliverLocal{queued->ids[0], {1700000000, 0}, {"bob", "", "Q: x\r\n"}}, async::in(30s));
+    auto removed = co_await run.w.queued->call(proto::QueueRemove{{queued->ids[1]}}, async::in(30s));
+    co_return update&& local&& removed;
+}
+
+async::Task<void> act(Run& run, Actor& actor) {
+    proto::MailboxId inbox = run.mailboxes["INBOX"];
+    proto::MailboxId archive = run.mailboxes["Archive"];
+    uint32_t uid = co_await add(run, actor.text);
+    if (uid == 0) co_return;
+    run.note(actor);
+    auto flags = co_await ask(
+        run, proto::StoreFlags{inbox, {{uid, uid}}, proto::StoreMode::add, proto::kSeen, {}, std::nullopt});
+    if (!flags || !co_await queue(run, actor.text)) co_return;
+    run.note(actor);
+    auto moved = co_await ask(run, proto::MoveMessages{inbox, {{uid, uid}}, "Archive"});
+    if (!moved) co_return;
+    uid = moved->uids.at(0).destination;
+    run.note(actor);
+    if (!co_await ask(run, proto::CopyMessages{archive, {{uid, uid}}, "Trash"})) co_return;
+    run.note(actor);
+    flags = co_await ask(
+        run, proto::StoreFlags{archive, {{uid, uid}}, proto::StoreMode::add, proto::kDeleted, {}, std::nullopt});
+    if (!flags) co_return;
+    run.note(actor);
+    if (!co_await ask(run, proto::Expunge{archive, {{uid, uid}}})) co_return;
+    run.note(actor);
+}
+
+async::Task<void> run_actor(Run& run, Actor& actor) {
+    co_await act(run, actor);
+    if (--run.running == 0) run.w.loop.stop();
+}
+
+/// Mailboxes, and databases that are closed and opened in between.
+async::Task<void> run_mailboxes(Run& run) {
+    auto& answered = run.workload.mailbox_answered;
+    for (int step = 0; step < 4; step++) {
+        Result<proto::Done> done = proto::Done{};
+        if (step == 0) {
+            auto created = co_await ask(run, proto::CreateMailbox{"one/two", 0});
+            if (!created) done = std::unexpected(created.error());
+        } else if (step == 1) {
+            done = co_await ask(run, proto::RenameMailbox{"one", "three"});
+        } else if (step == 2) {
+            done = co_await ask(run, proto::DeleteMailbox{"three/two"});
+        } else {
+            done = co_await ask(run, proto::DeleteMailbox{"three"});
+        }
+        if (!done) break;
+        run.note(answered, run.workload.actors.size());
+        for (const char* name : {"alice", "bob"}) {
+            auto account = run.w.server->accounts().find(name);
+            if (account->idle()) co_await account->close_store();
+        }
+    }
+    if (--run.running == 0) run.w.loop.stop();
+}
+
+const std::vector<std::vector<std::string>> kMailboxSteps = {
+    {}, {"one", "one/two"}, {"three", "three/two"}, {"three"}, {}};
+
+size_t steps(const std::vector<size_t>& answered, size_t calls) {
+    return static_cast<size_t>(std::ranges::count_if(answered, [&](size_t at) { return at <= calls; }));
+}
+
+/// Every message of an account: its text, and where it is.
+using Found = std::map<std::string, Places>;
+
+Result<Found> read_account(World& w, const std::string& name, std::vector<std::string>& mailboxes) {
+    Found found;
+    auto opened = w.call(w.authd, proto::OpenAccount{name});
+    if (!opened) return std::unexpected(opened.error());
+    Client client(std::move(opened->channel));
+    auto list = w.call(client, proto::ListMailboxes{});
+    if (!list) return std::unexpected(list.error());
+    for (const auto& mailbox : list->mailboxes) {
+        mailboxes.push_back(mailbox.name);
+        auto columns = w.call(client, proto::OpenMailbox{mailbox.name});
+        if (!columns) return std::unexpected(columns.error());
+        for (const auto& row : rows_of(*columns)) {
+            auto files = w.call(client, proto::OpenMessages{mailbox.id, {{row.uid}}});
+            if (!files) return std::unexpected(files.error());
+            if (files->messages.size() != 1) return permanent(ErrorCode::internal, "a row without its file");
+            std::string text(files->messages[0].size, '\0');
+            if (pread(files->messages[0].file.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()))
+                return permanent(ErrorCode::internal, "a short file");
+            found[text].emplace_back(mailbox.name, row.flags);
+        }
+    }
+    for (auto& [text, places] : found) std::ranges::sort(places);
+    return found;
+}
+
+std::string show(const Places& places) {
+    std::string text;
+    for (const auto& [name, flags] : places) text += fmt::format(" {}:{}", name, flags);
+    return text.empty() ? " nowhere" : text;
+}
+
+std::string check_actor(const Actor& actor, size_t calls, Found& alice, Found& bob) {
+    size_t step = actor.steps_before(calls);
+    size_t last = std::min(step + 1, kSteps);
+    std::string subject = actor.text.substr(0, actor.text.find('\r'));
+    const Places& is = alice[actor.text];
+    // Steps 1 and 2 have several parts: what comes first may be there alone.
+    bool known = is == actor.alice[step] || is == actor.alice[last];
+    if (!known) return fmt::format("{} after step {}: alice has it{}", subject, step, show(is));
+    size_t copies = bob[actor.text].size();
+    if (copies < actor.bob[step] || copies > actor.bob[last])
+        return fmt::format("{} after step {}: bob has {} copies", subject, step, copies);
+    alice.erase(actor.text);
+    bob.erase(actor.text);
+    return {};
+}
+
+}  // namespace
+
+size_t Actor::steps_before(size_t calls) const {
+    return steps(answered, calls);
+}
+
+storaged::Options options() {
+    storaged::Options options;
+    options.journal.segment_size = 128u << 10;
+    return options;
+}
+
+Workload make_workload(const Plan& plan) {
+    Workload workload;
+    for (size_t i = 0; i < plan.actors; i++) workload.actors.push_back(make_actor(plan.seed, i));
+    return workload;
+}
+
+Workload answered_workload(const Plan& plan, std::string_view progress) {
+    Workload workload = make_workload(plan);
+    for (char byte : progress) {
+        auto who = static_cast<unsigned char>(byte);
+        (who < plan.actors ? workload.actors[who].answered : workload.mailbox_answered).push_back(0);
+    }
+    return workload;
+}
+
+Workload run_workload(const Plan& plan) {
+    World w(options());
+    auto alice = w.open("alice");
+    Run run{w, *alice, {}, make_workload(plan), plan.progress, plan.actors + 1};
+    for (const char* name : {"INBOX", "Archive"}) {
+        auto columns = w.call(*alice, proto::OpenMailbox{name});
+        if (columns) run.mailboxes[name] = columns->mailbox.id;
+    }
+    if (plan.begin) plan.begin();
+    async::Scope scope;
+    scope.spawn(run_mailboxes(run));
+    for (Actor& actor : run.workload.actors) scope.spawn(run_actor(run, actor));
+    if (run.running > 0) w.loop.run();
+    if (plan.end) plan.end(w);
+    w.wait(World::finish(*w.server));
+    return std::move(run.workload);
+}
+
+void recover() {
+    World w(options());
+    for (const char* name : {"alice", "bob"}) w.open(name);
+    w.wait(World::finish(*w.server));
+}
+
+std::optional<Error> deliver_afterwards(World& w) {
+    return w.deliver("alice", "", kAfterwards);
+}
+
+std::string check_image(const Workload& workload, size_t calls) {
+    World w(options());
+    std::vector<std::string> mailboxes;
+    auto alice = read_account(w, "alice", mailboxes);
+    if (!alice) return "alice: " + alice.error().text;
+    size_t step = steps(workload.mailbox_answered, calls);
+    size_t last = std::min(step + 1, kMailboxSteps.size() - 1);
+    std::vector<std::string> made;
+    for (const std::string& name : mailboxes)
+        if (name.starts_with("one") || name.starts_with("three")) made.push_back(name);
+    if (made != kMailboxSteps[step] && made != kMailboxSteps[last])
+        return fmt::format("after step {} of the mailboxes there are {}", step, fmt::join(made, " "));
+    auto bob = read_account(w, "bob", mailboxes);
+    if (!bob) return "bob: " + bob.error().text;
+    for (const Actor& actor : workload.actors)
+        if (std::string wrong = check_actor(actor, calls, *alice, *bob); !wrong.empty()) return wrong;
+    for (const Found* rest : {&*alice, &*bob})
+        for (const auto& [text, places] : *rest)
+            if (!places.empty() && text != kAfterwards) return "a message that nobody sent: " + text.substr(0, 40);
+    // It goes on working: a new message, and the queue's entry that is left is delivered once.
+    if (auto error = deliver_afterwards(w)) return "delivering afterwards: " + error->text;
+    w.wait(World::finish(*w.server));
+    return {};
+}
+
+std::string check_store() {
+    storaged::Journal journal(options().journal);
+    for (const std::string name : {"accounts/alice/", "accounts/bob/"}) {
+        storaged::Database db(name + "index.db", journal);
+        auto check = db.query("PRAGMA integrity_check");
+        if (!check.next() || check.bytes(0) != "ok") return name + "integrity: " + check.bytes(0);
+        if (db.query("SELECT 1 FROM content WHERE copies != (SELECT count(*) FROM message WHERE content = content.id)")
+                .next())
+            return name + "wrong number of copies";
+        if (db.query("SELECT 1 FROM message WHERE content NOT IN (SELECT id FROM content)").next())
+            return name + "row without content";
+        if (db.query("SELECT 1 FROM state WHERE used != (SELECT ifnull(sum(size), 0) FROM message)").next())
+            return name + "wrong sum of sizes";
+        if (db.query("SELECT 1 FROM mailbox m WHERE messages != (SELECT count(*) FROM message WHERE mailbox = m.id)")
+                .next())
+            return name + "wrong count of messages";
+        auto contents = db.query("SELECT count(*) FROM content");
+        if (!contents.next() || contents.number(0) != count_files(name + "msg"))
+            return fmt::format("{}: {} contents, {} files", name, contents.number(0), count_files(name + "msg"));
+    }
+    return {};
+}
+
+}  // namespace mox::crash
