@@ -29,7 +29,7 @@ class Httpd : public process::Common {
     async::Task<void> session(front::Accepted connection);
     async::Task<Result<proto::AllMetrics>> ask_for_metrics();
 
-    tls::RemoteSigner signer_;
+    tls::RemoteSigner signer_{[this] { report_lost(ipc::Role::authd, proto::ChannelUse::signatures); }};
     RequestCounts counts_;
     size_t metrics_calls_ = 0;
     MetricsSource source_;

@@ -66,14 +66,14 @@ bool Child::spawn() {
         return false;
     }
     started = async::Clock::now();
-    ready = false;
+    ready = joined = false;
     channel_ = std::make_shared<ipc::Channel>(std::move(here), ipc::PeerId{spec_.role, spec_.name});
     return true;
 }
 
 void Child::ended() {
     pid_ = -1;
-    ready = false;
+    ready = joined = false;
     link_.detach();
     if (channel_ != nullptr) channel_->close("process ended");
     channel_.reset();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <map>
 #include <memory>
 #include <string>
 #include <sys/types.h>
@@ -35,8 +36,12 @@ class Child {
     const std::string& name() const { return spec_.name; }
     pid_t pid() const { return pid_; }
     bool running() const { return pid_ > 0; }
-    /// Configured and ready for peers.
+    /// It has acknowledged its configuration.
     bool ready = false;
+    /// It has channels to all peers that are joined.
+    bool joined = false;
+    /// When a channel that had broken was last made anew, by the role of the server.
+    std::map<ipc::Role, async::Clock::time_point> rejoined;
     /// The link to the child; calls fail while it is down.
     ipc::Link& link() { return link_; }
     std::shared_ptr<ipc::Channel> channel() { return channel_; }

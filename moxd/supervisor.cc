@@ -1,19 +1,19 @@
 #include "moxd/supervisor.h"
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
 #include <csignal>
 #include <cstring>
 #include <fcntl.h>
 #include <pwd.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/log/log.h"
+#include "moxd/entry.h"
 #include "moxd/process_info.h"
+#include "moxd/wiring.h"
 
 namespace mox::moxd {
 
@@ -26,62 +26,13 @@ constexpr auto kConfigureLimit = 20s;
 constexpr auto kHoldLimit = 10s;  // for fronts to wait for what is behind them
 constexpr auto kFirstBackoff = 50ms;
 constexpr auto kMaxBackoff = 10'000ms;
-constexpr auto kStableAfter = 10s;  // having run that long, a child starts again at once
-constexpr auto kEndLimit = 5s;      // for a process that has no business any more
-constexpr size_t kMaxWorkers = 5000;
+constexpr auto kStableAfter = 10s;            // having run that long, a child starts again at once
+constexpr auto kEndLimit = 5s;                // for a process that has no business any more
+constexpr auto kRejoinEvery = 1s;             // a new channel between two that live, at most
 constexpr size_t kMaxMetricProcesses = 100;   // asked for one answer
 constexpr size_t kMaxMetricText = 32 * 1024;  // bytes from one process
-constexpr size_t kMaxGreeting = 64 * 1024;    // bytes of text in a session handed over
-
-/// Who may talk to whom: the client asks, the server answers.
-struct Edge {
-    Role client;
-    Role server;
-};
-constexpr std::array kWiring = {
-    Edge{Role::smtpd, Role::storaged}, Edge{Role::smtpd, Role::authd},     Edge{Role::smtpd, Role::dnsd},
-    Edge{Role::imapd, Role::authd},    Edge{Role::queued, Role::storaged}, Edge{Role::queued, Role::authd},
-    Edge{Role::queued, Role::dnsd},    Edge{Role::authd, Role::storaged},
-};
-/// Fronts whose TLS handshakes authd signs.
-constexpr std::array kSigned = {Role::smtpd, Role::imapd, Role::httpd};
 
 }  // namespace
-
-namespace {
-
-bool is_front(Role role) {
-    return role == Role::smtpd || role == Role::imapd || role == Role::httpd;
-}
-
-}  // namespace
-
-namespace {
-
-/// Who made the socket pair: the kernel noted it then, and no one can change it.
-pid_t maker_of(const Fd& socket) {
-    ucred maker{};
-    socklen_t size = sizeof maker;
-    if (getsockopt(socket.get(), SOL_SOCKET, SO_PEERCRED, &maker, &size) != 0) return -1;
-    return maker.pid;
-}
-
-}  // namespace
-
-/// Answers what one child asks.
-struct Supervisor::FromChild {
-    Supervisor& supervisor;
-    Child& child;
-    async::Task<Result<proto::AllMetrics>> on(proto::GetAllMetrics) { return supervisor.all_metrics(); }
-    async::Task<Result<ipc::Done>> on(proto::StartSession m) { return supervisor.start_session(std::move(m)); }
-    Result<ipc::Done> on(proto::Retire) { return supervisor.retire(child); }
-};
-
-struct Supervisor::Entry {
-    Child child;
-    FromChild handler;
-    Entry(ChildSpec spec, Supervisor& supervisor) : child(std::move(spec)), handler{supervisor, child} {}
-};
 
 Supervisor::Supervisor(SupervisorOptions options, Settings settings)
     : options_(std::move(options)), settings_(std::move(settings)) {}
@@ -203,8 +154,12 @@ async::Task<void> Supervisor::kill_later(pid_t pid) {
 async::Task<void> Supervisor::bring_up(Entry& entry) {
     if (entry.child.spec().role == Role::imapd_worker) co_return;  // configured when it gets its account
     pid_t pid = entry.child.pid();
-    if (is_front(entry.child.spec().role)) co_await hold_back(async::in(kHoldLimit));
+    bool front = is_front(entry.child.spec().role);
+    if (front) co_await hold_back(async::in(kHoldLimit));
     if (entry.child.pid() != pid) co_return;
+    // A front listens as soon as it is configured: then its peers must be there. The others must know their accounts
+    // before anybody asks.
+    if (front) join(entry);
     Result<ipc::Done> done;
     uint64_t generation = 0;
     // Settings may change while a process takes the old ones.
@@ -220,7 +175,7 @@ async::Task<void> Supervisor::bring_up(Entry& entry) {
         co_return;
     }
     entry.child.ready = true;
-    join(entry);
+    if (!front) join(entry);
     log::debug("process ready", {{"process", entry.child.name()}, {"child", pid}});
     changed_.notify_all();
 }
@@ -275,27 +230,24 @@ async::Task<Result<ipc::Done>> Supervisor::configure(Entry& entry) {
 }
 
 void Supervisor::join(Entry& entry) {
-    for (auto& other : children_)
-        if (other.get() != &entry && other->child.ready) {
-            join_pair(entry, *other);
-            join_pair(*other, entry);
-        }
+    entry.child.joined = true;
+    for (auto& other : children_) {
+        if (other.get() == &entry || !other->child.joined) continue;
+        connect(entry.child, other->child);
+        connect(other->child, entry.child);
+    }
 }
 
-void Supervisor::join_pair(Entry& client, Entry& server) {
-    Role from = client.child.spec().role;
-    Role to = server.child.spec().role;
-    for (const Edge& edge : kWiring) {
-        if (edge.client != from || edge.server != to) continue;
-        auto [a, b] = ipc::make_socket_pair();
-        client.child.link().send(proto::GivePeer{to, server.child.name(), std::move(a)});
-        server.child.link().send(proto::GivePeer{from, client.child.name(), std::move(b)});
-    }
-    if (to == Role::authd && std::ranges::find(kSigned, from) != kSigned.end()) {
-        auto [a, b] = ipc::make_socket_pair();
-        client.child.link().send(proto::GiveSigner{std::move(a)});
-        server.child.link().send(proto::GiveSignClient{from, client.child.name(), std::move(b)});
-    }
+// A channel that broke between two that live. That of a process that ended comes anew with its next start.
+void Supervisor::peer_lost(Child& client, const proto::PeerLost& lost) {
+    if (!is_wired(client.spec().role, lost.role, lost.use) || !client.joined) return;
+    Child& server = child_of(lost.role);
+    auto now = async::Clock::now();
+    auto& last = client.rejoined[lost.role];
+    if (!server.joined || now - last < kRejoinEvery) return;
+    last = now;
+    log::warn("a channel is made anew", {{"from", client.name()}, {"to", server.name()}});
+    connect(client, server, lost.use);
 }
 
 void Supervisor::reap() {
@@ -333,26 +285,6 @@ async::Task<void> Supervisor::restart_later(Entry& entry) {
         entry.child.backoff = std::min(kMaxBackoff, entry.child.backoff * 2);
     } while (!launch(entry));
     log::info("process restarted", {{"process", entry.child.name()}, {"restarts", entry.child.restarts}});
-}
-
-void Supervisor::worker_ended(pid_t pid, int wait_status) {
-    auto is_it = [&](const auto& entry) { return entry->child.pid() == pid; };
-    auto found = std::ranges::find_if(workers_, [&](auto& w) { return is_it(w.entry); });
-    if (found != workers_.end()) {
-        log::error(
-            "account worker ended",
-            {{"process", found->entry->child.name()}, {"account", found->account}, {"how", how_it_ended(wait_status)}});
-        // One that dies at once must not be started over and over.
-        bool early = found->account.empty();
-        found->entry->child.ended();
-        gone_.push_back(std::move(found->entry));
-        workers_.erase(found);
-        worker_failures_ = early ? worker_failures_ + 1 : 0;
-    } else if (auto retired = std::ranges::find_if(gone_, is_it); retired != gone_.end()) {
-        (*retired)->child.ended();
-    }
-    std::erase_if(gone_, [](const auto& e) { return !e->child.running() && e->child.link().channel() == nullptr; });
-    changed_.notify_all();
 }
 
 bool Supervisor::all_ready() const {
@@ -534,73 +466,6 @@ async::Task<Result<proto::AllMetrics>> Supervisor::all_metrics() {
     }
     co_await scope.join();
     co_return all;
-}
-
-// ---- account workers
-
-Supervisor::Worker* Supervisor::worker_of(const std::string& account) {
-    auto found = std::ranges::find(workers_, account, &Worker::account);
-    return found == workers_.end() ? nullptr : &*found;
-}
-
-void Supervisor::ensure_blank_worker() {
-    if (stopping_ || worker_of("") != nullptr || workers_.size() + gone_.size() >= kMaxWorkers || worker_failures_ > 5)
-        return;
-    workers_.push_back({make_entry(Role::imapd_worker, fmt::format("imapd-worker/{}", next_worker_++)), "", 0});
-    if (!launch(*workers_.back().entry)) workers_.pop_back();
-}
-
-async::Task<Result<ipc::Done>> Supervisor::start_session(proto::StartSession session) {
-    const auto& accounts = settings_.domains.accounts;
-    bool known = std::ranges::find(accounts, session.account, &config::Account::name) != accounts.end();
-    if (!known || session.tag.size() + session.pending_input.size() + session.login.size() > kMaxGreeting ||
-        !session.stream || !session.account_channel)
-        co_return permanent(ErrorCode::bad_request, "not a session of an account here");
-    // The capability must come from storaged itself: a front could otherwise make a pair of its own that claims to be
-    // any account's.
-    Child& storaged = child_of(Role::storaged);
-    if (!storaged.running() || maker_of(session.account_channel) != storaged.pid())
-        co_return permanent(ErrorCode::denied, "the account channel is not of storaged's making");
-    Worker* worker = worker_of(session.account);
-    if (worker == nullptr) {
-        worker_failures_ = 0;
-        ensure_blank_worker();
-        worker = worker_of("");
-        if (worker == nullptr) co_return temporary(ErrorCode::busy, "too many account workers");
-        worker->account = session.account;
-    }
-    bool is_new = !worker->entry->child.ready;
-    auto channel = worker->entry->child.channel();
-    // Counted until the worker has it, whatever becomes of this task: meanwhile the worker may not retire.
-    struct Coming {
-        Supervisor& supervisor;
-        std::shared_ptr<ipc::Channel> channel;
-        ~Coming() {
-            for (Worker& w : supervisor.workers_)
-                if (w.entry->child.channel() == channel) w.sessions_coming--;
-        }
-    } coming{*this, channel};
-    worker->sessions_coming++;
-    // The worker takes its account first: messages on a channel stay in order.
-    if (is_new) {
-        worker->entry->child.ready = true;
-        auto message = for_imapd_worker(settings_, session.account);
-        message.log = log_config();
-        auto configured = co_await channel->call(std::move(message), async::in(5s));
-        if (!configured) co_return configured;
-        ensure_blank_worker();
-    }
-    co_return co_await channel->call(proto::NewSession{std::move(session)}, async::in(10s));
-}
-
-Result<ipc::Done> Supervisor::retire(Child& child) {
-    auto found = std::ranges::find_if(workers_, [&](auto& w) { return &w.entry->child == &child; });
-    if (found == workers_.end()) return ipc::Done{};
-    if (found->sessions_coming > 0) return temporary(ErrorCode::busy, "a session is on its way");
-    scope_.spawn(kill_later(child.pid()));
-    gone_.push_back(std::move(found->entry));
-    workers_.erase(found);
-    return ipc::Done{};
 }
 
 }  // namespace mox::moxd

@@ -1,9 +1,9 @@
 // Keeps the suite running: starts the programs, gives each its configuration, joins them by channels, restarts those
 // that die and joins them again, hands logged-in sessions to account workers, and ends everything in order.
 //
-// The invariant: every pair of ready processes that the wiring table names has exactly one channel between them, and a
-// process is ready only after it acknowledged its configuration. Nothing a child says is trusted: what it may ask for
-// stands in proto::ToMoxd, and is checked here again.
+// The invariant: every pair of joined processes that the wiring table names has one channel between them for each use;
+// a process is ready after it acknowledged its configuration, and joined then, a front just before: it listens at once.
+// Nothing a child says is trusted: what it may ask for stands in proto::ToMoxd, and is checked here again.
 #pragma once
 
 #include <map>
@@ -54,6 +54,7 @@ class Supervisor {
     async::Task<Result<proto::AllMetrics>> all_metrics();
     async::Task<Result<ipc::Done>> start_session(proto::StartSession session);
     Result<ipc::Done> retire(Child& worker);
+    void peer_lost(Child& client, const proto::PeerLost& lost);
 
   private:
     struct FromChild;
@@ -76,10 +77,8 @@ class Supervisor {
     async::Task<Result<ipc::Done>> configure(Entry& entry);
     async::Task<void> restart_later(Entry& entry);
     void join(Entry& entry);
-    void join_pair(Entry& client, Entry& server);
     void reap();
     void child_ended(Entry& entry, int wait_status);
-    void worker_ended(pid_t pid, int wait_status);
     bool backends_ready() const;
     bool all_ready() const;
     async::Task<void> hold_back(async::Deadline deadline);
@@ -87,11 +86,14 @@ class Supervisor {
     async::Task<void> end_children(bool storage_too, async::Deadline deadline);
     Result<ipc::Done> prepare_directories();
     std::string program_path(ipc::Role role) const;
-    Worker* worker_of(const std::string& account);
-    void ensure_blank_worker();
     proto::LogConfig log_config() const;
     async::Task<void> collect_metrics(std::shared_ptr<ipc::Channel> channel, std::string name,
                                       std::vector<proto::ProcessMetrics>& into);
+
+    // workers.cc
+    void worker_ended(pid_t pid, int wait_status);
+    Worker* worker_of(const std::string& account);
+    void ensure_blank_worker();
 
     SupervisorOptions options_;
     Settings settings_;

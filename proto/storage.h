@@ -52,20 +52,29 @@ struct MessageFacts {
     std::string mail_from;  // envelope sender, empty for <>
     std::string remote_address;
     std::string ehlo;
+    std::string message_id;  // for lists and DSNs
+    bool smtputf8 = false;
+    bool has_8bit = false;
 };
 struct DeliveryTarget {
     std::string account;
-    std::string mailbox;  // created when missing; empty: Inbox
-    std::string prefix;   // header lines in front of the file: Return-Path, Received ... (CRLF)
+    std::string mailbox;     // created when missing; empty: Inbox
+    std::string prefix;      // header lines in front of the file that the final delivery adds: Return-Path ... (CRLF)
+    std::string trace = {};  // header lines behind those, which the message also has in the queue: Received
+    std::string recipient = {};  // envelope address; see DeliveryOutcome::queued
 };
 /// Reply to Deliver: for each target in order, nothing when it is on disk, else why not.
 struct DeliveryOutcome {
     std::optional<Error> error;
+    /// The target failed while others did not. The message is in the queue for its recipient instead, on disk: whoever
+    /// sent it may be told that it is taken.
+    bool queued = false;
 };
 struct DeliveryOutcomes {
     std::vector<DeliveryOutcome> targets;
 };
-/// Stores the spooled message for each target; answered when durable. Uses the spool file up.
+/// Stores the message for each target; answered when durable. Uses the spool file up. Of several targets that have a
+/// recipient, those that fail are queued when others do not: an SMTP client has one answer for all of them.
 struct Deliver {
     MOX_MESSAGE(Deliver, 0x0303, DeliveryOutcomes, from(Role::smtpd, Role::queued))
     uint64_t spool;
@@ -79,16 +88,14 @@ struct Deliver {
 struct Enqueued {
     std::vector<uint64_t> ids;  // one a recipient
 };
-/// Puts a submitted message into the queue, once a recipient; durable when answered. Uses the spool file up.
+/// Puts a message (submitted, or a notice for a sender elsewhere) into the queue, once a recipient; durable when
+/// answered. Uses the spool file up.
 struct Enqueue {
-    MOX_MESSAGE(Enqueue, 0x0310, Enqueued, from(Role::smtpd))
+    MOX_MESSAGE(Enqueue, 0x0310, Enqueued, from(Role::smtpd, Role::queued))
     uint64_t spool;
     MessageFacts facts;
-    std::string account;  // of the sender
+    std::string account;  // of the sender; empty: it was not submitted here
     std::string prefix;   // header lines in front of the file
-    bool smtputf8;
-    bool has_8bit;
-    std::string message_id;  // for lists and DSNs
     std::vector<std::string> recipients;
     std::string content = {};  // when spool is 0
 };

@@ -262,6 +262,15 @@ struct Retire {
     MOX_MESSAGE(Retire, 0x0123, Done, from(Role::imapd_worker))
 };
 
+/// What one process has a channel to another for.
+enum class ChannelUse : uint8_t { calls, signatures, kEnd };
+/// The child has no working channel to the process of this role. When that runs, moxd makes another for the two.
+struct PeerLost {
+    MOX_MESSAGE(PeerLost, 0x0124, NoReply, from(Role::smtpd, Role::imapd, Role::httpd, Role::queued, Role::authd))
+    Role role;
+    ChannelUse use;
+};
+
 /// What every child serves for moxd, besides the Configure message of its role.
 #define MOX_COMMON_CHILD_MESSAGES \
     ::mox::proto::GivePeer, ::mox::proto::SetLogLevel, ::mox::proto::Shutdown, ::mox::proto::GetMetrics
@@ -275,6 +284,6 @@ using ToImapdWorker = ipc::Messages<ConfigureImapdWorker, NewSession, MOX_COMMON
 using ToHttpd = ipc::Messages<ConfigureHttpd, GiveSigner, MOX_COMMON_CHILD_MESSAGES>;
 using ToQueued = ipc::Messages<ConfigureQueued, QueueList, QueueKick, QueueDrop, MOX_COMMON_CHILD_MESSAGES>;
 /// What moxd serves for its children.
-using ToMoxd = ipc::Messages<GetAllMetrics, StartSession, Retire>;
+using ToMoxd = ipc::Messages<GetAllMetrics, StartSession, Retire, PeerLost>;
 
 }  // namespace mox::proto

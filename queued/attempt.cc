@@ -58,11 +58,11 @@ smtp::ClientTls to_client_tls(proto::TransportTls tls) {
     return smtp::ClientTls::opportunistic;
 }
 
+}  // namespace
+
 int64_t unix_now() {
     return std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
 }
-
-}  // namespace
 
 Attempt::Attempt(Peers& peers, Settings settings, Counters& counters, std::mt19937_64& random, log::Logger log,
                  std::vector<proto::QueueEntry> entries)

@@ -24,6 +24,9 @@ constexpr auto kConnectTimeout = std::chrono::seconds(30);
 constexpr auto kLookupTimeout = std::chrono::seconds(25);
 constexpr auto kStorageTimeout = std::chrono::seconds(30);
 
+/// Seconds since 1970.
+int64_t unix_now();
+
 /// Where the entry of a recipient is after an attempt.
 enum class EntryState : uint8_t { queued, removed };
 

@@ -2,10 +2,9 @@
 
 #include <algorithm>
 #include <sys/random.h>
-#include <unistd.h>
 
-#include "common/mail/mime_parser.h"
 #include "common/text/ascii.h"
+#include "queued/give_notice.h"
 #include "queued/route.h"
 
 namespace mox::queued {
@@ -20,10 +19,6 @@ constexpr auto kLongestSleep = 1h;
 constexpr int64_t kNoticeRetry = 300;   // seconds, when a notice cannot be stored
 constexpr size_t kMaxErrorText = 2000;  // bytes of last_error
 
-int64_t unix_now() {
-    return std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
-}
-
 RetryPolicy policy_of(const proto::ConfigureQueued& config) {
     return {config.retry_after, config.give_up_after, config.delay_notice_after};
 }
@@ -32,15 +27,6 @@ std::string_view result_name(const smtp::Outcome& outcome, const Decision& decis
     if (outcome.delivered()) return "delivered";
     if (decision.expired) return "expired";
     return decision.step == Step::fail ? "failed" : "retry";
-}
-
-bool write_all(int fd, std::string_view text) {
-    while (!text.empty()) {
-        ssize_t n = ::write(fd, text.data(), text.size());
-        if (n <= 0) return false;
-        text.remove_prefix(static_cast<size_t>(n));
-    }
-    return true;
 }
 
 void log_outcome(const log::Logger& log, const proto::QueueEntry& entry, const smtp::Outcome& outcome,
@@ -325,15 +311,11 @@ async::Task<void> Scheduler::notify(Notice kind, std::vector<NoticeRecipient> re
         NoticeFacts facts{settings->hostname, fmt::format("{}.{:x}@{}", log.cid(), random_(), settings->hostname),
                           unix_now(), attempt.original_header()};
         std::string text = build_notice(kind, recipients, facts);
-        auto done = co_await store_notice(account, mail_from, text);
-        if (!done && !done.error().is_temporary() && kind == Notice::failed) {  // the account is gone, or full
-            std::string postmaster = co_await postmaster_account(settings->hostname);
-            if (!postmaster.empty()) done = co_await store_notice(postmaster, mail_from, std::move(text));
-        }
+        auto done = co_await give_notice(peers_, kind, {account, mail_from, settings->hostname}, std::move(text));
         if (done)
             counters_.notices++;
         else
-            log.warn("a notice cannot be stored",
+            log.warn("a notice cannot be given",
                      {{"account", account}, {"to", mail_from}, {"error", done.error().text}});
         stored = done || !done.error().is_temporary();
     }
@@ -347,36 +329,6 @@ async::Task<void> Scheduler::notify(Notice kind, std::vector<NoticeRecipient> re
             co_await retry(std::move(r.entry), r.decision.next_attempt, std::move(r.outcome.text), Notice::delayed);
     }
     if (!remove.ids.empty()) co_await persist(std::move(remove));
-}
-
-async::Task<Result<ipc::Done>> Scheduler::store_notice(std::string account, std::string mail_from, std::string text) {
-    auto spool = co_await peers_.storage.call(proto::CreateSpool{}, kStorageTimeout);
-    if (!spool) co_return std::unexpected(spool.error());
-    bool written = write_all(spool->file.get(), text);
-    spool->file.reset();  // storaged takes only what nobody can change any more
-    if (!written) {
-        peers_.storage.send(proto::DropSpool{spool->spool});
-        co_return temporary(ErrorCode::no_space, "the notice cannot be written");
-    }
-    proto::Deliver deliver;
-    deliver.spool = spool->spool;
-    deliver.facts.size = text.size();
-    deliver.facts.received = {unix_now(), 0};
-    mail::MessageInfo info = mail::parse_message(text);
-    deliver.facts.info = ipc::encode(info);
-    // RFC 3464 2: a notice has the null reverse path.
-    deliver.targets.push_back({account, "", "Return-Path: <>\r\nDelivered-To: " + mail_from + "\r\n"});
-    auto outcome = co_await peers_.storage.call(std::move(deliver), kStorageTimeout);
-    if (!outcome) co_return std::unexpected(outcome.error());
-    if (outcome->targets.size() != 1) co_return temporary(ErrorCode::internal, "no outcome of the delivery");
-    if (auto& error = outcome->targets[0].error) co_return std::unexpected(std::move(*error));
-    co_return ipc::Done{};
-}
-
-async::Task<std::string> Scheduler::postmaster_account(std::string hostname) {
-    auto where = co_await peers_.auth.call(proto::ResolveAddress{"postmaster@" + hostname}, kLookupTimeout);
-    if (where && where->status == proto::AddressStatus::local) co_return where->account;
-    co_return std::string();
 }
 
 // ---- the end, and what can be seen from outside

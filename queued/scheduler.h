@@ -69,8 +69,6 @@ class Scheduler {
                              log::Logger log);
     async::Task<void> notify(Notice kind, std::vector<NoticeRecipient> recipients, Attempt& attempt, Settings settings,
                              log::Logger log);
-    async::Task<Result<ipc::Done>> store_notice(std::string account, std::string mail_from, std::string text);
-    async::Task<std::string> postmaster_account(std::string hostname);
     async::Task<void> retry(proto::QueueEntry entry, int64_t next_attempt, std::string last_error, Notice told);
     template <class M>
     async::Task<bool> persist(M message);

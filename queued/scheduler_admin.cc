@@ -15,10 +15,6 @@ bool contains(std::string_view text, std::string_view part) {
     return part.empty() || text::to_lower(text).find(text::to_lower(part)) != std::string::npos;
 }
 
-int64_t unix_now() {
-    return std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
-}
-
 }  // namespace
 
 bool matches(const proto::QueueFilter& filter, const proto::QueueEntry& entry) {

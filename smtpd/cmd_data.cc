@@ -1,11 +1,9 @@
-// DATA (RFC 5321 4.1.1.4): the content streams into a spool file of storaged's and through the MIME parser in one pass;
-// then it is delivered, or queued, and only what is on disk is answered with 250.
-#include <cerrno>
-#include <cstring>
+// DATA (RFC 5321 4.1.1.4): the content streams through the MIME parser and on its way to storaged in one pass; then it
+// is delivered, or queued, and only what is on disk is answered with 250.
 #include <ctime>
 #include <set>
-#include <unistd.h>
 
+#include "common/incoming/content.h"
 #include "common/ipc/codec.h"
 #include "common/mail/address_list.h"
 #include "common/mail/mime_parser.h"
@@ -16,7 +14,8 @@
 namespace mox::smtpd {
 namespace {
 
-constexpr size_t kWriteChunk = 65536;
+constexpr size_t kMaxMessageId = 998;  // RFC 5322 2.1.1
+constexpr uint64_t kSlack = 65536;     // beyond twice the size limit
 // RFC 5321 4.5.3.1.6 allows 998 and a CRLF; much is longer. What is beyond this is not mail.
 constexpr uint64_t kMaxContentLine = 1 << 20;
 
@@ -24,62 +23,12 @@ mail::DateTime now() {
     return {std::time(nullptr), 0};
 }
 
-/// Where the content goes while it comes in: the spool file and the parser.
-class Content {
-  public:
-    explicit Content(proto::SpoolFile spool) : spool_(spool.spool), file_(std::move(spool.file)) {}
-
-    void add(std::string_view bytes) {
-        size_ += bytes.size();
-        parser_.feed(bytes);
-        buffer_ += bytes;
-        if (buffer_.size() >= kWriteChunk) write_out();
-    }
-    /// Closes the file: storaged takes it only when nobody can write to it any more.
-    mail::MessageInfo finish() {
-        write_out();
-        file_.reset();
-        return parser_.finish();
-    }
-    uint64_t spool() const { return spool_; }
-    uint64_t size() const { return size_; }
-    /// Why the file could not be written; empty when it could.
-    const std::string& error() const { return error_; }
-
-  private:
-    void write_out() {
-        std::string_view rest = buffer_;
-        while (!rest.empty() && error_.empty()) {
-            ssize_t n = ::write(file_.get(), rest.data(), rest.size());
-            if (n < 0 && errno == EINTR) continue;
-            if (n < 0)
-                error_ = std::strerror(errno);
-            else
-                rest.remove_prefix(static_cast<size_t>(n));
-        }
-        buffer_.clear();
-    }
-    uint64_t spool_;
-    Fd file_;
-    mail::MimeParser parser_;
-    std::string buffer_;
-    std::string error_;
-    uint64_t size_ = 0;
-};
-
-/// Gives an unused spool file back, however the command ends.
-struct SpoolGuard {
-    ipc::Link& storage;
-    uint64_t spool;
-    bool used = false;
-    ~SpoolGuard() {
-        if (!used) storage.send(proto::DropSpool{spool});
-    }
-};
+using Incoming = incoming::Content<ipc::Link>;
 
 enum class Reading : uint8_t { complete, too_large, bare_line_end };
 
-async::Task<Reading> read_content(Session& s, Content& content) {
+/// Through the parser and on its way to storaged in one pass.
+async::Task<Reading> read_content(Session& s, Incoming& content, mail::MimeParser& parser) {
     DataReader reader;
     std::string piece;
     auto deadline = async::in(kDataLimit);
@@ -94,10 +43,13 @@ async::Task<Reading> read_content(Session& s, Content& content) {
         s.stream.consume(reader.feed(s.stream.buffered(), piece));
         s.smtpd.counters.bytes += piece.size();
         received += piece.size();
-        if (received > 2 * limit + kWriteChunk) throw async::ConnectionLost("message far too large");
+        if (received > 2 * limit + kSlack) throw async::ConnectionLost("message far too large");
         // What is too large or refused is read to its end, so that the session stays in step, but not kept.
-        if (content.size() <= limit && !reader.has_bare_line_end()) content.add(piece);
+        if (content.size() > limit || reader.has_bare_line_end()) continue;
+        parser.feed(piece);
+        co_await content.add(piece);
     }
+    content.finish();
     if (reader.has_bare_line_end()) co_return Reading::bare_line_end;
     co_return content.size() > limit ? Reading::too_large : Reading::complete;
 }
@@ -122,11 +74,16 @@ std::string received(const Session& s, const std::string& for_address) {
     return received_field(facts);
 }
 
-proto::MessageFacts facts_of(const Session& s, const Content& content, const mail::MessageInfo& info) {
+proto::MessageFacts facts_of(const Session& s, const Incoming& content, const mail::MessageInfo& info) {
     auto when = now();
-    return {content.size(),    {when.unix_seconds, when.zone_minutes},
-            ipc::encode(info), s.transaction->mail_from,
-            s.remote_address,  s.hello};
+    proto::MessageFacts facts{content.size(),    {when.unix_seconds, when.zone_minutes},
+                              ipc::encode(info), s.transaction->mail_from,
+                              s.remote_address,  s.hello};
+    if (!info.envelopes.empty()) facts.message_id = info.envelopes[0].message_id.value_or("");
+    if (facts.message_id.size() > kMaxMessageId) facts.message_id.clear();
+    facts.smtputf8 = s.transaction->parameters.smtputf8;
+    facts.has_8bit = info.has_8bit_body || info.has_8bit_header;
+    return facts;
 }
 
 /// One target for each mailbox, whatever number of recipients lead to it.
@@ -137,13 +94,23 @@ std::vector<proto::DeliveryTarget> targets_of(const Session& s) {
         if (!seen.emplace(r.resolved.account, r.resolved.mailbox).second) continue;
         std::string prefix = "Return-Path: <" + s.transaction->mail_from + ">\r\n";
         prefix += "Delivered-To: " + r.text + "\r\n";
-        prefix += received(s, r.text);
-        targets.push_back({r.resolved.account, r.resolved.mailbox, std::move(prefix)});
+        targets.push_back({r.resolved.account, r.resolved.mailbox, std::move(prefix), received(s, r.text), r.text});
     }
     return targets;
 }
 
-async::Task<void> deliver(Session& s, Content& content, const mail::MessageInfo& info, SpoolGuard& guard) {
+/// The first outcome that is a failure for the sender: one that is not in the queue instead.
+const Error* first_failure(const Session& s, const std::vector<proto::DeliveryOutcome>& outcomes, size_t& queued) {
+    for (const auto& outcome : outcomes) {
+        if (outcome.error && !outcome.queued) return &*outcome.error;
+        if (!outcome.error) continue;
+        s.log.warn("a mailbox failed: the message waits for it in the queue", {{"error", outcome.error->text}});
+        queued++;
+    }
+    return nullptr;
+}
+
+async::Task<void> deliver(Session& s, Incoming& content, const mail::MessageInfo& info) {
     for (const auto& r : s.transaction->recipients)
         if (co_await answer_magic(s, r.path.address.localpart, text::MagicStage::data)) co_return;
     if (info.received_count > kMaxReceived) {
@@ -152,13 +119,12 @@ async::Task<void> deliver(Session& s, Content& content, const mail::MessageInfo&
     }
     auto targets = targets_of(s);
     size_t count = targets.size();
-    guard.used = true;
-    auto outcomes = co_await s.smtpd.storage.call(
-        proto::Deliver{content.spool(), facts_of(s, content, info), std::move(targets)}, kPeerLimit);
+    proto::Deliver message{0, facts_of(s, content, info), std::move(targets)};
+    content.give_to(message);
+    auto outcomes = co_await s.smtpd.storage.call(std::move(message), kPeerLimit);
     const Error* failed = outcomes ? nullptr : &outcomes.error();
-    if (outcomes)
-        for (const auto& outcome : outcomes->targets)
-            if (outcome.error) failed = &*outcome.error;
+    size_t queued = 0;
+    if (outcomes) failed = first_failure(s, outcomes->targets, queued);
     if (failed != nullptr) {
         s.smtpd.counters.delivery_failed++;
         s.log.warn("delivery failed", {{"from", s.transaction->mail_from}, {"error", failed->text}});
@@ -170,6 +136,7 @@ async::Task<void> deliver(Session& s, Content& content, const mail::MessageInfo&
                              {"to", s.transaction->recipients[0].text},
                              {"recipients", s.transaction->recipients.size()},
                              {"mailboxes", count},
+                             {"queued", queued},
                              {"size", content.size()},
                              {"remote", s.remote_address},
                              {"tls", s.tls_version}});
@@ -209,7 +176,7 @@ std::string submission_prefix(const Session& s, const mail::MessageInfo& info, s
     return prefix;
 }
 
-async::Task<void> submit(Session& s, Content& content, const mail::MessageInfo& info, SpoolGuard& guard) {
+async::Task<void> submit(Session& s, Incoming& content, const mail::MessageInfo& info) {
     for (const auto& r : s.transaction->recipients)
         if (co_await answer_magic(s, r.path.address.localpart, text::MagicStage::data)) co_return;
     if (auto refused = co_await check_submission(s, info)) {
@@ -221,15 +188,12 @@ async::Task<void> submit(Session& s, Content& content, const mail::MessageInfo& 
         co_return;
     }
     proto::Enqueue message{};
-    message.spool = content.spool();
     message.facts = facts_of(s, content, info);
+    content.give_to(message);
     message.account = s.account;
-    message.prefix = submission_prefix(s, info, message.message_id);
-    message.smtputf8 = s.transaction->parameters.smtputf8;
-    message.has_8bit = info.has_8bit_body || info.has_8bit_header;
+    message.prefix = submission_prefix(s, info, message.facts.message_id);
     for (const auto& r : s.transaction->recipients) message.recipients.push_back(r.text);
-    std::string message_id = message.message_id;
-    guard.used = true;
+    std::string message_id = message.facts.message_id;
     auto enqueued = co_await s.smtpd.storage.call(std::move(message), kPeerLimit);
     if (!enqueued) {
         s.smtpd.counters.submission_failed++;
@@ -258,31 +222,25 @@ async::Task<void> cmd_data(Session& s, Command command) {
         s.reply(503, "5.5.1", s.transaction ? "no valid recipient" : "MAIL and RCPT first");  // RFC 5321 3.3
         co_return;
     }
-    auto spool = co_await s.smtpd.storage.call(proto::CreateSpool{}, kPeerLimit);
-    if (!spool) {
-        s.reply_error(spool.error());
-        s.reset_transaction();
-        co_return;
-    }
-    Content content(std::move(*spool));
-    SpoolGuard guard{s.smtpd.storage, content.spool()};
     s.reply(354, "", "go ahead; end with CRLF.CRLF");
     co_await s.stream.flush(async::in(kWriteLimit));
-    Reading reading = co_await read_content(s, content);
-    mail::MessageInfo info = content.finish();
+    Incoming content(s.smtpd.storage);
+    mail::MimeParser parser;
+    Reading reading = co_await read_content(s, content, parser);
+    mail::MessageInfo info = parser.finish();
     if (reading == Reading::bare_line_end) {
         s.reply(554, "5.6.0", "a line ends with CR or LF alone; only CRLF ends a line (RFC 5321 2.3.8)");
     } else if (reading == Reading::too_large) {
         s.reply(552, "5.3.4", fmt::format("a message may have {} bytes", s.listener->config.max_message_size));
-    } else if (!content.error().empty()) {
-        s.log.error("spool file cannot be written", {{"error", content.error()}});
-        s.reply(452, "4.3.1", "no room for the message at the moment");
+    } else if (content.error()) {
+        s.log.error("the message cannot be kept while it comes in", {{"error", content.error()->text}});
+        s.reply_error(*content.error());
     } else if (info.max_line_length > kMaxContentLine) {
         s.reply(554, "5.6.0", "a line of the message is too long");
     } else if (s.is_submission()) {
-        co_await submit(s, content, info, guard);
+        co_await submit(s, content, info);
     } else {
-        co_await deliver(s, content, info, guard);
+        co_await deliver(s, content, info);
     }
     s.reset_transaction();
 }

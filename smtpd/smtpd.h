@@ -40,7 +40,7 @@ class Smtpd : public process::Common {
 
   private:
     async::Task<void> end_when_quiet();
-    tls::RemoteSigner signer_;
+    tls::RemoteSigner signer_{[this] { report_lost(ipc::Role::authd, proto::ChannelUse::signatures); }};
     bool local_mode_ = false;
     bool stopping_ = false;
     front::Acceptor acceptor_;

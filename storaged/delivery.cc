@@ -1,6 +1,7 @@
 #include "storaged/delivery.h"
 
 #include <algorithm>
+#include <span>
 
 #include "common/log/log.h"
 
@@ -53,10 +54,10 @@ struct Common {
     std::shared_ptr<const std::string> info;
 };
 
-NewMessage new_message(const Common& common, std::string prefix) {
+NewMessage new_message(const Common& common, const proto::DeliveryTarget& target) {
     NewMessage message;
     message.content = common.content;
-    message.prefix = std::move(prefix);
+    message.prefix = target.prefix + target.trace;
     message.info = common.info;
     message.mail_from = common.facts.mail_from;
     message.remote_address = common.facts.remote_address;
@@ -67,53 +68,88 @@ NewMessage new_message(const Common& common, std::string prefix) {
 
 /// Delivers to some of the targets, each in the strand of its account: all are on their way before the first is waited
 /// for.
-async::Task<void> deliver_some(Engine& engine, Accounts& accounts, const Common& common,
-                               std::vector<proto::DeliveryTarget> targets, proto::DeliveryOutcomes& outcomes) {
-    size_t first = outcomes.targets.size();
-    outcomes.targets.resize(first + targets.size());
+async::Task<void> deliver_some(Accounts& accounts, const Common& common,
+                               std::span<const proto::DeliveryTarget> targets,
+                               std::span<proto::DeliveryOutcome> outcomes) {
     std::vector<std::pair<size_t, async::Task<Result<bool>>>> commits;
     std::vector<Account::Use> uses;
     for (size_t i = 0; i < targets.size(); i++) {
-        std::optional<Error>& error = outcomes.targets[first + i].error;
-        error = check_facts(*common.info, targets[i].prefix);
+        std::optional<Error>& error = outcomes[i].error;
+        error = check_facts(*common.info, targets[i].prefix + targets[i].trace);
         auto account = accounts.find(targets[i].account);
         if (!error && account == nullptr)
             error = Error{Persistence::permanent, ErrorCode::not_found, "no such account"};
         if (error) continue;
         uses.emplace_back(account);
         accounts.make_room();
-        auto work = [message = new_message(common, std::move(targets[i].prefix)),
-                     mailbox = std::move(targets[i].mailbox)](MailStore& store) {
+        auto work = [message = new_message(common, targets[i]), mailbox = targets[i].mailbox](MailStore& store) {
             return store.deliver(mailbox, message, std::nullopt);
         };
-        commits.emplace_back(first + i, account->run(Access::write, std::move(work)));
+        commits.emplace_back(i, account->run(Access::write, std::move(work)));
     }
     for (auto& [index, commit] : commits) {
         auto added = co_await commit;
-        if (!added) outcomes.targets[index].error = std::move(added.error());
+        if (!added) outcomes[index].error = std::move(added.error());
     }
-    for (size_t i = first; i < outcomes.targets.size(); i++)
-        (outcomes.targets[i].error ? engine.counters.delivery_failures : engine.counters.deliveries)++;
+}
+
+NewQueued new_queued(const std::shared_ptr<Content>& content, const proto::MessageFacts& facts, std::string info) {
+    NewQueued message;
+    message.content = content;
+    message.info = std::move(info);
+    message.mail_from = facts.mail_from;
+    message.message_id = facts.message_id;
+    message.smtputf8 = facts.smtputf8;
+    message.has_8bit = facts.has_8bit;
+    return message;
+}
+
+async::Task<Result<proto::Enqueued>> put_into_queue(Engine& engine, std::shared_ptr<Strand> queue, NewQueued message) {
+    auto work = [message = std::move(message)](QueueStore& store) { return store.enqueue(message); };
+    auto enqueued = co_await queue->run<QueueStore>(Access::write, std::move(work));
+    if (enqueued) engine.counters.enqueued += enqueued->ids.size();
+    co_return enqueued;
+}
+
+/// What failed while the rest did not is kept in the queue: with one answer for all recipients, a sender would
+/// otherwise send again to those who have it (RFC 5321 4.2.5: whoever says 250 has to deliver, or to report).
+async::Task<void> queue_failed(Engine& engine, std::shared_ptr<Strand> queue, const Common& common,
+                               std::span<const proto::DeliveryTarget> targets,
+                               std::span<proto::DeliveryOutcome> outcomes) {
+    for (size_t i = 0; i < targets.size(); i++) {
+        if (!outcomes[i].error || targets[i].recipient.empty() || targets[i].recipient.size() > kMaxAddress) continue;
+        NewQueued message = new_queued(common.content, common.facts, *common.info);
+        message.prefix = targets[i].trace;
+        message.recipients = {targets[i].recipient};
+        if (co_await put_into_queue(engine, queue, std::move(message))) outcomes[i].queued = true;
+    }
 }
 
 }  // namespace
 
-async::Task<Result<proto::DeliveryOutcomes>> deliver(Engine& engine, Accounts& accounts, Source source,
-                                                     proto::Deliver request) {
+async::Task<Result<proto::DeliveryOutcomes>> deliver(Engine& engine, Accounts& accounts, std::shared_ptr<Strand> queue,
+                                                     Source source, proto::Deliver request) {
     if (request.targets.empty() || request.targets.size() > kMaxTargets)
         co_return permanent(ErrorCode::bad_request, "no target, or too many");
+    if (request.facts.mail_from.size() > kMaxAddress || request.facts.message_id.size() > kMaxAddress)
+        co_return permanent(ErrorCode::bad_request, "an address or the Message-ID is too long");
     auto content = co_await take_content(engine, source, request.facts.size);
     if (!content) co_return std::unexpected(std::move(content.error()));
     auto info = std::make_shared<const std::string>(std::move(request.facts.info));
     Common common{std::move(*content), std::move(request.facts), std::move(info)};
     proto::DeliveryOutcomes outcomes;
-    auto& targets = request.targets;
+    outcomes.targets.resize(request.targets.size());
+    std::span<const proto::DeliveryTarget> targets = request.targets;
+    std::span<proto::DeliveryOutcome> results = outcomes.targets;
     for (size_t i = 0; i < targets.size(); i += kTargetsAtOnce) {
-        auto begin = targets.begin() + static_cast<ptrdiff_t>(i);
-        auto end = targets.begin() + static_cast<ptrdiff_t>(std::min(i + kTargetsAtOnce, targets.size()));
-        std::vector<proto::DeliveryTarget> some(std::make_move_iterator(begin), std::make_move_iterator(end));
-        co_await deliver_some(engine, accounts, common, std::move(some), outcomes);
+        size_t count = std::min(kTargetsAtOnce, targets.size() - i);
+        co_await deliver_some(accounts, common, targets.subspan(i, count), results.subspan(i, count));
     }
+    auto failed =
+        static_cast<size_t>(std::ranges::count_if(results, [](const auto& r) { return r.error.has_value(); }));
+    engine.counters.delivery_failures += failed;
+    engine.counters.deliveries += results.size() - failed;
+    if (failed > 0 && failed < results.size()) co_await queue_failed(engine, queue, common, targets, results);
     co_return outcomes;
 }
 
@@ -161,25 +197,17 @@ async::Task<Result<proto::Enqueued>> enqueue(Engine& engine, std::shared_ptr<Str
     if (request.recipients.empty() || request.recipients.size() > kMaxRecipients)
         co_return permanent(ErrorCode::bad_request, "no recipient, or too many");
     if (auto error = check_facts(request.facts.info, request.prefix)) co_return std::unexpected(std::move(*error));
-    size_t longest = std::max({request.account.size(), request.facts.mail_from.size(), request.message_id.size()});
+    size_t longest =
+        std::max({request.account.size(), request.facts.mail_from.size(), request.facts.message_id.size()});
     for (const std::string& recipient : request.recipients) longest = std::max(longest, recipient.size());
     if (longest > kMaxAddress) co_return permanent(ErrorCode::bad_request, "an address or the Message-ID is too long");
     auto content = co_await take_content(engine, source, request.facts.size);
     if (!content) co_return std::unexpected(std::move(content.error()));
-    NewQueued message;
-    message.content = std::move(*content);
+    NewQueued message = new_queued(*content, request.facts, std::move(request.facts.info));
     message.prefix = std::move(request.prefix);
-    message.info = std::move(request.facts.info);
     message.account = std::move(request.account);
-    message.mail_from = std::move(request.facts.mail_from);
-    message.message_id = std::move(request.message_id);
-    message.smtputf8 = request.smtputf8;
-    message.has_8bit = request.has_8bit;
     message.recipients = std::move(request.recipients);
-    auto work = [message = std::move(message)](QueueStore& store) { return store.enqueue(message); };
-    auto enqueued = co_await queue->run<QueueStore>(Access::write, std::move(work));
-    if (enqueued) engine.counters.enqueued += enqueued->ids.size();
-    co_return enqueued;
+    co_return co_await put_into_queue(engine, std::move(queue), std::move(message));
 }
 
 namespace {

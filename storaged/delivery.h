@@ -18,8 +18,8 @@
 
 namespace mox::storaged {
 
-async::Task<Result<proto::DeliveryOutcomes>> deliver(Engine& engine, Accounts& accounts, Source source,
-                                                     proto::Deliver request);
+async::Task<Result<proto::DeliveryOutcomes>> deliver(Engine& engine, Accounts& accounts, std::shared_ptr<Strand> queue,
+                                                     Source source, proto::Deliver request);
 /// `sources` are those of the items, in order. All or none.
 async::Task<Result<proto::MessagesAppended>> append(Engine& engine, std::shared_ptr<Account> account,
                                                     std::vector<Source> sources, proto::AppendMessages request);

@@ -20,7 +20,7 @@ StorageChannel::StorageChannel(Server& server, ipc::Role peer)
 async::Task<Result<proto::DeliveryOutcomes>> StorageChannel::on(proto::Deliver message) {
     auto source = spools_.take(message.spool, std::move(message.content));
     if (!source) co_return std::unexpected(std::move(source.error()));
-    auto task = deliver(server_.engine(), server_.accounts(), std::move(*source), std::move(message));
+    auto task = deliver(server_.engine(), server_.accounts(), server_.queue(), std::move(*source), std::move(message));
     co_return co_await complete(server_.engine().deliveries, std::move(task));
 }
 

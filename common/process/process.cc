@@ -10,6 +10,8 @@
 namespace mox::process {
 namespace {
 
+constexpr auto kPatience = std::chrono::seconds(2);
+
 /// The descriptor moxd left for us, or nothing when a person started the program.
 Fd take_supervision(ipc::Role role) {
     struct stat st{};
@@ -77,11 +79,22 @@ void Common::on(proto::GivePeer message) {
         auto channel = std::make_shared<ipc::Channel>(std::move(message.channel), std::move(peer));
         if (auto prepare = prepares_.find(message.role); prepare != prepares_.end()) prepare->second(*channel);
         channel->start();
-        found->second->attach(std::move(channel));
+        found->second->attach(channel);
+        scope_.spawn(watch(*found->second, std::move(channel)));
     } else if (auto acceptor = acceptors_.find(message.role); acceptor != acceptors_.end()) {
         acceptor->second(std::move(message.channel), std::move(peer));
     } else {
         log::error("given a channel to a role this program has no use for", {{"role", ipc::to_string(message.role)}});
+    }
+}
+
+// A peer that ended comes back with a new channel by itself. A channel that broke between two that live does not.
+async::Task<void> Common::watch(ipc::Link& link, std::shared_ptr<ipc::Channel> channel) {
+    while (!channel->lost()) co_await channel->on_lost().wait();
+    for (;;) {
+        co_await async::sleep_for(kPatience);
+        if (link.channel() != nullptr) co_return;
+        report_lost(link.role(), proto::ChannelUse::calls);
     }
 }
 

@@ -87,12 +87,16 @@ class Common {
     virtual std::string metrics() { return {}; }
 
     Process& process() { return process_; }
+    /// There is no channel to a peer that works: moxd is asked for another.
+    void report_lost(ipc::Role peer, proto::ChannelUse use) { process_.parent().send(proto::PeerLost{peer, use}); }
 
   private:
+    async::Task<void> watch(ipc::Link& link, std::shared_ptr<ipc::Channel> channel);
     Process& process_;
     std::map<ipc::Role, ipc::Link*> links_;
     std::map<ipc::Role, std::function<void(ipc::Channel&)>> prepares_;
     std::map<ipc::Role, std::function<void(Fd, ipc::PeerId)>> acceptors_;
+    async::Scope scope_;
 };
 
 /// The channels of peers that this program serves, each with a handler object of its own. Both go when the channel is

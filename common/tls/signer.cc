@@ -82,13 +82,17 @@ int rsa_private(int size, const unsigned char* from, unsigned char* to, RSA* key
 std::optional<std::string> RemoteSigner::sign(proto::SignTls request) {
     if (!channel_) {
         log::warn("TLS handshake without a channel to authd");
+        lost_();
         return std::nullopt;
     }
     auto reply = ipc::blocking_call(channel_.get(), std::move(request), kSignLimit);
     if (reply) return std::move(reply->bytes);
     log::warn("authd did not sign a TLS handshake", {{"error", reply.error().text}});
-    // Out of step or closed: authd's next start brings another.
-    if (reply.error().code == ErrorCode::channel_lost) channel_.reset();
+    // Out of step or closed.
+    if (reply.error().code == ErrorCode::channel_lost) {
+        channel_.reset();
+        lost_();
+    }
     return std::nullopt;
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -27,11 +28,14 @@ class Signer {
 /// Asks authd over a channel of its own. Without a channel, or when authd does not answer in time, handshakes fail.
 class RemoteSigner : public Signer {
   public:
+    /// `lost` is called for every handshake that finds no channel.
+    explicit RemoteSigner(std::function<void()> lost) : lost_(std::move(lost)) {}
     std::optional<std::string> sign(proto::SignTls request) override;
     /// Swaps in a new channel to authd.
     void attach(Fd channel) { channel_ = std::move(channel); }
 
   private:
+    std::function<void()> lost_;
     Fd channel_;
 };
 

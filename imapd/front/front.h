@@ -28,7 +28,7 @@ class Front : public process::Common, private Services {
     async::Task<void> serve(front::Accepted accepted);
     async::Task<void> end_soon();
 
-    tls::RemoteSigner signer_;
+    tls::RemoteSigner signer_{[this] { report_lost(ipc::Role::authd, proto::ChannelUse::signatures); }};
     ipc::Link authd_{ipc::Role::authd};
     FrontCounters counters_;
     front::Acceptor acceptor_;

@@ -2,9 +2,11 @@
 
 import collections
 import contextlib
+import ctypes
 import os
 import random
 import signal
+import socket
 import threading
 import time
 
@@ -283,3 +285,44 @@ def test_nothing_is_lost_by_an_end_under_load(own_suite):
         0.5,
     )
     assert max(seen.values(), default=0) <= 1
+
+
+def break_channels(pid):
+    """Shuts down every channel of a process but the one to moxd, from outside; how many there were."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    pidfd = os.pidfd_open(pid)
+    broken = 0
+    try:
+        for name in os.listdir(f"/proc/{pid}/fd"):
+            fd = int(name)
+            if fd <= 3 or not os.readlink(f"/proc/{pid}/fd/{name}").startswith("socket:"):
+                continue
+            taken = libc.syscall(438, pidfd, fd, 0)  # pidfd_getfd
+            assert taken >= 0, os.strerror(ctypes.get_errno())
+            with socket.socket(fileno=taken) as s:
+                listens = s.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN)
+                if s.family == socket.AF_UNIX and not listens:
+                    s.shutdown(socket.SHUT_RDWR)
+                    broken += 1
+    finally:
+        os.close(pidfd)
+    return broken
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes another process's descriptors")
+@pytest.mark.parametrize("role", ["smtpd", "imapd", "queued", "authd"])
+def test_channels_that_break_between_living_processes_are_made_anew(own_suite, role):
+    works(own_suite)
+    before = {p["name"]: p["pid"] for p in own_suite.children() if "worker" not in p["role"]}
+    (pid,) = own_suite.pids(role)
+    assert break_channels(pid) >= 2
+    works(own_suite, 15)
+    if role == "queued":
+        with own_suite.smtp("submissions") as client:
+            assert client.auth_plain() == 235
+            test_id = unique_id()
+            client.send(message(test_id=test_id), sender=USER)
+        wait_for(lambda: own_suite.find(test_id), 15, "a message through the queue", 0.2)
+    after = {p["name"]: p["pid"] for p in own_suite.children() if "worker" not in p["role"]}
+    assert after == before, "nothing was restarted"
+    assert "a channel is made anew" in own_suite.log()

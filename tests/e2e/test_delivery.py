@@ -170,3 +170,61 @@ def test_the_queue_goes_on_after_kill_9(start_suite):
         sink.answers["RCPT"] = ["250 2.1.5 ok"]
         suite.run()
         sink.wait_message(test_id, 40)
+
+
+LONG = "More than a kilobyte.\r\n" * 100
+QUOTAS = """
+domain "test.example"
+account alice { address "alice@test.example" }
+account bob {
+    address "bob@test.example"
+    quota %s
+}
+account admin { address "admin@test.example" }
+"""
+
+
+def holds(suite, account, test_id):
+    return len(suite.find(test_id, user=f"{account}@test.example", password=PASSWORDS[account]))
+
+
+def test_a_full_mailbox_among_others_waits_in_the_queue(start_suite):
+    """One answer for all recipients: the sender must not have to send again to those who have it."""
+    with Sink() as sink:
+        suite = start_configured(start_suite, DNS % (sink.port, "1d"), domains=QUOTAS % "1K")
+        test_id = unique_id()
+        raw = message(test_id=test_id, sender="someone@remote.example", body=LONG)
+        suite.deliver(raw, to=["alice@test.example", "bob@test.example"], sender="someone@remote.example")
+        assert holds(suite, "alice", test_id) == 1
+        assert holds(suite, "bob", test_id) == 0
+        (entry,) = suite.control_json("queue", "list")["messages"]
+        assert entry["to"] == "bob@test.example" and entry["from"] == "someone@remote.example"
+        suite.write_config(domains=QUOTAS % "1M")
+        suite.control("reload")
+        suite.control("queue", "kick", "all")
+        wait_for(lambda: holds(suite, "bob", test_id) == 1, 10, "the message in the mailbox that had been full", 0.1)
+        assert holds(suite, "alice", test_id) == 1
+        got = suite.find(test_id, user="bob@test.example", password=PASSWORDS["bob"])[0]
+        assert got.startswith(b"Return-Path: <someone@remote.example>\r\nDelivered-To: bob@test.example\r\n")
+        assert got.endswith(raw)
+        assert sink.connections == 0
+
+
+def test_a_full_mailbox_among_others_is_reported_when_given_up(start_suite):
+    with Sink() as sink:
+        suite = start_configured(start_suite, DNS % (sink.port, "2s"), domains=QUOTAS % "1K")
+        raw = message(test_id=unique_id(), sender="someone@remote.example", body=LONG)
+        suite.deliver(raw, to=["alice@test.example", "bob@test.example"], sender="someone@remote.example")
+        wait_for(lambda: sink.messages, 20, "a notice to the sender", 0.1)
+        sender, recipients, notice, _ = sink.messages[0]
+        assert sender.startswith("<>") and recipients == ["someone@remote.example"]
+        assert b"Final-Recipient: rfc822; bob@test.example" in notice and b"the mailbox is full" in notice
+
+
+def test_a_full_mailbox_alone_is_a_temporary_error(start_suite):
+    suite = start_configured(start_suite, domains=QUOTAS % "1K")
+    with suite.smtp() as client:
+        client.envelope(to="bob@test.example")
+        reply = client.data(message(body=LONG))
+        assert reply == 452 and reply.enhanced == "4.2.2"
+    assert suite.control_json("queue", "list")["messages"] == []

@@ -131,6 +131,18 @@ TEST_CASE("notices for nobody, and for accounts that are gone") {
         REQUIRE(w.until([&] { return w.storage.queue.empty(); }));
         CHECK(w.storage.delivered.empty());
     }
+    SECTION("not submitted here: the notice goes out, with the null reverse path") {
+        auto& entry = w.add("a@nowhere.example");
+        entry.account = "";
+        entry.mail_from = "someone@elsewhere.example";
+        w.start();
+        REQUIRE(w.until([&] { return w.storage.queue.empty(); }));
+        CHECK(w.storage.delivered.empty());
+        REQUIRE(w.storage.enqueued.size() == 1);
+        CHECK(w.storage.enqueued[0].mail_from.empty());
+        CHECK(w.storage.enqueued[0].recipient == "someone@elsewhere.example");
+        CHECK(has(w.storage.enqueued[0].text, "Final-Recipient: rfc822; a@nowhere.example"));
+    }
     SECTION("no account: the postmaster has it") {
         w.storage.missing_accounts = true;
         w.auth.addresses["postmaster@mail.here.example"] = {proto::AddressStatus::local, "postmaster", ""};

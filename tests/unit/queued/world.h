@@ -17,19 +17,15 @@ namespace mox::queued::testing {
 
 using namespace std::chrono_literals;
 
-inline int64_t unix_now() {
-    return std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
-}
-
 inline Fd memory_file(std::string_view text) {
     Fd file(memfd_create("test", MFD_CLOEXEC));
     REQUIRE(write(file.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()));
     return file;
 }
 
-using StorageList =
-    ipc::Messages<proto::CreateSpool, proto::DropSpool, proto::Deliver, proto::QueueDue, proto::QueueNext,
-                  proto::QueueScan, proto::QueueOpen, proto::QueueUpdate, proto::QueueRemove, proto::QueueDeliverLocal>;
+using StorageList = ipc::Messages<proto::CreateSpool, proto::DropSpool, proto::Deliver, proto::Enqueue, proto::QueueDue,
+                                  proto::QueueNext, proto::QueueScan, proto::QueueOpen, proto::QueueUpdate,
+                                  proto::QueueRemove, proto::QueueDeliverLocal>;
 
 struct FakeStorage {
     std::map<uint64_t, proto::QueueEntry> queue;
@@ -41,6 +37,10 @@ struct FakeStorage {
         std::string account, prefix, text;
     };
     std::vector<Delivered> delivered;  // notices
+    struct Sent {
+        std::string mail_from, recipient, text;
+    };
+    std::vector<Sent> enqueued;  // notices for senders elsewhere
     std::vector<proto::QueueDeliverLocal> local;
     std::vector<proto::QueueUpdate> updates;
     std::vector<std::string> order;  // of what matters
@@ -52,10 +52,21 @@ struct FakeStorage {
         return proto::SpoolFile{id, std::move(file)};
     }
     void on(proto::DropSpool m) { spools.erase(m.spool); }
-    Result<proto::DeliveryOutcomes> on(proto::Deliver m) {
-        proto::DeliveryOutcomes out;
+    template <class M>
+    std::string text_of(const M& m) {
+        if (m.spool == 0) return m.content;
         std::string text(m.facts.size, '\0');
         CHECK(pread(spools.at(m.spool).get(), text.data(), text.size(), 0) == static_cast<ssize_t>(text.size()));
+        return text;
+    }
+    Result<proto::Enqueued> on(proto::Enqueue m) {
+        enqueued.push_back({m.facts.mail_from, m.recipients.at(0), text_of(m)});
+        order.push_back("notice");
+        return proto::Enqueued{{queue.size() + 1000}};
+    }
+    Result<proto::DeliveryOutcomes> on(proto::Deliver m) {
+        proto::DeliveryOutcomes out;
+        std::string text = text_of(m);
         CHECK(m.facts.mail_from.empty());
         for (auto& target : m.targets) {
             proto::DeliveryOutcome o;

@@ -111,6 +111,62 @@ TEST_CASE("one message to many recipients: each gets an outcome of its own") {
     CHECK(inbox->count == 1);
 }
 
+TEST_CASE("of several recipients those that fail wait in the queue, so that the sender need not send again") {
+    TemporaryDirectory directory;
+    World w;
+    w.accounts = {{"alice", 0}, {"bob", 10}};
+    w.configure();
+    std::vector<proto::DeliveryTarget> targets = {
+        {"alice", "", "Return-Path: <>\r\n", "Received: x\r\n", "alice@example.org"},
+        {"bob", "", "Return-Path: <>\r\n", "Received: y\r\n", "bob@example.org"},
+        {"gone", "", "", "", ""}};
+    auto outcomes = w.deliver_to(targets, kText);
+    REQUIRE(outcomes);
+    CHECK_FALSE(outcomes->targets[0].error);
+    REQUIRE(outcomes->targets[1].error);
+    CHECK(outcomes->targets[1].error->code == ErrorCode::over_quota);
+    CHECK(outcomes->targets[1].queued);
+    REQUIRE(outcomes->targets[2].error);
+    CHECK_FALSE(outcomes->targets[2].queued);  // nobody to queue it for
+    w.crash();
+    w.start();
+    auto due = w.call(w.queued, proto::QueueDue{int64_t{1} << 40, 10, {}});
+    REQUIRE(due);
+    REQUIRE(due->entries.size() == 1);
+    CHECK(due->entries[0].recipient == "bob@example.org");
+    CHECK(due->entries[0].mail_from == "sender@example.org");
+    CHECK(due->entries[0].account.empty());
+    auto opened = w.call(w.queued, proto::QueueOpen{due->entries[0].id});
+    REQUIRE(opened);
+    CHECK(opened->prefix == "Received: y\r\n");
+    // Room is made, and the queue delivers what waited.
+    w.accounts = {{"alice", 0}, {"bob", 0}};
+    w.configure();
+    proto::DeliveryTarget bob{"bob", "", "Return-Path: <>\r\n"};
+    REQUIRE(w.call(w.queued, proto::QueueDeliverLocal{due->entries[0].id, {1700000000, 0}, bob}));
+    auto client = w.open("bob");
+    auto inbox = w.call(*client, proto::OpenMailbox{"INBOX"});
+    REQUIRE(inbox);
+    CHECK(inbox->count == 1);
+}
+
+TEST_CASE("when all recipients fail nothing is queued") {
+    TemporaryDirectory directory;
+    World w;
+    w.accounts = {{"alice", 10}, {"bob", 10}};
+    w.configure();
+    auto outcomes =
+        w.deliver_to({{"alice", "", "", "", "alice@example.org"}, {"bob", "", "", "", "bob@example.org"}}, kText);
+    REQUIRE(outcomes);
+    for (const auto& outcome : outcomes->targets) {
+        CHECK(outcome.error);
+        CHECK_FALSE(outcome.queued);
+    }
+    auto due = w.call(w.queued, proto::QueueDue{int64_t{1} << 40, 10, {}});
+    REQUIRE(due);
+    CHECK(due->entries.empty());
+}
+
 TEST_CASE("a spool file that can still be changed is refused") {
     TemporaryDirectory directory;
     World w;

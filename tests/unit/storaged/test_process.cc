@@ -98,7 +98,7 @@ TEST_CASE("the program does all of its work inside its sandbox, and ends when to
         REQUIRE(spool);
         World::write_all(spool->file, "text");
         spool->file.reset();
-        proto::Enqueue enqueue{spool->spool, World::facts("text"), "alice", "", false, false, "", {"alice@here"}};
+        proto::Enqueue enqueue{spool->spool, World::facts("text"), "alice", "", {"alice@here"}};
         auto ids = program.call(*smtpd, std::move(enqueue));
         REQUIRE(ids);
         CHECK(program.call(*queued, proto::QueueOpen{ids->ids[0]}));

@@ -15,8 +15,8 @@ struct Fixture {
         request.facts = World::facts(text);
         request.account = "alice";
         request.prefix = "Received: here\r\n";
-        request.smtputf8 = true;
-        request.message_id = "<id@example.org>";
+        request.facts.smtputf8 = true;
+        request.facts.message_id = "<id@example.org>";
         request.recipients = std::move(recipients);
         return w.call(w.smtpd, std::move(request));
     }

@@ -57,7 +57,7 @@ class World {
 
   private:
     pid_t pid_;
-    tls::RemoteSigner signer_;
+    tls::RemoteSigner signer_{[] {}};
 };
 
 World& world() {

@@ -49,7 +49,7 @@ class SigningProcess {
         waitpid(pid_, nullptr, 0);
     }
     static tls::RemoteSigner& signer() {
-        static tls::RemoteSigner s;
+        static tls::RemoteSigner s([] {});
         return s;
     }
 
@@ -166,11 +166,13 @@ TEST_CASE("a handshake is signed by a key that the server does not have") {
 
 TEST_CASE("a remote signer survives a channel that dies") {
     auto [here, there] = ipc::make_socket_pair();
-    tls::RemoteSigner remote;
+    int lost = 0;
+    tls::RemoteSigner remote([&] { lost++; });
     remote.attach(std::move(here));
     there.reset();
     CHECK_FALSE(remote.sign({std::string(32, 'x'), proto::SignatureScheme::ecdsa_digest, std::string(32, 'x')}));
     CHECK_FALSE(remote.sign({std::string(32, 'x'), proto::SignatureScheme::ecdsa_digest, std::string(32, 'x')}));
+    CHECK(lost == 2);  // said each time, for moxd makes a new one once a second at most
 }
 
 TEST_CASE("a certificate that does not parse is refused") {
