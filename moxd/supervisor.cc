@@ -361,30 +361,42 @@ size_t Supervisor::alive() const {
            static_cast<size_t>(std::ranges::count_if(workers_, [&](const auto& w) { return running(w.entry); }));
 }
 
-async::Task<void> Supervisor::end_children(bool storage_too, async::Deadline deadline) {
-    auto is_storage = [](const Child& c) { return c.spec().role == Role::storaged; };
-    for (auto& entry : children_)
-        if (storage_too || !is_storage(entry->child)) entry->child.link().send(proto::Shutdown{});
-    for (auto& worker : workers_) worker.entry->child.link().send(proto::Shutdown{});
-    size_t left = storage_too ? 0 : 1;
+/// When a process ends: what asks ends before what it asks.
+Supervisor::Stage Supervisor::stage_of(Role role) {
+    if (role == Role::storaged) return Stage::store;
+    return role == Role::authd || role == Role::dnsd ? Stage::answer : Stage::ask;
+}
+
+async::Task<void> Supervisor::end_children(Stage stage, async::Deadline deadline) {
+    std::vector<Entry*> ending;
+    size_t staying = 0;
+    for (auto& entry : children_) {
+        Stage its = stage_of(entry->child.spec().role);
+        if (its == stage) ending.push_back(entry.get());
+        staying += its > stage && entry->child.running();
+    }
+    if (stage == Stage::ask)
+        for (auto& worker : workers_) ending.push_back(worker.entry.get());
+    for (Entry* entry : ending) entry->child.link().send(proto::Shutdown{});
     try {
-        while (alive() > left) co_await changed_.wait(deadline);
+        while (alive() > staying) co_await changed_.wait(deadline);
     } catch (const async::DeadlinePassed&) {
-        for (auto& entry : children_)
-            if (entry->child.running() && (storage_too || !is_storage(entry->child))) {
-                log::warn("process did not end in time: killed", {{"process", entry->child.name()}});
-                entry->child.kill(SIGKILL);
-            }
+        for (auto& entry : children_) kill_stubborn(entry->child, stage);
         for (auto& worker : workers_) worker.entry->child.kill(SIGKILL);
         for (auto& entry : gone_) entry->child.kill(SIGKILL);
     }
 }
 
+void Supervisor::kill_stubborn(Child& child, Stage stage) {
+    if (!child.running() || stage_of(child.spec().role) > stage) return;
+    log::warn("process did not end in time: killed", {{"process", child.name()}});
+    child.kill(SIGKILL);
+}
+
 async::Task<void> Supervisor::stop() {
     stopping_ = true;
     listeners_.close();
-    co_await end_children(false, async::in(5s));
-    co_await end_children(true, async::in(5s));
+    for (Stage stage : {Stage::ask, Stage::answer, Stage::store}) co_await end_children(stage, async::in(5s));
     try {
         auto deadline = async::in(2s);
         while (alive() > 0) co_await changed_.wait(deadline);

@@ -39,7 +39,7 @@ class Supervisor {
     async::Task<Result<ipc::Done>> apply(Settings settings);
     /// Reads the files again and applies them.
     async::Task<Result<ipc::Done>> reload();
-    /// Ends all processes: fronts first, storaged last; kills what does not end in time.
+    /// Ends all processes: those that ask others first, storaged last; kills what does not end in time.
     async::Task<void> stop();
     /// Ends a process or all of a role; they start again by themselves. Error not_found.
     Result<ipc::Done> restart(const std::string& name);
@@ -83,7 +83,10 @@ class Supervisor {
     bool all_ready() const;
     async::Task<void> hold_back(async::Deadline deadline);
     size_t alive() const;
-    async::Task<void> end_children(bool storage_too, async::Deadline deadline);
+    enum class Stage : uint8_t { ask, answer, store };
+    static Stage stage_of(ipc::Role role);
+    void kill_stubborn(Child& child, Stage stage);
+    async::Task<void> end_children(Stage stage, async::Deadline deadline);
     Result<ipc::Done> prepare_directories();
     std::string program_path(ipc::Role role) const;
     proto::LogConfig log_config() const;

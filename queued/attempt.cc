@@ -22,9 +22,13 @@ using smtp::Verdict;
 
 constexpr size_t kHeaderRead = 128 * 1024;  // of the file, for notices
 
-smtp::Outcome from_error(const Error& error, std::string_view enhanced) {
-    return failure(error.is_temporary() ? Verdict::temporary : Verdict::permanent, Scope::message, enhanced,
-                   error.text);
+/// What an error of another process of this server means; `text` says more than the error does.
+smtp::Outcome from_error(const Error& error, std::string_view enhanced, Scope scope = Scope::message,
+                         const std::string& text = {}) {
+    auto verdict = error.is_temporary() ? Verdict::temporary : Verdict::permanent;
+    smtp::Outcome outcome = failure(verdict, scope, enhanced, text.empty() ? error.text : text);
+    outcome.interrupted = error.code == ErrorCode::channel_lost;
+    return outcome;
 }
 
 /// Whether an answer is the last word in this attempt.
@@ -153,7 +157,7 @@ async::Task<void> Attempt::resolve(size_t index, const proto::Route* route) {
     }
     auto where = co_await peers_.auth.call(proto::ResolveAddress{recipient}, kLookupTimeout);
     if (!where) {
-        note(index, failure(Verdict::temporary, Scope::message, "4.3.0", "the address cannot be looked up just now"));
+        note(index, from_error(where.error(), "4.3.0", Scope::message, "the address cannot be looked up just now"));
         co_return;
     }
     switch (where->status) {
@@ -294,8 +298,8 @@ async::Task<std::vector<std::string>> Attempt::find_addresses(const Host& host) 
     auto found = co_await peers_.dns.call(proto::LookupAddresses{host.name}, kLookupTimeout);
     smtp::Outcome problem;
     if (!found) {
-        problem =
-            failure(Verdict::temporary, Scope::host, "4.4.3", "its address cannot be found: " + found.error().text);
+        problem = from_error(found.error(), "4.4.3", Scope::host, "its address cannot be found: " + found.error().text);
+        problem.verdict = Verdict::temporary;
     } else if (found->addresses.empty()) {
         problem = failure(Verdict::permanent, Scope::host, "5.4.4", "the server has no address in the DNS");
     } else {

@@ -3,7 +3,7 @@
 namespace mox::queued {
 namespace {
 
-constexpr auto kShutdownTime = std::chrono::seconds(4);
+constexpr auto kShutdownTime = std::chrono::seconds(3);
 
 }  // namespace
 

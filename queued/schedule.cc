@@ -7,6 +7,7 @@ namespace mox::queued {
 namespace {
 
 constexpr std::chrono::seconds kDefaultRetry{450};
+constexpr int64_t kSoon = 5;  // seconds, until the process that was away is there again
 constexpr double kJitter = 0.05;
 
 }  // namespace
@@ -26,6 +27,10 @@ Decision decide(const AttemptFacts& facts, const RetryPolicy& policy) {
     d.give_up_at = facts.queued + policy.give_up_after.count();
     if (facts.verdict == smtp::Verdict::delivered) {
         d.step = Step::remove;
+        return d;
+    }
+    if (facts.interrupted) {
+        d.next_attempt = facts.now + kSoon;
         return d;
     }
     d.expired = facts.verdict == smtp::Verdict::temporary && facts.now >= d.give_up_at;

@@ -24,7 +24,8 @@ struct AttemptFacts {
     int64_t queued = 0;
     int64_t now = 0;
     bool delay_notified = false;
-    double jitter = 0;  // -1 to 1
+    double jitter = 0;         // -1 to 1
+    bool interrupted = false;  // by this server itself: the attempt does not count
 };
 
 enum class Step : uint8_t { remove, retry, fail };

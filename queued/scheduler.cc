@@ -14,6 +14,7 @@ using namespace std::chrono_literals;
 using smtp::Verdict;
 
 constexpr auto kStorageRetry = 2s;
+constexpr auto kGiveBackLimit = 500ms;
 constexpr int kPersistTries = 30;
 constexpr auto kLongestSleep = 1h;
 constexpr int64_t kNoticeRetry = 300;   // seconds, when a notice cannot be stored
@@ -97,7 +98,8 @@ double Scheduler::jitter() {
 }
 
 std::vector<uint64_t> Scheduler::held() const {
-    std::vector<uint64_t> out(running_.begin(), running_.end());
+    std::vector<uint64_t> out;
+    for (const auto& [id, update] : running_) out.push_back(id);
     for (const auto& w : waiting_) out.push_back(w.entry.id);
     return out;
 }
@@ -176,7 +178,8 @@ void Scheduler::start_jobs() {
         Entries group = take_group(it);
         jobs_++;
         under_way++;
-        for (const auto& e : group) running_.insert(e.id);
+        for (const auto& e : group)
+            running_[e.id] = {e.id, e.next_attempt, e.last_attempt, e.attempts, e.last_error, e.delay_notified};
         jobs_scope_.spawn(run_job(std::move(group), std::move(key)));
     }
 }
@@ -273,8 +276,9 @@ async::Task<void> Scheduler::settle(Entries entries, std::vector<Attempted> resu
     for (size_t i = 0; i < entries.size(); i++) {
         smtp::Outcome& outcome = results[i].outcome;
         proto::QueueEntry& entry = entries[i];
-        Decision decision =
-            decide({outcome.verdict, entry.attempts, entry.queued, unix_now(), entry.delay_notified, jitter()}, policy);
+        Decision decision = decide({outcome.verdict, entry.attempts, entry.queued, unix_now(), entry.delay_notified,
+                                    jitter(), outcome.interrupted},
+                                   policy);
         log_outcome(log, entry, outcome, decision);
         if (results[i].state == EntryState::removed) continue;
         if (decision.step == Step::remove) {
@@ -283,6 +287,7 @@ async::Task<void> Scheduler::settle(Entries entries, std::vector<Attempted> resu
         } else if (dropped_.contains(entry.id)) {
             continue;  // nobody wants to hear of it any more
         } else {
+            if (outcome.interrupted) entry.attempts--;
             auto& list = decision.step == Step::fail ? failed : decision.notice == Notice::delayed ? delayed : again;
             list.push_back({std::move(entry), std::move(outcome), decision});
         }
@@ -337,8 +342,20 @@ async::Task<void> Scheduler::finish(async::Deadline deadline) {
     stopping_ = true;
     try {
         co_await jobs_scope_.join(deadline);
+        co_return;
     } catch (const async::DeadlinePassed&) {
         log::info("ending with deliveries under way; they will be tried again", {{"deliveries", jobs_}});
+    }
+    co_await give_back();
+}
+
+// Attempts that the end cuts off do not count: the next start makes them at once.
+async::Task<void> Scheduler::give_back() {
+    auto running = running_;
+    jobs_scope_.cancel();
+    for (auto& [id, update] : running) {
+        update.next_attempt = unix_now();
+        if (!co_await peers_.storage.call(std::move(update), kGiveBackLimit)) co_return;
     }
 }
 

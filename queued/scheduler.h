@@ -73,6 +73,7 @@ class Scheduler {
     template <class M>
     async::Task<bool> persist(M message);
     std::vector<uint64_t> held() const;
+    async::Task<void> give_back();
     double jitter();
 
     // scheduler_admin.cc
@@ -84,9 +85,9 @@ class Scheduler {
     Settings settings_;
     Counters counters_;
     std::mt19937_64 random_;
-    WaitingList waiting_;         // due, in order
-    std::set<uint64_t> running_;  // ids with an attempt under way
-    std::set<uint64_t> dropped_;  // of running_: an admin dropped them
+    WaitingList waiting_;                             // due, in order
+    std::map<uint64_t, proto::QueueUpdate> running_;  // attempts under way by id: how the entry was before
+    std::set<uint64_t> dropped_;                      // of running_: an admin dropped them
     std::map<std::string, size_t> per_destination_;
     size_t jobs_ = 0;
     uint64_t queue_size_ = 0;

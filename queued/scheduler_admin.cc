@@ -90,7 +90,7 @@ async::Task<Result<proto::QueueAffected>> Scheduler::drop(proto::QueueDrop reque
     auto done = co_await peers_.storage.call(std::move(remove), kStorageTimeout);
     if (!done) co_return std::unexpected(done.error());
     std::erase_if(waiting_, [&](const auto& w) { return ids.contains(w.entry.id); });
-    for (uint64_t id : running_) {
+    for (const auto& [id, update] : running_) {
         if (ids.contains(id)) dropped_.insert(id);
     }
     for (const auto& entry : *found)

@@ -30,6 +30,7 @@ struct Outcome {
     std::string text;         // the whole reply in one line, or what was found out
     std::string remote_name;  // host name, empty when there was none
     std::string remote_address;
+    bool interrupted = false;  // a process of this server was away: says nothing of the recipient
 
     bool delivered() const { return verdict == Verdict::delivered; }
 };

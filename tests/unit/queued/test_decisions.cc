@@ -104,6 +104,16 @@ TEST_CASE("what follows from an attempt") {
     }
 }
 
+TEST_CASE("an attempt that this server itself interrupted is made again soon, and tells nobody") {
+    RetryPolicy policy{{std::chrono::seconds(1000)}, std::chrono::seconds(5000), std::chrono::seconds(10)};
+    for (int64_t age : {0, 100, 6000}) {
+        Decision d = decide({Verdict::temporary, 3, 1000, 1000 + age, false, 0, true}, policy);
+        CHECK(d.step == Step::retry);
+        CHECK(d.notice == Notice::none);
+        CHECK(d.next_attempt == 1000 + age + 5);
+    }
+}
+
 TEST_CASE("hosts of a domain") {
     std::mt19937_64 random(1);
     auto plan = [&](proto::DnsStatus status, std::vector<proto::MxHost> hosts) {

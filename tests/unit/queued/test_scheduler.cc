@@ -122,6 +122,32 @@ TEST_CASE("recipients on this host are delivered without the network") {
     CHECK(has(w.storage.delivered[0].text, "Status: 5.1.1"));
 }
 
+TEST_CASE("attempts that a process of this server or the end of it cut off do not count") {
+    World w;
+    int64_t begin = unix_now();
+    w.config.retry_after = {1h};
+    SECTION("authd is away") {
+        w.add("bob@here.example");
+        w.lose_auth();
+        w.start();
+        REQUIRE(w.until([&] { return w.storage.updates.size() == 2; }));
+        CHECK(w.storage.queue.at(1).attempts == 0);
+        CHECK(w.storage.queue.at(1).next_attempt <= begin + 15);
+    }
+    SECTION("the end") {
+        w.script.hang_at = "RCPT";
+        w.add("a@remote.example").last_error = "before";
+        w.start();
+        REQUIRE(w.until([&] { return w.seen.count("RCPT") == 1; }));
+        CHECK(w.storage.queue.at(1).attempts == 1);
+        CHECK(w.storage.queue.at(1).next_attempt > begin + 1000);
+        w.wait(World::finish(*w.scheduler));
+        CHECK(w.storage.queue.at(1).attempts == 0);
+        CHECK(w.storage.queue.at(1).next_attempt <= begin + 15);
+        CHECK(w.storage.queue.at(1).last_error == "before");
+    }
+}
+
 TEST_CASE("notices for nobody, and for accounts that are gone") {
     World w;
     w.dns.mx["nowhere.example"] = mx_hosts({{0, ""}});

@@ -136,7 +136,9 @@ struct FakeStorage {
 
 struct FakeAuth {
     std::map<std::string, proto::ResolvedAddress> addresses;
+    std::function<void()> asked;
     Result<proto::ResolvedAddress> on(proto::ResolveAddress m) {
+        if (asked) asked();
         auto found = addresses.find(m.address);
         if (found != addresses.end()) return found->second;
         return proto::ResolvedAddress{proto::AddressStatus::not_ours, "", ""};
@@ -207,6 +209,14 @@ class World {
         return e;
     }
     void start() { scheduler->configure(copy()); }
+    /// authd ends right after it was asked.
+    void lose_auth() {
+        auth.asked = [this] { auth_end_->close("ended"); };
+    }
+    static async::Task<int> finish(Scheduler& scheduler) {
+        co_await scheduler.finish(async::in(50ms));
+        co_return 0;
+    }
 
     /// Runs the loop until it holds; false after the time.
     bool until(std::function<bool()> condition, std::chrono::milliseconds limit = 10s) {
