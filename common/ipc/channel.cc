@@ -198,7 +198,7 @@ bool Channel::receive() {
 
 bool Channel::take_frames() {
     size_t at = 0;
-    while (!lost_ && served_ < kMaxServed && input_.size() - at >= sizeof(FrameHeader)) {
+    while (!lost_ && !serves_enough() && input_.size() - at >= sizeof(FrameHeader)) {
         FrameHeader header;
         std::memcpy(&header, input_.data() + at, sizeof header);
         if (header.length > kMaxFrame || header.fds > kMaxFdsPerFrame || header.flags > (kReplyFlag | kErrorFlag)) {
@@ -251,9 +251,9 @@ void Channel::handle_reply(uint32_t id, uint8_t flags, std::string_view payload,
 
 async::Task<void> Channel::read_loop() {
     while (!lost_) {
-        while (served_ >= kMaxServed) co_await resume_reading_.wait();
+        while (serves_enough()) co_await resume_reading_.wait();
         if (!take_frames()) break;
-        if (served_ >= kMaxServed) continue;
+        if (serves_enough()) continue;
         if (receive())
             co_await async::Yield();  // others have their turn, however much a peer sends
         else if (!lost_)

@@ -4,8 +4,9 @@
 // Both ends may call and serve. A call returns the reply or an Error; on a lost channel it fails with channel_lost,
 // after its deadline with timeout, both temporary. What does not decode, or what the peer's role may not send, ends the
 // channel (a "violation", logged): the sender is treated as taken over, and nothing else is touched. Bounds: frame
-// size, requests served at the same time (then reading pauses), bytes waiting to go out (then callers wait). A channel
-// must not be destroyed while a call on it is under way; close() it, or hold it in a Link, which takes care of that.
+// size, requests served at the same time and their bytes (then reading pauses), bytes waiting to go out (then callers
+// wait). A channel must not be destroyed while a call on it is under way; close() it, or hold it in a Link, which takes
+// care of that.
 #pragma once
 
 #include <cstdint>
@@ -25,9 +26,10 @@
 
 namespace mox::ipc {
 
-constexpr size_t kMaxServed = 512;        // requests under way per channel
-constexpr size_t kHighWater = 1u << 20;   // bytes waiting to go out before callers wait
-constexpr size_t kMaxQueued = 64u << 20;  // bytes waiting to go out before the peer counts as stuck
+constexpr size_t kMaxServed = 512;             // requests under way per channel
+constexpr size_t kMaxServedBytes = 32u << 20;  // and bytes of them
+constexpr size_t kHighWater = 1u << 20;        // bytes waiting to go out before callers wait
+constexpr size_t kMaxQueued = 64u << 20;       // bytes waiting to go out before the peer counts as stuck
 
 /// Both ends of a new socket pair, non-blocking and close-on-exec.
 std::pair<Fd, Fd> make_socket_pair();
@@ -135,13 +137,14 @@ class Channel {
                 scope_.spawn(handler.on(std::move(message)));
         } else {
             served_++;
-            scope_.spawn(answer<M>(handler, std::move(message), id));
+            served_bytes_ += payload.size();
+            scope_.spawn(answer<M>(handler, std::move(message), id, payload.size()));
         }
         return true;
     }
 
     template <class M, class Handler>
-    async::Task<void> answer(Handler& handler, M message, uint32_t id) {
+    async::Task<void> answer(Handler& handler, M message, uint32_t id, size_t size) {
         using R = decltype(handler.on(std::move(message)));
         if constexpr (std::is_same_v<R, Result<typename M::Reply>>) {
             reply<M>(handler.on(std::move(message)), id);
@@ -150,6 +153,7 @@ class Channel {
             reply<M>(std::move(result), id);
         }
         served_--;
+        served_bytes_ -= size;
         resume_reading_.notify_all();
         co_return;
     }
@@ -182,7 +186,9 @@ class Channel {
 
     uint32_t next_id_ = 1;
     std::map<uint32_t, Pending*> pending_;
+    bool serves_enough() const { return served_ >= kMaxServed || served_bytes_ >= kMaxServedBytes; }
     size_t served_ = 0;
+    size_t served_bytes_ = 0;
     async::Notify resume_reading_;
     async::Scope scope_;  // last: its tasks use all of the above
 };

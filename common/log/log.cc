@@ -16,7 +16,6 @@ struct State {
     std::atomic<Level> level = Level::info;
     std::atomic<Format> format = Format::text;
     std::atomic<int> fd = STDERR_FILENO;
-    std::array<std::atomic<uint64_t>, static_cast<size_t>(Level::kEnd)> written{};
 };
 
 State& state() {
@@ -76,7 +75,6 @@ void append_field(std::string& out, Format format, std::string_view key, std::st
 
 void write_line(Level level, std::string_view cid, std::string_view message, Fields fields) {
     State& s = state();
-    s.written[static_cast<size_t>(level)]++;
     Format format = s.format;
     std::string line;
     line.reserve(256);
@@ -129,9 +127,6 @@ void set_format(Format format) {
 }
 void set_fd(int fd) {
     state().fd = fd;
-}
-uint64_t lines_written(Level level) {
-    return state().written[static_cast<size_t>(level)];
 }
 
 Logger::Logger(uint64_t cid) : cid_(fmt::format("{:x}", cid)) {}

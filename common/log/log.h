@@ -46,9 +46,6 @@ void set_format(Format format);
 /// Where lines go; standard error unless told. The descriptor stays the caller's.
 void set_fd(int fd);
 
-/// Lines written since the start, by level (for metrics).
-uint64_t lines_written(Level level);
-
 /// Writes lines that all carry the same leading field, normally cid. Cheap to copy.
 class Logger {
   public:

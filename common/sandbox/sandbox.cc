@@ -108,10 +108,6 @@ void set_limits(const Policy& policy) {
 
 }  // namespace
 
-bool have_landlock() {
-    return landlock_abi() >= 1;
-}
-
 void enter(const Policy& policy, const Identity& identity) {
     tzset();
     [[maybe_unused]] const char* text = std::strerror(EIO);

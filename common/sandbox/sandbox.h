@@ -45,7 +45,4 @@ struct Identity {
 /// step fails. With Files::directory the working directory is the given one afterwards, and paths are relative to it.
 void enter(const Policy& policy, const Identity& identity);
 
-/// For tests: whether the kernel has landlock.
-bool have_landlock();
-
 }  // namespace mox::sandbox

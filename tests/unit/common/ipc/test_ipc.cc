@@ -53,7 +53,11 @@ struct Note {
     MOX_MESSAGE(Note, 0x7005, NoReply, from(Role::smtpd))
     uint32_t number;
 };
-using TestMessages = Messages<Echo, Never, GiveFile, Forbidden, Note>;
+struct Hold {
+    MOX_MESSAGE(Hold, 0x7006, Done, from(Role::smtpd))
+    std::string text;
+};
+using TestMessages = Messages<Echo, Never, GiveFile, Forbidden, Note, Hold>;
 
 struct Server {
     uint32_t notes = 0;
@@ -69,6 +73,16 @@ struct Server {
     Result<GiveFileReply> on(GiveFile m) { return GiveFileReply{std::move(m.from), 5}; }
     Result<Done> on(Forbidden) { return Done{}; }
     void on(Note m) { notes += m.number; }
+    size_t held_bytes = 0, most_held = 0;
+    async::Notify release;
+    bool released = false;
+    async::Task<Result<Done>> on(Hold m) {
+        held_bytes += m.text.size();
+        most_held = std::max(most_held, held_bytes);
+        while (!released) co_await release.wait();
+        held_bytes -= m.text.size();
+        co_return Done{};
+    }
 };
 
 struct Pair {
@@ -157,6 +171,31 @@ TEST_CASE("a call ends at its deadline and leaves the channel usable") {
     REQUIRE_FALSE(late);
     CHECK(late.error().code == ErrorCode::timeout);
     CHECK(p.wait(p.client_end->call(Echo{"still"}, async::in(5s))));
+}
+
+TEST_CASE("what is served at a time is bounded in bytes, and goes on") {
+    Pair p;
+    constexpr size_t kSize = 3u << 20;
+    constexpr size_t kCalls = 30;
+    size_t answered = 0;
+    async::Scope scope;
+    auto call = [](Pair& pair, size_t& count) -> async::Task<void> {
+        auto done = co_await pair.client_end->call(Hold{std::string(kSize, 'x')}, async::in(30s));
+        count += done.has_value();
+    };
+    for (size_t i = 0; i < kCalls; i++) scope.spawn(call(p, answered));
+    auto nap = [](async::Clock::duration span) -> async::Task<int> {
+        co_await async::sleep_for(span);
+        co_return 0;
+    };
+    p.wait(nap(300ms));
+    CHECK(p.server.held_bytes >= kMaxServedBytes);
+    CHECK(p.server.most_held < kMaxServedBytes + kSize);
+    p.server.released = true;
+    p.server.release.notify_all();
+    for (int i = 0; i < 100 && answered < kCalls; i++) p.wait(nap(50ms));
+    CHECK(answered == kCalls);
+    CHECK(p.server.most_held < kMaxServedBytes + kSize);
 }
 
 TEST_CASE("descriptors travel both ways") {
