@@ -1,8 +1,8 @@
 // import, export.
 //
 // Security policy: what an import reads was made by others, so this process is confined before it looks at the first
-// byte: no network, no files but the source, to be read, or the destination, to be written; and no channel but one to the
-// mail of the one account.
+// byte: no network, no files but the source, to be read, or the destination, to be written; and no channel but one to
+// the mail of the one account.
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
-// What storaged does for an administrator's moxctl, on channels that moxd hands out: one for the mail of a single account
-// (import and export), and one for the store as a whole (backup, verification, restoring).
+// What storaged does for an administrator's moxctl, on channels that moxd hands out: one for the mail of a single
+// account (import and export), and one for the store as a whole (backup, verification, restoring).
 //
 // The account's channel is the same as a worker's (proto/account.h) with fewer messages and one more: what foreign
 // archives are parsed into reaches that account and no other.
@@ -14,7 +14,7 @@
 
 namespace mox::proto {
 
-constexpr size_t kImportKeySize = 20;      // bytes
+constexpr size_t kImportKeySize = 20;       // bytes
 constexpr size_t kMaxImportedAtOnce = 256;  // messages in one ImportMessages
 
 /// A message on its way in, and by what it is known when the same source is imported again: a digest of its mailbox and
@@ -48,8 +48,8 @@ struct ImportMessages {
 };
 
 /// Served by storaged on an account channel of moxctl.
-using AdminAccountMessages = ipc::Messages<CreateSpool, DropSpool, ListMailboxes, CreateMailbox, OpenMailbox,
-                                           OpenMessages, ImportMessages>;
+using AdminAccountMessages =
+    ipc::Messages<CreateSpool, DropSpool, ListMailboxes, CreateMailbox, OpenMailbox, OpenMessages, ImportMessages>;
 
 /// For moxctl, which moxd passes the channel on to: it speaks for exactly this account.
 struct OpenAccountForAdmin {

@@ -3,8 +3,8 @@
 #include "storaged/mail_store.h"
 #include "storaged/names.h"
 
-// Messages of an import. `imported` remembers each by its key, in the same commit: an import that was interrupted at any
-// point is simply made again, and adds what is missing.
+// Messages of an import. `imported` remembers each by its key, in the same commit: an import that was interrupted at
+// any point is simply made again, and adds what is missing.
 
 namespace mox::storaged {
 

@@ -52,8 +52,9 @@ struct Identity {
 /// step fails. With Files::directory the working directory is the given one afterwards, and paths are relative to it.
 void enter(const Policy& policy, const Identity& identity);
 
-/// For a program that a person starts, on that person's own files: confines it as enter() does, but it stays the user it
-/// is. Of root's capabilities only those over files remain, reading ones with Files::read_only, none with Files::none.
+/// For a program that a person starts, on that person's own files: confines it as enter() does, but it stays the user
+/// it is. Of root's capabilities only those over files remain, reading ones with Files::read_only, none with
+/// Files::none.
 void enter_as_caller(const Policy& policy, const std::string& directory);
 
 /// For tests: whether the kernel has landlock.

@@ -3,6 +3,8 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <clocale>
+#include <cstdlib>
+#include <ctime>
 #include <fmt/format.h>
 #include <iconv.h>
 #include <sys/stat.h>
@@ -20,6 +22,9 @@ constexpr size_t kPiece = 64u << 10;
 void prepare_archives() {
     // Names in UTF-8 stay as they are; what converters there are is found out now.
     std::setlocale(LC_CTYPE, "C.UTF-8");
+    // A zone with a name is read once; else each look at the clock would look for a changed file.
+    setenv("TZ", ":/etc/localtime", 0);
+    tzset();
     if (iconv_t converter = iconv_open("UTF-8", "CP437"); converter != reinterpret_cast<iconv_t>(-1))
         iconv_close(converter);
 }

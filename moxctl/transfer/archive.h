@@ -1,7 +1,7 @@
 // A zip or (gzipped) tar file with mail in it: maildirs, mbox files, single messages (.eml).
 //
-// Read by libarchive, with the formats named and no other, in two passes: the first finds the folders, and the keywords,
-// which may stand behind the messages. Needs a file that can be read twice. Nothing is ever unpacked to disk.
+// Read by libarchive, with the formats named and no other, in two passes: the first finds the folders, and the
+// keywords, which may stand behind the messages. Needs a file that can be read twice. Nothing is ever unpacked to disk.
 #pragma once
 
 #include <memory>

@@ -147,8 +147,8 @@ bool DirectorySource::begin_mbox(Fd file, const std::string& path) {
     if (n == 0) return false;
     if (std::string_view(begin, n > 0 ? static_cast<size_t>(n) : 0) != "From ")
         throw Skipped(path, "neither in a maildir nor an mbox");
-    mbox_ = std::make_unique<MboxSource>(std::make_unique<FileBytes>(std::move(file), path), path,
-                                         tree_.mailbox_for(path));
+    mbox_ =
+        std::make_unique<MboxSource>(std::make_unique<FileBytes>(std::move(file), path), path, tree_.mailbox_for(path));
     return false;
 }
 

@@ -56,7 +56,8 @@ async::Task<void> Export::write_mailbox(const std::string& name) {
     if (!columns) throw Failed(std::move(columns.error()));
     counts_.mailboxes++;
     target_.begin_mailbox(columns->mailbox);
-    for (uint64_t at = 0; at < columns->count; at += kRowsAtOnce) co_await write_rows(*columns, read_rows(*columns, at));
+    for (uint64_t at = 0; at < columns->count; at += kRowsAtOnce)
+        co_await write_rows(*columns, read_rows(*columns, at));
     for (const std::string& line : target_.end_mailbox()) skip(name, line);
 }
 

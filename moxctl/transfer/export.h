@@ -1,7 +1,7 @@
 // Export: writes the mail of one account to a Target, mailbox after mailbox, while it is in use.
 //
-// Memory holds the rows of a few hundred messages at a time. A message that cannot be read is named, and does not end the
-// export.
+// Memory holds the rows of a few hundred messages at a time. A message that cannot be read is named, and does not end
+// the export.
 #pragma once
 
 #include <functional>

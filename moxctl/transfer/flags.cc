@@ -26,12 +26,18 @@ struct Keyword {
     uint32_t flag;
 };
 // The first of a flag is what is written.
-constexpr std::array kKeywords = {Keyword{"$Forwarded", proto::kForwarded}, Keyword{"$Junk", proto::kJunk},
-                                  Keyword{"$NotJunk", proto::kNotJunk},     Keyword{"$Phishing", proto::kPhishing},
-                                  Keyword{"$MDNSent", proto::kMdnSent},     Keyword{"Forwarded", proto::kForwarded},
-                                  Keyword{"Junk", proto::kJunk},            Keyword{"NotJunk", proto::kNotJunk},
-                                  Keyword{"NonJunk", proto::kNotJunk},      Keyword{"$NonJunk", proto::kNotJunk},
-                                  Keyword{"Phishing", proto::kPhishing},    Keyword{"MDNSent", proto::kMdnSent}};
+constexpr std::array kKeywords = {Keyword{"$Forwarded", proto::kForwarded},
+                                  Keyword{"$Junk", proto::kJunk},
+                                  Keyword{"$NotJunk", proto::kNotJunk},
+                                  Keyword{"$Phishing", proto::kPhishing},
+                                  Keyword{"$MDNSent", proto::kMdnSent},
+                                  Keyword{"Forwarded", proto::kForwarded},
+                                  Keyword{"Junk", proto::kJunk},
+                                  Keyword{"NotJunk", proto::kNotJunk},
+                                  Keyword{"NonJunk", proto::kNotJunk},
+                                  Keyword{"$NonJunk", proto::kNotJunk},
+                                  Keyword{"Phishing", proto::kPhishing},
+                                  Keyword{"MDNSent", proto::kMdnSent}};
 
 bool is_keyword(std::string_view name) {
     if (name.empty() || name.size() > 255) return false;

@@ -1,7 +1,7 @@
 // Flags and keywords as maildir and mbox write them.
 //
-// Pure functions. Maildir: letters behind ":2," in a file's name (cr.yp.to/proto/maildir.html), a to z for keywords that
-// a file dovecot-keywords names. mbox: the header fields Status, X-Status and X-Keywords.
+// Pure functions. Maildir: letters behind ":2," in a file's name (cr.yp.to/proto/maildir.html), a to z for keywords
+// that a file dovecot-keywords names. mbox: the header fields Status, X-Status and X-Keywords.
 #pragma once
 
 #include <cstdint>

@@ -12,7 +12,7 @@ namespace {
 
 constexpr size_t kBatchMessages = 64;
 constexpr size_t kBatchBytes = 1u << 20;
-constexpr size_t kBatchFiles = 16;     // spool files: few at a time
+constexpr size_t kBatchFiles = 16;      // spool files: few at a time
 constexpr size_t kBatchesUnderWay = 4;  // while one commits, the others gather
 constexpr uint64_t kMaxMessage = uint64_t{1} << 30;
 
@@ -89,8 +89,7 @@ async::Task<void> Import::need_mailbox(const std::string& name) {
     if (mailboxes_.contains(name)) co_return;
     auto created = co_await account_.call(proto::CreateMailbox{name, 0}, std::chrono::minutes(5));
     if (!created && created.error().is_temporary()) throw Failed(std::move(created.error()));
-    if (!created && created.error().code != ErrorCode::exists)
-        throw Skipped("mailbox " + name, created.error().text);
+    if (!created && created.error().code != ErrorCode::exists) throw Skipped("mailbox " + name, created.error().text);
     if (created)
         for (const auto& mailbox : created->created) counts_.mailboxes += mailboxes_.insert(mailbox.name).second;
     mailboxes_.insert(name);

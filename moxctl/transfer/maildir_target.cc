@@ -1,5 +1,5 @@
-// Maildirs, one for each mailbox, nested as the mailboxes are. A message's name tells its UIDVALIDITY and UID, so that a
-// second export into the same directory writes only what is new, and renames where flags changed.
+// Maildirs, one for each mailbox, nested as the mailboxes are. A message's name tells its UIDVALIDITY and UID, so that
+// a second export into the same directory writes only what is new, and renames where flags changed.
 #include <algorithm>
 #include <dirent.h>
 #include <fcntl.h>
@@ -58,7 +58,8 @@ void MaildirTarget::list_present() {
         size_t mark = name.find(mark_);
         if (mark == std::string_view::npos) continue;
         std::string_view rest = name.substr(mark + mark_.size());
-        if (auto uid = text::parse_number<uint32_t>(rest.substr(0, rest.find('.')))) there_.push_back({*uid, entry->d_name});
+        if (auto uid = text::parse_number<uint32_t>(rest.substr(0, rest.find('.'))))
+            there_.push_back({*uid, entry->d_name});
     }
     std::ranges::sort(there_, {}, &There::uid);
 }
@@ -101,8 +102,8 @@ bool MaildirTarget::wants(const proto::MessageRow& row, const std::vector<std::s
     std::string name = name_of(row, keywords);
     if (name == found->name) return false;
     // A mail program may have renamed or removed it since it was listed: then it is written again.
-    return rename(fmt::format("{}/cur/{}", path_, found->name).c_str(), fmt::format("{}/cur/{}", path_, name).c_str()) !=
-           0;
+    return rename(fmt::format("{}/cur/{}", path_, found->name).c_str(),
+                  fmt::format("{}/cur/{}", path_, name).c_str()) != 0;
 }
 
 void MaildirTarget::write(const StoredMessage& message) {

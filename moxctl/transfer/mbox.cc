@@ -42,9 +42,8 @@ bool is_month(std::string_view word) {
 }
 
 bool is_number(std::string_view word, size_t min, size_t max) {
-    return word.size() >= min && word.size() <= max && std::ranges::all_of(word, [](char c) {
-        return c >= '0' && c <= '9';
-    });
+    return word.size() >= min && word.size() <= max &&
+           std::ranges::all_of(word, [](char c) { return c >= '0' && c <= '9'; });
 }
 
 /// What mbox programs keep in a message's header for themselves; it is no part of the message.
@@ -128,7 +127,8 @@ bool MboxSource::next(SourceMessage& message) {
     after_empty_ = false;
     first_internal_ = false;
     read_header(message);
-    if (count_ == 1 && first_internal_) throw Skipped(message.origin, "no mail: data of the program that wrote the mbox");
+    if (count_ == 1 && first_internal_)
+        throw Skipped(message.origin, "no mail: data of the program that wrote the mbox");
     return true;
 }
 

@@ -1,6 +1,6 @@
 // mbox files, one for each mailbox, as mboxrd: lines that begin with any number of ">" and "From " get one ">" more.
-// Flags stand in the fields Status, X-Status and X-Keywords; such fields that the message brought are left out, and so is
-// Content-Length, by which some programs would find the end of the message.
+// Flags stand in the fields Status, X-Status and X-Keywords; such fields that the message brought are left out, and so
+// is Content-Length, by which some programs would find the end of the message.
 #include <array>
 #include <cstring>
 #include <ctime>

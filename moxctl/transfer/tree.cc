@@ -17,8 +17,8 @@ std::string_view file_of(std::string_view path) {
 
 bool is_bookkeeping(std::string_view name) {
     constexpr std::array<std::string_view, 13> kBeginnings = {
-        "dovecot", ".dovecot",      "subscriptions", ".subscriptions", "maildirfolder", "maildirsize", "courier",
-        "uidvalidity", ".uidvalidity", "cyrus.",      ".DS_Store",      "sieve",         ".sieve"};
+        "dovecot",     ".dovecot",     "subscriptions", ".subscriptions", "maildirfolder", "maildirsize", "courier",
+        "uidvalidity", ".uidvalidity", "cyrus.",        ".DS_Store",      "sieve",         ".sieve"};
     return std::ranges::any_of(kBeginnings, [&](std::string_view b) { return name.starts_with(b); }) ||
            name.ends_with(".msf") || name.ends_with(".lock") || name.starts_with("._");
 }
