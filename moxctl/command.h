@@ -6,6 +6,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -29,6 +30,7 @@ struct UsageError : std::runtime_error {
 struct Arguments {
     std::vector<std::string> words;
     std::map<char, std::string> options;
+    std::set<std::string, std::less<>> flags;  // "--again"
 };
 
 /// Where passwords come from.
@@ -55,6 +57,7 @@ struct Command {
     size_t max_words;
     std::string_view options;  // letters of the options it takes, each with a value
     void (*run)(Context&, const Arguments&);
+    std::string_view flag = {};  // a long option without a value
 };
 
 /// All commands, in the order of the help.
@@ -78,6 +81,8 @@ void cmd_domain_list(Context& context, const Arguments& arguments);
 void cmd_queue_list(Context& context, const Arguments& arguments);
 void cmd_queue_kick(Context& context, const Arguments& arguments);
 void cmd_queue_drop(Context& context, const Arguments& arguments);
+void cmd_import(Context& context, const Arguments& arguments);
+void cmd_export(Context& context, const Arguments& arguments);
 void cmd_help(Context& context, const Arguments& arguments);
 void cmd_version(Context& context, const Arguments& arguments);
 

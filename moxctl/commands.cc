@@ -30,6 +30,10 @@ constexpr Command kCommands[] = {
      0, kAnyNumber, "aft", cmd_queue_kick},
     {"queue drop", "[-a account] [-f sender] [-t recipient] [id ... | all]", "remove without telling the sender",
      0, kAnyNumber, "aft", cmd_queue_drop},
+    {"import", "[-m mailbox] [--again] maildir | mbox | zip | tgz account source", "bring mail into an account",
+     3, 3, "m", cmd_import, "--again"},
+    {"export", "[-m mailbox] maildir | mbox account directory", "write the mail of an account to files",
+     3, 3, "m", cmd_export},
     {"help", "[command]", "explain the commands", 0, 2, "", cmd_help},
     {"version", "", "show the version of moxctl", 0, 0, "", cmd_version},
 };

@@ -9,6 +9,9 @@
 #include <sys/time.h>
 #include <sys/un.h>
 
+#include "common/ipc/channel.h"
+#include "moxctl/account_link.h"
+
 namespace mox::moxctl {
 namespace {
 
@@ -50,6 +53,29 @@ void Connection::fail(Error error) {
         error.text = fmt::format("moxd at the control socket {}: {}", path_, error.text);
     }
     throw Failed(std::move(error));
+}
+
+namespace {
+
+template <class M>
+async::Task<void> ask_for_channel(ipc::Channel& moxd, M message, Result<proto::AccountChannel>& answer) {
+    answer = co_await moxd.call(std::move(message), async::in(kCallLimit));
+}
+
+}  // namespace
+
+Fd Connection::open_channel(auto message) {
+    connect();
+    ipc::Channel moxd(std::move(socket_), {ipc::Role::moxd, "moxd"});
+    moxd.start();
+    Result<proto::AccountChannel> answer = temporary(ErrorCode::internal, "no answer");
+    run_to_end(ask_for_channel(moxd, std::move(message), answer));
+    if (!answer) fail(std::move(answer.error()));
+    return std::move(answer->channel);
+}
+
+Fd Connection::open_account(const std::string& account) {
+    return open_channel(proto::CtlOpenAccount{account});
 }
 
 bool Connection::wait_for_end(std::chrono::milliseconds limit) {

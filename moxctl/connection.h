@@ -1,7 +1,7 @@
 // The connection to moxd's control socket: one call after the other, each with a deadline.
 //
 // Made when the first call needs it, so that help works without a server. moxctl has nothing else to do meanwhile, so
-// calls block.
+// calls block; but those whose answer brings a descriptor, which need an async::Loop.
 #pragma once
 
 #include <chrono>
@@ -41,10 +41,15 @@ class Connection {
         return std::move(*reply);
     }
 
+    /// A channel to the mail of an account (proto/admin.h). Throws as call(). Needs a loop.
+    Fd open_account(const std::string& account);
+    void close() { socket_.reset(); }
+
     /// Waits until moxd closed the connection; false when it did not in that time.
     bool wait_for_end(std::chrono::milliseconds limit);
 
   private:
+    Fd open_channel(auto message);
     void connect();
     [[noreturn]] void fail(Error error);
     std::string path_;

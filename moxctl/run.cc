@@ -73,6 +73,8 @@ Arguments parse_arguments(const Command& command, const std::vector<std::string>
         const std::string& word = words[i];
         if (options && word == "--") {
             options = false;
+        } else if (options && !command.flag.empty() && word == command.flag) {
+            out.flags.insert(word);
         } else if (options && word.size() > 1 && word[0] == '-') {
             if (command.options.find(word[1]) == std::string_view::npos)
                 throw UsageError(fmt::format("unknown option: {}", word));

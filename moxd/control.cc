@@ -249,4 +249,10 @@ async::Task<Result<proto::QueueAffected>> Control::on(proto::CtlQueueDrop m) {
     return supervisor_.link(ipc::Role::queued).call(proto::QueueDrop{std::move(m.filter)}, 60s);
 }
 
+async::Task<Result<proto::AccountChannel>> Control::on(proto::CtlOpenAccount m) {
+    if (!has_account(m.account)) co_return permanent(ErrorCode::not_found, "no account " + m.account);
+    log::info("an administrator opens an account", {{"account", m.account}});
+    co_return co_await supervisor_.link(ipc::Role::storaged).call(proto::OpenAccountForAdmin{m.account}, 20s);
+}
+
 }  // namespace mox::moxd

@@ -108,14 +108,14 @@ struct MailboxList {
     std::vector<std::string> subscribed;  // also names that do not exist (RFC 3501 6.3.6)
 };
 struct ListMailboxes {
-    MOX_MESSAGE(ListMailboxes, 0x0410, MailboxList, from(Role::imapd_worker))
+    MOX_MESSAGE(ListMailboxes, 0x0410, MailboxList, from(Role::imapd_worker, Role::moxctl))
 };
 struct CreatedMailboxes {
     std::vector<Mailbox> created;  // the named one last, missing parents before it
 };
 /// Errors: exists; bad_request for a name that is not allowed.
 struct CreateMailbox {
-    MOX_MESSAGE(CreateMailbox, 0x0411, CreatedMailboxes, from(Role::imapd_worker))
+    MOX_MESSAGE(CreateMailbox, 0x0411, CreatedMailboxes, from(Role::imapd_worker, Role::moxctl))
     std::string name;
     uint32_t special_use;
 };
@@ -144,7 +144,7 @@ struct MailboxColumns {
     Fd rows;                            // sealed memory file of MessageRow; absent when count is 0
 };
 struct OpenMailbox {
-    MOX_MESSAGE(OpenMailbox, 0x0420, MailboxColumns, from(Role::imapd_worker))
+    MOX_MESSAGE(OpenMailbox, 0x0420, MailboxColumns, from(Role::imapd_worker, Role::moxctl))
     std::string name;
 };
 struct MailboxChanges {
@@ -188,7 +188,7 @@ struct MessageFiles {
         messages;  // those that exist, ascending; may be fewer than asked for, never none while any is left
 };
 struct OpenMessages {
-    MOX_MESSAGE(OpenMessages, 0x0423, MessageFiles, from(Role::imapd_worker))
+    MOX_MESSAGE(OpenMessages, 0x0423, MessageFiles, from(Role::imapd_worker, Role::moxctl))
     MailboxId mailbox;
     std::vector<Uid> uids;  // ascending, at most kMaxMessagesPerOpen
 };

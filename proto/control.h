@@ -8,6 +8,7 @@
 
 #include "common/ipc/message.h"
 #include "proto/queue.h"
+#include "proto/storage.h"
 
 namespace mox::proto {
 
@@ -112,9 +113,15 @@ struct CtlQueueDrop {
     QueueFilter filter;
 };
 
+/// A channel to the mail of one account, for import and export (proto/admin.h).
+struct CtlOpenAccount {
+    MOX_MESSAGE(CtlOpenAccount, 0x0230, AccountChannel, from(Role::moxctl))
+    std::string account;
+};
+
 using ControlMessages =
     ipc::Messages<CtlStatus, CtlStop, CtlReload, CtlRestart, CtlLog, CtlAccountAdd, CtlAccountRemove, CtlAccountList,
                   CtlPassword, CtlAddressAdd, CtlAddressRemove, CtlDomainAdd, CtlDomainRemove, CtlDomainList,
-                  CtlQueueList, CtlQueueKick, CtlQueueDrop>;
+                  CtlQueueList, CtlQueueKick, CtlQueueDrop, CtlOpenAccount>;
 
 }  // namespace mox::proto

@@ -32,10 +32,10 @@ struct SpoolFile {
     Fd file;
 };
 struct CreateSpool {
-    MOX_MESSAGE(CreateSpool, 0x0301, SpoolFile, from(Role::smtpd, Role::queued, Role::imapd_worker))
+    MOX_MESSAGE(CreateSpool, 0x0301, SpoolFile, from(Role::smtpd, Role::queued, Role::imapd_worker, Role::moxctl))
 };
 struct DropSpool {
-    MOX_MESSAGE(DropSpool, 0x0302, NoReply, from(Role::smtpd, Role::queued, Role::imapd_worker))
+    MOX_MESSAGE(DropSpool, 0x0302, NoReply, from(Role::smtpd, Role::queued, Role::imapd_worker, Role::moxctl))
     uint64_t spool;
 };
 

@@ -63,10 +63,10 @@ Account::~Account() {
     strand_->on_effects({});
 }
 
-Fd Account::open_channel() {
+Fd Account::open_channel(ipc::Role peer) {
     auto [ours, theirs] = ipc::make_socket_pair();
     if (!ours) return {};
-    channels_.push_back(std::make_unique<AccountChannel>(engine_, *this, std::move(ours)));
+    channels_.push_back(std::make_unique<AccountChannel>(engine_, *this, std::move(ours), peer));
     AccountChannel& channel = *channels_.back();
     channel.channel().send(proto::AccountOpened{name_});
     channel.channel().start();
@@ -114,6 +114,20 @@ std::shared_ptr<Account> Accounts::find(const std::string& name) {
 
 size_t Accounts::size() const {
     return static_cast<size_t>(std::ranges::count_if(accounts_, [](const auto& a) { return a.second.configured; }));
+}
+
+async::Task<Result<proto::AccountChannel>> Accounts::open_channel(std::string name, ipc::Role peer) {
+    auto account = find(name);
+    if (account == nullptr) co_return permanent(ErrorCode::not_found, "no such account");
+    make_room();
+    // Opens the store now: when it cannot be opened the login fails, not what comes after.
+    auto opened = co_await account->run(Access::read, [](MailStore&) -> Result<proto::Done> { return proto::Done{}; });
+    if (!opened) co_return std::unexpected(std::move(opened.error()));
+    // It may have been removed meanwhile.
+    if (find(name) != account) co_return permanent(ErrorCode::not_found, "no such account");
+    Fd channel = account->open_channel(peer);
+    if (!channel) co_return temporary(ErrorCode::busy, "too many open files");
+    co_return proto::AccountChannel{std::move(channel)};
 }
 
 async::Task<Result<proto::Done>> Accounts::remove(std::string name) {

@@ -35,8 +35,8 @@ class Account : public std::enable_shared_from_this<Account> {
         return strand_->run<MailStore>(access, std::move(work));
     }
 
-    /// A new channel for a worker: this end is served until it is lost.
-    Fd open_channel();
+    /// A new channel for a worker, or moxctl: this end is served until it is lost.
+    Fd open_channel(ipc::Role peer);
     void close_channels(std::string_view reason);
     size_t channels() const { return channels_.size(); }
 
@@ -81,6 +81,8 @@ class Accounts {
     void configure(const std::vector<proto::ConfigureStoraged::Account>& accounts);
     std::shared_ptr<Account> find(const std::string& name);
     size_t size() const;
+    /// A channel for a worker, or moxctl, to the account of that name, whose store is open then.
+    async::Task<Result<proto::AccountChannel>> open_channel(std::string name, ipc::Role peer);
     /// Moves the directory of an account to removed/.
     async::Task<Result<proto::Done>> remove(std::string name);
     /// Closes databases that were not used for long, when many are open; call before one more is opened.

@@ -11,12 +11,15 @@ constexpr auto kWaitForWorker = std::chrono::seconds(60);
 
 }  // namespace
 
-AccountChannel::AccountChannel(Engine& engine, Account& account, Fd socket)
+AccountChannel::AccountChannel(Engine& engine, Account& account, Fd socket, ipc::Role peer)
     : engine_(engine),
       account_(account),
       spools_(engine, kMaxSpools),
-      channel_(std::move(socket), {ipc::Role::imapd_worker, "imapd-worker " + account.name()}) {
-    channel_.serve(proto::AccountMessages{}, *this);
+      channel_(std::move(socket), {peer, std::string(ipc::to_string(peer)) + " " + account.name()}) {
+    if (peer == ipc::Role::moxctl)
+        channel_.serve(proto::AdminAccountMessages{}, *this);
+    else
+        channel_.serve(proto::AccountMessages{}, *this);
     scope_.spawn(send_events());
 }
 
@@ -108,6 +111,17 @@ async::Task<Result<proto::MessagesAppended>> AccountChannel::on(proto::AppendMes
         sources.push_back(std::move(*source));
     }
     auto task = append(engine_, account_.shared_from_this(), std::move(sources), std::move(message));
+    co_return co_await complete(engine_.deliveries, std::move(task));
+}
+
+async::Task<Result<proto::MessagesImported>> AccountChannel::on(proto::ImportMessages message) {
+    std::vector<Source> sources;
+    for (proto::ImportItem& item : message.items) {
+        auto source = spools_.take(item.message.spool, std::move(item.message.content));
+        if (!source) co_return std::unexpected(std::move(source.error()));
+        sources.push_back(std::move(*source));
+    }
+    auto task = import(engine_, account_.shared_from_this(), std::move(sources), std::move(message));
     co_return co_await complete(engine_.deliveries, std::move(task));
 }
 

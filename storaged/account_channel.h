@@ -1,11 +1,12 @@
-// AccountChannel: what storaged does for the worker of one account, see proto/account.h. The account is the channel's:
-// no message names one.
+// AccountChannel: what storaged does for the worker of one account, see proto/account.h, or for moxctl's import and
+// export, see proto/admin.h. The account is the channel's: no message names one.
 #pragma once
 
 #include <map>
 
 #include "common/ipc/channel.h"
 #include "proto/account.h"
+#include "proto/admin.h"
 #include "storaged/account.h"
 #include "storaged/spool.h"
 
@@ -13,7 +14,8 @@ namespace mox::storaged {
 
 class AccountChannel {
   public:
-    AccountChannel(Engine& engine, Account& account, Fd socket);
+    /// For a worker, or for the moxctl of an administrator, who may send other messages.
+    AccountChannel(Engine& engine, Account& account, Fd socket, ipc::Role peer);
 
     ipc::Channel& channel() { return channel_; }
     /// Notes what changed; sent when the worker has taken what was sent before, so that a slow one costs nothing.
@@ -35,6 +37,7 @@ class AccountChannel {
     async::Task<Result<proto::MessagesCopied>> on(proto::MoveMessages message);
     async::Task<Result<proto::MessagesExpunged>> on(proto::Expunge message);
     async::Task<Result<proto::MessagesAppended>> on(proto::AppendMessages message);
+    async::Task<Result<proto::MessagesImported>> on(proto::ImportMessages message);
 
   private:
     async::Task<void> send_events();

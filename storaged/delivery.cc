@@ -155,23 +155,17 @@ async::Task<Result<proto::DeliveryOutcomes>> deliver(Engine& engine, Accounts& a
 
 namespace {
 
-async::Task<Result<std::vector<NewMessage>>> prepare_append(Engine& engine, const std::vector<Source>& sources,
-                                                            proto::AppendMessages& request) {
-    std::vector<NewMessage> messages;
-    for (size_t i = 0; i < request.items.size(); i++) {
-        proto::AppendItem& item = request.items[i];
-        if (auto error = check_facts(item.info, {})) co_return std::unexpected(std::move(*error));
-        auto content = co_await take_content(engine, sources[i], item.size);
-        if (!content) co_return std::unexpected(std::move(content.error()));
-        NewMessage message;
-        message.content = std::move(*content);
-        message.info = std::make_shared<const std::string>(std::move(item.info));
-        message.received = item.received;
-        message.flags = item.flags;
-        message.keywords = std::move(item.keywords);
-        messages.push_back(std::move(message));
-    }
-    co_return messages;
+async::Task<Result<NewMessage>> prepare_item(Engine& engine, const Source& source, proto::AppendItem& item) {
+    if (auto error = check_facts(item.info, {})) co_return std::unexpected(std::move(*error));
+    auto content = co_await take_content(engine, source, item.size);
+    if (!content) co_return std::unexpected(std::move(content.error()));
+    NewMessage message;
+    message.content = std::move(*content);
+    message.info = std::make_shared<const std::string>(std::move(item.info));
+    message.received = item.received;
+    message.flags = item.flags;
+    message.keywords = std::move(item.keywords);
+    co_return message;
 }
 
 }  // namespace
@@ -181,15 +175,40 @@ async::Task<Result<proto::MessagesAppended>> append(Engine& engine, std::shared_
     if (request.items.empty() || request.items.size() > kMaxAppended)
         co_return permanent(ErrorCode::bad_request, "no message, or too many");
     Account::Use use(account);
-    auto messages = co_await prepare_append(engine, sources, request);
-    if (!messages) co_return std::unexpected(std::move(messages.error()));
-    size_t count = messages->size();
-    auto work = [messages = std::move(*messages), mailbox = request.mailbox](MailStore& store) {
+    std::vector<NewMessage> messages;
+    for (size_t i = 0; i < request.items.size(); i++) {
+        auto message = co_await prepare_item(engine, sources[i], request.items[i]);
+        if (!message) co_return std::unexpected(std::move(message.error()));
+        messages.push_back(std::move(*message));
+    }
+    size_t count = messages.size();
+    auto work = [messages = std::move(messages), mailbox = request.mailbox](MailStore& store) {
         return store.append(mailbox, messages);
     };
     auto appended = co_await account->run(Access::write, std::move(work));
     if (appended) engine.counters.appended += count;
     co_return appended;
+}
+
+async::Task<Result<proto::MessagesImported>> import(Engine& engine, std::shared_ptr<Account> account,
+                                                    std::vector<Source> sources, proto::ImportMessages request) {
+    if (request.items.empty() || request.items.size() > proto::kMaxImportedAtOnce)
+        co_return permanent(ErrorCode::bad_request, "no message, or too many");
+    Account::Use use(account);
+    std::vector<ImportedMessage> messages;
+    for (size_t i = 0; i < request.items.size(); i++) {
+        auto message = co_await prepare_item(engine, sources[i], request.items[i].message);
+        if (!message) co_return std::unexpected(std::move(message.error()));
+        messages.push_back({std::move(request.items[i].key), std::move(*message)});
+    }
+    auto work = [messages = std::move(messages), mailbox = request.mailbox, run = request.run](MailStore& store) {
+        return store.import(mailbox, run, messages);
+    };
+    auto imported = co_await account->run(Access::write, std::move(work));
+    if (imported)
+        engine.counters.appended += static_cast<uint64_t>(std::ranges::count_if(
+            imported->messages, [](const auto& m) { return m.state < proto::ImportState::known; }));
+    co_return imported;
 }
 
 async::Task<Result<proto::Enqueued>> enqueue(Engine& engine, std::shared_ptr<Strand> queue, Source source,

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "proto/account.h"
+#include "proto/admin.h"
 #include "proto/storage.h"
 #include "storaged/account.h"
 #include "storaged/queue_store.h"
@@ -23,6 +24,9 @@ async::Task<Result<proto::DeliveryOutcomes>> deliver(Engine& engine, Accounts& a
 /// `sources` are those of the items, in order. All or none.
 async::Task<Result<proto::MessagesAppended>> append(Engine& engine, std::shared_ptr<Account> account,
                                                     std::vector<Source> sources, proto::AppendMessages request);
+/// The same, but each message by itself, and none that an import has brought before.
+async::Task<Result<proto::MessagesImported>> import(Engine& engine, std::shared_ptr<Account> account,
+                                                    std::vector<Source> sources, proto::ImportMessages request);
 async::Task<Result<proto::Enqueued>> enqueue(Engine& engine, std::shared_ptr<Strand> queue, Source source,
                                              proto::Enqueue request);
 async::Task<Result<proto::Done>> deliver_local(Engine& engine, Accounts& accounts, std::shared_ptr<Strand> queue,

@@ -91,7 +91,18 @@ CREATE TABLE delivered (
 CREATE INDEX delivered_time ON delivered (time);
 )";
 
-constexpr const char* kUpgrades[] = {kVersion1};
+// What imports have brought (importing.cc).
+constexpr const char* kVersion2 = R"(
+CREATE TABLE imported (
+    key BLOB PRIMARY KEY,
+    count INTEGER NOT NULL,             -- messages added with this key
+    run INTEGER NOT NULL,               -- the import that met it last
+    seen INTEGER NOT NULL,              -- how often that has met it
+    time INTEGER NOT NULL               -- when, Unix seconds
+) WITHOUT ROWID;
+)";
+
+constexpr const char* kUpgrades[] = {kVersion1, kVersion2};
 
 struct DefaultMailbox {
     const char* name;

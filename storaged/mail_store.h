@@ -7,6 +7,7 @@
 // the order of arrival and are never used twice; nor are mailbox ids, UIDVALIDITY values, file numbers and modseqs.
 //
 // Runs in worker threads, inside a strand's operations. mailboxes.cc has the mailboxes, reading.cc what reads messages,
+// adding.cc, importing.cc and
 // changing.cc what changes them, mail_schema.cc the tables. RFC 3501, 9051, 7162 (modseq), 6154 (special use), 4315
 // (UIDPLUS).
 #pragma once
@@ -17,6 +18,7 @@
 #include <vector>
 
 #include "proto/account.h"
+#include "proto/admin.h"
 #include "proto/storage.h"
 #include "storaged/store.h"
 
@@ -48,6 +50,12 @@ struct NewMessage {
     std::vector<std::string> keywords;
 };
 
+/// A message of an import, and by what it is known when it comes again.
+struct ImportedMessage {
+    std::string key;  // empty: it is added whatever was imported before
+    NewMessage message;
+};
+
 class MailStore : public Store {
   public:
     MailStore(const std::string& account, Journal& journal, Counters& counters);
@@ -73,6 +81,9 @@ class MailStore : public Store {
     /// true when the message was added.
     Result<bool> deliver(const std::string& mailbox, const NewMessage& message, std::optional<QueueMark> mark);
     Result<proto::MessagesAppended> append(const std::string& mailbox, const std::vector<NewMessage>& messages);
+    /// Messages that earlier imports brought are left out (importing.cc).
+    Result<proto::MessagesImported> import(const std::string& mailbox, uint64_t run,
+                                           const std::vector<ImportedMessage>& messages);
     Result<proto::FlagsStored> store_flags(const proto::StoreFlags& request);
     Result<proto::MessagesCopied> copy(const proto::CopyMessages& request);
     Result<proto::MessagesCopied> move(const proto::MoveMessages& request);
@@ -139,6 +150,9 @@ class MailStore : public Store {
     bool over_quota(uint64_t more);
     void note_changed(uint64_t mailbox, uint64_t modseq, const Delta& delta);
     Result<uint32_t> add_message(const proto::Mailbox& mailbox, const NewMessage& message, uint64_t modseq);
+    std::vector<std::string> fitting_keywords(uint64_t mailbox, const std::vector<std::string>& names);
+    Result<proto::ImportState> import_one(const proto::Mailbox& mailbox, uint64_t run, const ImportedMessage& message,
+                                          uint64_t modseq);
     Result<uint32_t> take_uids(uint64_t mailbox, size_t count);
     void insert_row(uint64_t mailbox, uint32_t uid, uint64_t modseq, const Row& row);
     void add_tombstones(uint64_t mailbox, const std::vector<std::pair<uint32_t, uint64_t>>& uids);

@@ -29,6 +29,9 @@ class Storaged : public process::Common {
     async::Task<Result<proto::Done>> on(proto::RemoveAccount message) {
         return server_.remove_account(std::move(message));
     }
+    async::Task<Result<proto::AccountChannel>> on(proto::OpenAccountForAdmin message) {
+        return server_.accounts().open_channel(std::move(message.account), ipc::Role::moxctl);
+    }
 
   protected:
     void shut_down() override { scope_.spawn(end()); }

@@ -82,17 +82,7 @@ async::Task<Result<proto::Done>> StorageChannel::on(proto::SetCredentials messag
 }
 
 async::Task<Result<proto::AccountChannel>> StorageChannel::on(proto::OpenAccount message) {
-    auto account = server_.accounts().find(message.account);
-    if (account == nullptr) co_return no_account();
-    server_.accounts().make_room();
-    // Opens the store now: when it cannot be opened the login fails, not what comes after.
-    auto opened = co_await account->run(Access::read, [](MailStore&) -> Result<proto::Done> { return proto::Done{}; });
-    if (!opened) co_return std::unexpected(std::move(opened.error()));
-    // It may have been removed meanwhile.
-    if (server_.accounts().find(message.account) != account) co_return no_account();
-    Fd channel = account->open_channel();
-    if (!channel) co_return temporary(ErrorCode::busy, "too many open files");
-    co_return proto::AccountChannel{std::move(channel)};
+    return server_.accounts().open_channel(std::move(message.account), ipc::Role::imapd_worker);
 }
 
 }  // namespace mox::storaged

@@ -6,6 +6,7 @@
 #include <ctime>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <linux/landlock.h>
 #include <pwd.h>
 #include <sys/prctl.h>
@@ -67,7 +68,7 @@ void restrict_files(const Policy& policy, const std::string& directory) {
     int abi = landlock_abi();
     if (abi < 1) {
         // As root the chroot confines it; otherwise nothing would keep this program from its user's other files.
-        if (geteuid() != 0 && policy.files == Files::directory && directory != "/")
+        if (geteuid() != 0 && policy.files != Files::none && directory != "/")
             log::fatal("this kernel has no landlock: start moxd as root, or on a kernel with landlock (Linux 5.13)");
         log::debug("no landlock in this kernel: relying on the other means");
         return;
@@ -82,12 +83,14 @@ void restrict_files(const Policy& policy, const std::string& directory) {
 #endif
     Fd rules(static_cast<int>(syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0)));
     must(static_cast<bool>(rules), "landlock_create_ruleset");
-    if (policy.files == Files::directory) {
+    if (policy.files != Files::none) {
         Fd top(open(directory.c_str(), O_PATH | O_CLOEXEC | O_DIRECTORY));
         must(static_cast<bool>(top), "opening the directory");
         landlock_path_beneath_attr below{};
         below.parent_fd = top.get();
         below.allowed_access = attributes.handled_access_fs & ~static_cast<uint64_t>(LANDLOCK_ACCESS_FS_EXECUTE);
+        if (policy.files == Files::read_only)
+            below.allowed_access = LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR;
         must(syscall(SYS_landlock_add_rule, rules.get(), LANDLOCK_RULE_PATH_BENEATH, &below, 0) == 0,
              "landlock_add_rule");
     }
@@ -104,6 +107,37 @@ void set_limits(const Policy& policy) {
     // As root the user's processes are counted, and each program has its own user; otherwise the person's own would
     // count.
     if (geteuid() == 0 && policy.threads == Threads::none) limit(RLIMIT_NPROC, 0, "limit of processes");
+}
+
+/// Gives up all capabilities but those in `keep`, a mask.
+void keep_capabilities(uint32_t keep) {
+    __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+    __user_cap_data_struct data[2]{};
+    must(syscall(SYS_capget, &header, data) == 0, "reading capabilities");
+    data[0].effective &= keep;
+    data[0].permitted &= keep;
+    data[0].inheritable = 0;
+    data[1] = {};
+    must(syscall(SYS_capset, &header, data) == 0, "giving up capabilities");
+}
+
+uint32_t capabilities_over(Files files) {
+    switch (files) {
+        case Files::read_only:
+            return 1u << CAP_DAC_READ_SEARCH;
+        case Files::directory:
+            return 1u << CAP_DAC_READ_SEARCH | 1u << CAP_DAC_OVERRIDE | 1u << CAP_FOWNER | 1u << CAP_CHOWN;
+        case Files::none:
+            break;
+    }
+    return 0;
+}
+
+void close_the_way_back(const Policy& policy) {
+    must(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0, "not dumpable");
+    must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "no_new_privs");
+    std::string error = filter_system_calls(policy);
+    if (!error.empty()) log::fatal("cannot load the system call filter", {{"error", error}});
 }
 
 }  // namespace
@@ -130,10 +164,21 @@ void enter(const Policy& policy, const Identity& identity) {
     }
     // Dies with moxd; after the change of user, which would clear it.
     must(prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) == 0, "dying with the parent");
-    must(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0, "not dumpable");
-    must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "no_new_privs");
-    std::string error = filter_system_calls(policy);
-    if (!error.empty()) log::fatal("cannot load the system call filter", {{"error", error}});
+    close_the_way_back(policy);
+}
+
+void enter_as_caller(const Policy& policy, const std::string& directory) {
+    tzset();
+    [[maybe_unused]] const char* text = std::strerror(EIO);
+    set_limits(policy);
+    umask(077);
+    bool root = geteuid() == 0;
+    // Without any file there is no call left that takes a path.
+    if (policy.files != Files::none) must(chdir(directory.c_str()) == 0, "changing to " + directory);
+    if (root && policy.files != Files::none) must(chroot(".") == 0 && chdir("/") == 0, "chroot");
+    restrict_files(policy, root ? "/" : ".");
+    if (root) keep_capabilities(capabilities_over(policy.files));
+    close_the_way_back(policy);
 }
 
 }  // namespace mox::sandbox

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <initializer_list>
+#include <linux/fs.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
@@ -81,51 +82,23 @@ constexpr Calls kBase = {
     SCMP_SYS(set_robust_list),
 };
 
+// Reading what is below its directory. What an open may do beside reading is landlock's to refuse.
+constexpr Calls kReadFiles = {
+    SCMP_SYS(openat), SCMP_SYS(open),       SCMP_SYS(newfstatat), SCMP_SYS(stat),      SCMP_SYS(lstat),
+    SCMP_SYS(statx),  SCMP_SYS(getdents64), SCMP_SYS(fadvise64),  SCMP_SYS(readahead),
+};
+
 // Files below its directory: the store.
 constexpr Calls kFiles = {
-    SCMP_SYS(openat),
-    SCMP_SYS(open),
-    SCMP_SYS(newfstatat),
-    SCMP_SYS(stat),
-    SCMP_SYS(lstat),
-    SCMP_SYS(access),
-    SCMP_SYS(faccessat),
-    SCMP_SYS(faccessat2),
-    SCMP_SYS(unlink),
-    SCMP_SYS(unlinkat),
-    SCMP_SYS(link),
-    SCMP_SYS(linkat),
-    SCMP_SYS(rename),
-    SCMP_SYS(renameat),
-    SCMP_SYS(renameat2),
-    SCMP_SYS(mkdir),
-    SCMP_SYS(mkdirat),
-    SCMP_SYS(rmdir),
-    SCMP_SYS(getdents64),
-    SCMP_SYS(pwrite64),
-    SCMP_SYS(fsync),
-    SCMP_SYS(fdatasync),
-    SCMP_SYS(syncfs),
-    SCMP_SYS(ftruncate),
-    SCMP_SYS(fallocate),
-    SCMP_SYS(fchmod),
-    SCMP_SYS(fchown),
-    SCMP_SYS(readlink),
-    SCMP_SYS(readlinkat),
-    SCMP_SYS(getcwd),
-    SCMP_SYS(statfs),
-    SCMP_SYS(fstatfs),
-    SCMP_SYS(utimensat),
-    SCMP_SYS(memfd_create),
-    SCMP_SYS(geteuid),
-    SCMP_SYS(getuid),
-    SCMP_SYS(copy_file_range),
-    SCMP_SYS(statx),
-    SCMP_SYS(flock),
-    SCMP_SYS(pwritev),
-    SCMP_SYS(preadv),
-    SCMP_SYS(fadvise64),
-    SCMP_SYS(sync_file_range),
+    SCMP_SYS(access),   SCMP_SYS(faccessat), SCMP_SYS(faccessat2),      SCMP_SYS(unlink),
+    SCMP_SYS(unlinkat), SCMP_SYS(link),      SCMP_SYS(linkat),          SCMP_SYS(rename),
+    SCMP_SYS(renameat), SCMP_SYS(renameat2), SCMP_SYS(mkdir),           SCMP_SYS(mkdirat),
+    SCMP_SYS(rmdir),    SCMP_SYS(pwrite64),  SCMP_SYS(fsync),           SCMP_SYS(fdatasync),
+    SCMP_SYS(syncfs),   SCMP_SYS(ftruncate), SCMP_SYS(fallocate),       SCMP_SYS(fchmod),
+    SCMP_SYS(fchown),   SCMP_SYS(readlink),  SCMP_SYS(readlinkat),      SCMP_SYS(getcwd),
+    SCMP_SYS(statfs),   SCMP_SYS(fstatfs),   SCMP_SYS(utimensat),       SCMP_SYS(memfd_create),
+    SCMP_SYS(geteuid),  SCMP_SYS(getuid),    SCMP_SYS(copy_file_range), SCMP_SYS(flock),
+    SCMP_SYS(pwritev),  SCMP_SYS(preadv),    SCMP_SYS(sync_file_range),
 };
 
 constexpr Calls kAccept = {SCMP_SYS(accept4), SCMP_SYS(accept)};
@@ -187,7 +160,11 @@ std::string filter_system_calls(const Policy& policy) {
     // New memory may never be executable.
     filter.allow_if(SCMP_SYS(mmap), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
     if (!MOX_SANITIZED) filter.allow_if(SCMP_SYS(mprotect), SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
-    if (policy.files == Files::directory) filter.allow(kFiles);
+    if (policy.files != Files::none) filter.allow(kReadFiles);
+    if (policy.files == Files::directory) {
+        filter.allow(kFiles);
+        filter.allow_if(SCMP_SYS(ioctl), SCMP_A1(SCMP_CMP_EQ, FICLONE));
+    }
     if (policy.network == Network::accept) filter.allow(kAccept);
     if (policy.network == Network::connect) {
         filter.allow(kConnect);
@@ -205,10 +182,10 @@ std::string filter_system_calls(const Policy& policy) {
         filter.allow_if(SCMP_SYS(clone), SCMP_A0(SCMP_CMP_MASKED_EQ, CLONE_THREAD, CLONE_THREAD));
         filter.fail_with(SCMP_SYS(clone3), ENOSYS);
     }
-    if (MOX_SANITIZED) {
-        filter.allow(kSanitizers);
-        if (policy.files == Files::none) filter.fail_with(SCMP_SYS(openat), EACCES);
-        if (policy.files == Files::none) filter.fail_with(SCMP_SYS(open), EACCES);
+    if (MOX_SANITIZED) filter.allow(kSanitizers);
+    if (policy.files == Files::none && (MOX_SANITIZED || policy.on_open == OnOpen::fail)) {
+        filter.fail_with(SCMP_SYS(openat), EACCES);
+        filter.fail_with(SCMP_SYS(open), EACCES);
     }
     filter.load();
     return filter.error() == 0 ? std::string() : std::strerror(-filter.error());

@@ -6,6 +6,7 @@
 #include <chrono>
 
 #include "common/incoming/content.h"
+#include "common/incoming/line_endings.h"
 #include "common/ipc/codec.h"
 #include "common/mail/mime_parser.h"
 #include "imapd/worker/commands.h"
@@ -13,30 +14,8 @@
 namespace mox::imapd {
 namespace {
 
-// Lines end in CRLF in the store, whatever the client sent.
-class LineEndings {
-  public:
-    /// Appends `bytes` with each bare LF made CRLF.
-    void convert(std::string_view bytes, std::string& out) {
-        for (;;) {
-            auto at = bytes.find('\n');
-            if (at == std::string_view::npos) break;
-            bool bare = at > 0 ? bytes[at - 1] != '\r' : last_ != '\r';
-            out += bytes.substr(0, at);
-            out += bare ? "\r\n" : "\n";
-            bytes.remove_prefix(at + 1);
-            last_ = '\n';
-        }
-        out += bytes;
-        if (!bytes.empty()) last_ = bytes.back();
-    }
-
-  private:
-    char last_ = 0;
-};
-
 async::Task<mail::MessageInfo> receive(Session& session, uint64_t left, incoming::Content<Account>& content) {
-    LineEndings endings;
+    incoming::LineEndings endings;
     mail::MimeParser parser;
     std::string converted;
     while (left > 0) {

@@ -25,6 +25,9 @@ struct FakeMoxd {
                                   {{"moxd", "moxd", 17, "root", 3700, 0, 5u << 20, true},
                                    {"smtpd-1", "smtpd", 0, "_moxsmtp", 0, 3, 0, false}}};
     }
+    Result<proto::AccountChannel> on(proto::CtlOpenAccount m) {
+        return permanent(ErrorCode::not_found, "no account " + m.account);
+    }
     async::Scope scope;
     /// As moxd: the answer goes out, then it ends.
     static async::Task<void> end() {

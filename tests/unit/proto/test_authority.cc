@@ -3,6 +3,7 @@
 
 #include "common/ipc/channel.h"
 #include "proto/account.h"
+#include "proto/admin.h"
 #include "proto/auth.h"
 #include "proto/control.h"
 #include "proto/dns.h"
@@ -96,6 +97,7 @@ TEST_CASE("storaged: who may send what") {
 TEST_CASE("account channel: who may send what") {
     check_all(proto::AccountMessages{});
     check_all(proto::AccountEventMessages{});
+    check_all(proto::AdminAccountMessages{});
 }
 TEST_CASE("authd: who may send what") {
     check_all(proto::AuthMessages{});
