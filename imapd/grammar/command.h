@@ -75,7 +75,8 @@ struct MailboxArguments {
 };
 struct CreateArguments {
     std::string name;
-    uint32_t special_use = 0;  // proto::SpecialUse (RFC 6154 3)
+    uint32_t special_use = 0;          // proto::SpecialUse (RFC 6154 3)
+    bool unknown_special_use = false;  // one was named that no mailbox can have here
 };
 struct RenameArguments {
     std::string from;
@@ -87,7 +88,10 @@ enum StatusItem : uint32_t {
     kStatusRecent = 2,
     kStatusUidNext = 4,
     kStatusUidValidity = 8,
-    kStatusUnseen = 16
+    kStatusUnseen = 16,
+    kStatusSize = 32,         // RFC 8438
+    kStatusDeleted = 64,      // RFC 9051 6.3.11
+    kStatusAppendLimit = 128  // RFC 7889 4
 };
 struct StatusArguments {
     std::string name;
@@ -224,7 +228,7 @@ std::string find_tag(std::string_view text);
 
 /// A whole command (RFC 3501 9 command), without its final CRLF, literals in place. Throws SyntaxError. APPEND ends
 /// before its message's literal, with the space before it taken.
-Command parse_command(std::string_view text);
+Command parse_command(std::string_view text, NameForm names = NameForm::utf7);
 
 /// True when `text`, which ends with the start of a literal, is an APPEND up to its message: mailbox and a space are
 /// there.

@@ -61,6 +61,7 @@ Arguments parse_mailbox(Scanner& in) {
     return MailboxArguments{in.mailbox()};
 }
 
+// 0: one that we do not know
 uint32_t parse_special_use(Scanner& in) {
     in.expect('\\');
     auto name = in.atom("special use");
@@ -71,7 +72,7 @@ uint32_t parse_special_use(Scanner& in) {
                                                                {"Trash", proto::kTrashUse}};
     for (const auto& [use, bit] : kUses)
         if (text::iequals(use, name)) return bit;
-    throw SyntaxError("special use not supported");
+    return 0;
 }
 
 // RFC 6154 3: CREATE mailbox (USE (\Sent))
@@ -85,8 +86,11 @@ Arguments parse_create(Scanner& in) {
     in.space();
     in.expect('(');
     if (in.take(')')) return in.expect(')'), args;
-    do args.special_use |= parse_special_use(in);
-    while (in.take(' '));
+    do {
+        uint32_t use = parse_special_use(in);
+        args.special_use |= use;
+        args.unknown_special_use |= use == 0;
+    } while (in.take(' '));
     in.expect(')');
     in.expect(')');
     return args;
@@ -102,11 +106,10 @@ Arguments parse_rename(Scanner& in) {
 }
 
 uint32_t parse_status_items(Scanner& in) {
-    constexpr std::pair<std::string_view, uint32_t> kItems[] = {{"MESSAGES", kStatusMessages},
-                                                                {"RECENT", kStatusRecent},
-                                                                {"UIDNEXT", kStatusUidNext},
-                                                                {"UIDVALIDITY", kStatusUidValidity},
-                                                                {"UNSEEN", kStatusUnseen}};
+    constexpr std::pair<std::string_view, uint32_t> kItems[] = {
+        {"MESSAGES", kStatusMessages},       {"RECENT", kStatusRecent},          {"UIDNEXT", kStatusUidNext},
+        {"UIDVALIDITY", kStatusUidValidity}, {"UNSEEN", kStatusUnseen},          {"SIZE", kStatusSize},
+        {"DELETED", kStatusDeleted},         {"APPENDLIMIT", kStatusAppendLimit}};
     uint32_t items = 0;
     in.expect('(');
     do {
@@ -146,7 +149,8 @@ void parse_list_selection(Scanner& in, ListArguments& args) {
     } while (in.take(' '));
     in.expect(')');
     // RFC 5258 3.1: RECURSIVEMATCH cannot stand alone or only with REMOTE
-    if (args.recursive_match && !args.select_subscribed) throw SyntaxError("RECURSIVEMATCH needs SUBSCRIBED");
+    if (args.recursive_match && !args.select_subscribed && !args.select_special_use)
+        throw SyntaxError("RECURSIVEMATCH needs SUBSCRIBED or SPECIAL-USE");
 }
 
 // RFC 5258 3.2, RFC 5819 2
@@ -329,8 +333,8 @@ std::string find_tag(std::string_view text) {
     }
 }
 
-Command parse_command(std::string_view text) {
-    Scanner in(text);
+Command parse_command(std::string_view text, NameForm names) {
+    Scanner in(text, names);
     Command command;
     command.tag = in.tag();
     in.space();

@@ -30,15 +30,19 @@ struct FlagList {
     friend bool operator==(const FlagList&, const FlagList&) = default;
 };
 
-/// A mailbox name as the storage knows it: UTF-8 from modified UTF-7, INBOX in its one spelling (RFC 3501 5.1, 5.1.3).
-/// Throws SyntaxError for what is not modified UTF-7.
-std::string decode_mailbox_name(std::string_view wire);
+/// How mailbox names are written: modified UTF-7 (RFC 3501 5.1.3), or UTF-8 where the client enabled it (RFC 6855 3,
+/// RFC 9051 5.1).
+enum class NameForm : uint8_t { utf7, utf8, kEnd };
+
+/// A mailbox name as the storage knows it: UTF-8, INBOX in its one spelling (RFC 3501 5.1). Throws SyntaxError for what
+/// is not in that form.
+std::string decode_mailbox_name(std::string_view wire, NameForm form = NameForm::utf7);
 /// The other way, for answers.
-std::string encode_mailbox_name(std::string_view name);
+std::string encode_mailbox_name(std::string_view name, NameForm form = NameForm::utf7);
 
 class Scanner {
   public:
-    explicit Scanner(std::string_view text) : text_(text) {}
+    explicit Scanner(std::string_view text, NameForm names = NameForm::utf7) : text_(text), names_(names) {}
 
     bool at_end() const { return at_ == text_.size(); }
     size_t position() const { return at_; }
@@ -79,6 +83,7 @@ class Scanner {
     std::string literal();
     uint32_t sequence_number();
     std::string_view text_;
+    NameForm names_;
     size_t at_ = 0;
 };
 

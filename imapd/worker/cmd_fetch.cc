@@ -62,14 +62,17 @@ void write_row_items(FetchAnswer& answer, const MailboxView& view, uint32_t inde
     if (items & kFetchSize) append_number(answer.item("RFC822.SIZE"), row.size);
 }
 
-void write_info_items(FetchAnswer& answer, const mail::MessageInfo& info, uint32_t items) {
+void write_info_items(FetchAnswer& answer, const mail::MessageInfo& info, uint32_t items, const Features& features) {
+    auto utf8 = features.strings();
     if (items & kFetchEnvelope) {
         auto root = info.parts[0].envelope;
-        mail::append_envelope(answer.item("ENVELOPE"), root ? info.envelopes[*root] : mail::Envelope{});
+        mail::append_envelope(answer.item("ENVELOPE"), root ? info.envelopes[*root] : mail::Envelope{}, utf8);
     }
-    if (items & kFetchBody) mail::append_body(answer.item("BODY"), info, 0, mail::BodyForm::body);
+    if (items & kFetchBody)
+        mail::append_body(answer.item("BODY"), info, 0, mail::BodyForm::body, utf8, features.revision());
     if (items & kFetchBodyStructure)
-        mail::append_body(answer.item("BODYSTRUCTURE"), info, 0, mail::BodyForm::bodystructure);
+        mail::append_body(answer.item("BODYSTRUCTURE"), info, 0, mail::BodyForm::bodystructure, utf8,
+                          features.revision());
 }
 
 // RFC 3501 6.4.5: what a partial leaves; beyond the end nothing.
@@ -145,7 +148,7 @@ async::Task<size_t> fetch_infos(Session& session, Selection selection, uint32_t 
         for (const auto& [index, info] : batch) {
             FetchAnswer answer(session, index);
             write_row_items(answer, session.view(), index, items);
-            write_info_items(answer, info, items);
+            write_info_items(answer, info, items, session.features());
             answer.finish();
             co_await session.flush_some();
         }
@@ -182,7 +185,7 @@ async::Task<size_t> fetch_files(Session& session, Selection selection, const Fet
             // RFC 3501 6.4.5: a change of flags by the fetch is part of the answer
             bool seen = newly_seen.contains(message.uid());
             write_row_items(answer, session.view(), index, seen ? items | kFetchFlags : items);
-            write_info_items(answer, message.info(), items);
+            write_info_items(answer, message.info(), items, session.features());
             for (const auto& section : args.sections) co_await write_section(session, answer, message, section);
             answer.finish();
             co_await session.flush_some();

@@ -71,7 +71,8 @@ bool has_text(const SearchKey& key, bool (*accept)(std::string_view)) {
            std::ranges::any_of(key.children, [&](const auto& child) { return has_text(child, accept); });
 }
 
-void check_charset(const SearchArguments& args) {
+void check_charset(const SearchArguments& args, const Features& features) {
+    if (features.utf8 && !args.charset.empty()) fail_bad("no CHARSET with UTF8=ACCEPT");  // RFC 6855 3
     if (!args.charset.empty() && args.charset != "US-ASCII" && args.charset != "UTF-8")
         fail_no("[BADCHARSET (US-ASCII UTF-8)] charset not supported");  // RFC 3501 6.4.4
     // DEVIATES RFC 3501 6.4.4: without CHARSET too, UTF-8 is taken; there are clients that send it so.
@@ -82,7 +83,7 @@ void check_charset(const SearchArguments& args) {
 
 async::Task<Answer> cmd_search(Session& session, const Command& command) {
     const auto& args = std::get<SearchArguments>(command.arguments);
-    check_charset(args);
+    check_charset(args, session.features());
     Search search(args.key, session.view());
     Progress progress;
     progress.matches.resize(session.view().rows().size());

@@ -1,32 +1,40 @@
 // SELECT, EXAMINE (RFC 3501 6.3.1, 6.3.2), CLOSE (6.4.2), UNSELECT (RFC 3691).
-#include "common/mail/imap_text.h"
 #include "imapd/worker/commands.h"
 
 namespace mox::imapd {
 namespace {
 
 void write_opened(Session& session, const MailboxView& view) {
+    bool rev2 = session.features().rev2;
     std::string out = "* FLAGS ";
     view.append_known_flags(out);
     out += "\r\n* OK [PERMANENTFLAGS ";
     view.append_permanent_flags(out);
     out += "] flags can be changed\r\n* ";
     append_number(out, view.rows().size());
-    // RFC 3501 2.3.2: \Recent is never given (RFC 9051 dropped it), so none is recent.
-    out += " EXISTS\r\n* 0 RECENT\r\n";
-    for (size_t i = 0; i < view.rows().size(); i++) {
+    out += " EXISTS\r\n";
+    // RFC 3501 2.3.2: \Recent is never given, so none is recent; RFC 9051 has done away with it and with UNSEEN
+    if (!rev2) out += "* 0 RECENT\r\n";
+    for (size_t i = 0; i < view.rows().size() && !rev2; i++) {
         if (view.rows()[i].flags & proto::kSeen) continue;
         out += "* OK [UNSEEN " + std::to_string(i + 1) + "] first unseen\r\n";
         break;
     }
     out += "* OK [UIDVALIDITY " + std::to_string(view.mailbox().uidvalidity) + "] UIDs are valid\r\n";
     out += "* OK [UIDNEXT " + std::to_string(view.mailbox().uidnext) + "] next UID\r\n";
+    if (rev2) {  // RFC 9051 6.3.2
+        out += "* LIST () \"/\" ";
+        session.append_name(out, view.mailbox().name);
+        out += "\r\n";
+    }
     session.stream().write(out);
 }
 
 }  // namespace
 
 async::Task<Answer> cmd_select(Session& session, const Command& command) {
+    // RFC 9051 7.1, RFC 7162 3.2.11: what follows is of the next mailbox
+    if (session.selected()) session.untagged("OK [CLOSED] the mailbox before is closed");
     session.deselect();  // RFC 3501 6.3.1: also when the new one cannot be opened
     auto access = command.verb == Verb::examine ? Access::read_only : Access::read_write;
     auto columns = co_await session.ask(proto::OpenMailbox{std::get<MailboxArguments>(command.arguments).name});

@@ -26,6 +26,9 @@ struct CommandRow {
 /// The row of a verb; nothing for those of the time before login.
 const CommandRow* find_command(Verb verb);
 
+/// The answer to STATUS, also within LIST.
+void write_status(Session& session, const proto::Mailbox& mailbox, uint32_t items);
+
 async::Task<Answer> cmd_capability(Session& session, const Command& command);
 async::Task<Answer> cmd_noop(Session& session, const Command& command);
 async::Task<Answer> cmd_logout(Session& session, const Command& command);

@@ -142,6 +142,10 @@ void Session::terminate(std::string text) {
     news_event_.notify_all();
 }
 
+void Session::append_name(std::string& out, std::string_view name) const {
+    mail::append_astring(out, encode_mailbox_name(name, features_.names()), features_.strings());
+}
+
 void Session::untagged(std::string_view text) {
     stream_.write("* ");
     stream_.write(text);
@@ -213,7 +217,7 @@ async::Task<Session::Refreshed> Session::update(Announce what) {
 
 void Session::greet() {
     // The front has checked the login; its answer is written here, by who serves the session.
-    stream_.write(start_.tag + " OK [CAPABILITY " + std::string(kCapabilities) + "] logged in\r\n");
+    stream_.write(start_.tag + " OK [CAPABILITY " + capabilities(max_message_size()) + "] logged in\r\n");
 }
 
 void Session::write_answer(std::string_view tag, const Answer& answer) {
@@ -264,7 +268,7 @@ async::Task<void> Session::run_command(RawCommand raw) {
     Answer reply;
     std::string_view name = "UNKNOWN";
     try {
-        Command command = parse_command(raw.text);
+        Command command = parse_command(raw.text, features_.names());
         std::string().swap(raw.text);
         name = to_string(command.verb);
         reply = co_await answer(command);

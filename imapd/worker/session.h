@@ -14,6 +14,7 @@
 
 #include "common/async/stream.h"
 #include "common/log/log.h"
+#include "common/mail/imap_text.h"
 #include "imapd/grammar/command.h"
 #include "imapd/grammar/command_reader.h"
 #include "imapd/worker/account.h"
@@ -45,6 +46,18 @@ struct SessionOver : std::exception {
     explicit SessionOver(std::string what) : text(std::move(what)) {}
     const char* what() const noexcept override { return text.c_str(); }
     std::string text;
+};
+
+/// What the client has enabled, for the rest of the session (RFC 5161 3.1).
+struct Features {
+    bool rev2 = false;  // IMAP4rev2 (RFC 9051)
+    bool utf8 = false;  // UTF8=ACCEPT (RFC 6855)
+
+    /// Both let UTF-8 into quoted strings and mailbox names.
+    bool has_utf8() const { return rev2 || utf8; }
+    NameForm names() const { return has_utf8() ? NameForm::utf8 : NameForm::utf7; }
+    mail::Utf8 strings() const { return has_utf8() ? mail::Utf8::allowed : mail::Utf8::forbidden; }
+    mail::ImapRevision revision() const { return rev2 ? mail::ImapRevision::rev2 : mail::ImapRevision::rev1; }
 };
 
 /// Counts for the metrics of all sessions of a worker.
@@ -81,6 +94,10 @@ class Session : private AccountObserver {
     const log::Logger& log() const { return log_; }
     const SessionLimits& limits() const { return limits_; }
     uint64_t max_message_size() const { return start_.max_message_size; }
+    const Features& features() const { return features_; }
+    void set_features(const Features& features) { features_ = features; }
+    /// A mailbox name as this client writes it, as an `astring`.
+    void append_name(std::string& out, std::string_view name) const;
     /// `text` is a whole untagged answer without `* ` and CRLF.
     void untagged(std::string_view text);
     /// Sends what has been collected once it is more than a few packets.
@@ -143,6 +160,7 @@ class Session : private AccountObserver {
     SessionLimits limits_;
     log::Logger log_;
     async::Stream stream_;
+    Features features_;
     std::optional<MailboxView> view_;
     std::optional<MessageLiteral> message_;
     bool news_ = false;

@@ -301,6 +301,7 @@ class Store {
         m.messages = box.messages.size();
         for (auto& message : box.messages) {
             if (!(message.row.flags & proto::kSeen)) m.unseen++;
+            if (message.row.flags & proto::kDeleted) m.deleted++;
             m.size += message.row.size;
         }
         return m;
