@@ -73,6 +73,18 @@ struct EnableArguments {
 struct MailboxArguments {
     std::string name;
 };
+/// SELECT, EXAMINE (RFC 7162 3.1.8, 3.2.5).
+struct SelectArguments {
+    std::string name;
+    bool condstore = false;
+    struct Resync {
+        uint32_t uidvalidity;
+        uint64_t modseq;
+        std::optional<SequenceSet> known_uids;
+        bool has_sequence_match;  // parsed, not needed: no expunge is ever forgotten here
+    };
+    std::optional<Resync> resync;
+};
 struct CreateArguments {
     std::string name;
     uint32_t special_use = 0;          // proto::SpecialUse (RFC 6154 3)
@@ -89,9 +101,10 @@ enum StatusItem : uint32_t {
     kStatusUidNext = 4,
     kStatusUidValidity = 8,
     kStatusUnseen = 16,
-    kStatusSize = 32,         // RFC 8438
-    kStatusDeleted = 64,      // RFC 9051 6.3.11
-    kStatusAppendLimit = 128  // RFC 7889 4
+    kStatusSize = 32,            // RFC 8438
+    kStatusDeleted = 64,         // RFC 9051 6.3.11
+    kStatusAppendLimit = 128,    // RFC 7889 4
+    kStatusHighestModSeq = 256,  // RFC 7162 3.1.7
 };
 struct StatusArguments {
     std::string name;
@@ -136,6 +149,12 @@ struct SearchKey {
         sent_since,
         larger,
         smaller,
+        older,
+        younger,
+        modseq,
+        saved_before,
+        saved_on,
+        saved_since,
         from,
         to,
         cc,
@@ -156,15 +175,26 @@ struct SearchKey {
     std::string text;   // what is searched for, or the keyword
     std::string field;  // header
     mail::Date date;
-    uint64_t size = 0;
+    uint64_t size = 0;  // larger, smaller; older, younger: seconds; modseq
+};
+/// What RETURN asks for (RFC 4731 3.1, RFC 5182 2.1).
+enum SearchReturn : uint32_t { kReturnMin = 1, kReturnMax = 2, kReturnAll = 4, kReturnCount = 8, kReturnSave = 16 };
+struct SearchReturns {
+    bool given = false;  // RETURN was there
+    uint32_t items = 0;  // SearchReturn bits; with RETURN () that of ALL
+    std::optional<PartialRange> partial;
 };
 struct SearchArguments {
+    SearchReturns returns;
     std::string charset;  // upper case, empty: none named
     SearchKey key;
 };
 
-/// A part of a message to be fetched: BODY[numbers.kind]<offset.count>.
+/// A part of a message to be fetched: BODY[numbers.kind]<offset.count>, BINARY[numbers]<offset.count>,
+/// BINARY.SIZE[numbers] (RFC 9051 6.4.5).
 struct Section {
+    enum class Form : uint8_t { body, binary, binary_size, kEnd };
+    Form form = Form::body;
     enum class Kind : uint8_t { whole, header, header_fields, header_fields_not, text, mime, kEnd };
     std::vector<uint32_t> numbers;
     Kind kind = Kind::whole;
@@ -184,15 +214,20 @@ enum FetchItem : uint32_t {
     kFetchSize = 8,
     kFetchEnvelope = 16,
     kFetchBody = 32,
-    kFetchBodyStructure = 64
+    kFetchBodyStructure = 64,
+    kFetchModSeq = 128  // RFC 7162 3.1.4.2
 };
 struct FetchArguments {
     SequenceSet set;
     uint32_t items = 0;  // FetchItem bits
     std::vector<Section> sections;
+    std::optional<uint64_t> changed_since;  // RFC 7162 3.1.4.1
+    bool vanished = false;                  // RFC 7162 3.2.6
+    std::optional<PartialRange> partial;    // RFC 9394 3.3
 };
 struct StoreArguments {
     SequenceSet set;
+    std::optional<uint64_t> unchanged_since;  // RFC 7162 3.1.3
     enum class Mode : uint8_t { replace, add, remove, kEnd };
     Mode mode = Mode::replace;
     bool silent = false;
@@ -205,8 +240,8 @@ struct CopyArguments {
 
 using Arguments =
     std::variant<NoArguments, LoginArguments, AuthenticateArguments, IdArguments, EnableArguments, MailboxArguments,
-                 CreateArguments, RenameArguments, StatusArguments, ListArguments, AppendArguments, ExpungeArguments,
-                 SearchArguments, FetchArguments, StoreArguments, CopyArguments>;
+                 SelectArguments, CreateArguments, RenameArguments, StatusArguments, ListArguments, AppendArguments,
+                 ExpungeArguments, SearchArguments, FetchArguments, StoreArguments, CopyArguments>;
 
 struct Command {
     std::string tag;

@@ -61,6 +61,51 @@ Arguments parse_mailbox(Scanner& in) {
     return MailboxArguments{in.mailbox()};
 }
 
+SelectArguments::Resync parse_resync(Scanner& in) {
+    // RFC 7162 7 qresync-param: uidvalidity SP mod-sequence-value [SP known-uids] [SP seq-match-data]
+    SelectArguments::Resync resync{};
+    in.space();
+    in.expect('(');
+    resync.uidvalidity = in.nz_number();
+    in.space();
+    resync.modseq = in.number64();
+    if (in.take(' ') && in.peek() != '(') {
+        resync.known_uids = in.sequence_set();
+        for (const auto& range : resync.known_uids->ranges)
+            if (range.first == 0 || range.last == 0) throw SyntaxError("no * among the known UIDs");  // RFC 7162 7
+        if (resync.known_uids->saved) throw SyntaxError("no $ among the known UIDs");
+        in.take(' ');
+    }
+    if (in.take('(')) {
+        resync.has_sequence_match = true;
+        in.sequence_set();
+        in.space();
+        in.sequence_set();
+        in.expect(')');
+    }
+    in.expect(')');
+    return resync;
+}
+
+// RFC 7162 7 select-param
+Arguments parse_select(Scanner& in) {
+    SelectArguments args;
+    in.space();
+    args.name = in.mailbox();
+    if (!in.take(' ')) return args;
+    in.expect('(');
+    do {
+        if (in.take_word("CONDSTORE"))
+            args.condstore = true;
+        else if (in.take_word("QRESYNC") && !args.resync)
+            args.resync = parse_resync(in);
+        else
+            throw SyntaxError("unknown SELECT parameter");
+    } while (in.take(' '));
+    in.expect(')');
+    return args;
+}
+
 // 0: one that we do not know
 uint32_t parse_special_use(Scanner& in) {
     in.expect('\\');
@@ -106,10 +151,15 @@ Arguments parse_rename(Scanner& in) {
 }
 
 uint32_t parse_status_items(Scanner& in) {
-    constexpr std::pair<std::string_view, uint32_t> kItems[] = {
-        {"MESSAGES", kStatusMessages},       {"RECENT", kStatusRecent},          {"UIDNEXT", kStatusUidNext},
-        {"UIDVALIDITY", kStatusUidValidity}, {"UNSEEN", kStatusUnseen},          {"SIZE", kStatusSize},
-        {"DELETED", kStatusDeleted},         {"APPENDLIMIT", kStatusAppendLimit}};
+    constexpr std::pair<std::string_view, uint32_t> kItems[] = {{"MESSAGES", kStatusMessages},
+                                                                {"RECENT", kStatusRecent},
+                                                                {"UIDNEXT", kStatusUidNext},
+                                                                {"UIDVALIDITY", kStatusUidValidity},
+                                                                {"UNSEEN", kStatusUnseen},
+                                                                {"SIZE", kStatusSize},
+                                                                {"DELETED", kStatusDeleted},
+                                                                {"APPENDLIMIT", kStatusAppendLimit},
+                                                                {"HIGHESTMODSEQ", kStatusHighestModSeq}};
     uint32_t items = 0;
     in.expect('(');
     do {
@@ -233,6 +283,13 @@ Arguments parse_store(Scanner& in) {
     in.space();
     args.set = in.sequence_set();
     in.space();
+    if (in.take('(')) {  // RFC 7162 7 store-modifier
+        if (!in.take_word("UNCHANGEDSINCE")) throw SyntaxError("unknown STORE modifier");
+        in.space();
+        args.unchanged_since = in.number64();
+        in.expect(')');
+        in.space();
+    }
     if (in.take('+'))
         args.mode = StoreArguments::Mode::add;
     else if (in.take('-'))
@@ -285,8 +342,8 @@ constexpr std::array kCommands = {
     Row{"AUTHENTICATE", Verb::authenticate, parse_authenticate},
     Row{"LOGIN", Verb::login, parse_login},
     Row{"ENABLE", Verb::enable, parse_enable},
-    Row{"SELECT", Verb::select, parse_mailbox},
-    Row{"EXAMINE", Verb::examine, parse_mailbox},
+    Row{"SELECT", Verb::select, parse_select},
+    Row{"EXAMINE", Verb::examine, parse_select},
     Row{"CREATE", Verb::create, parse_create},
     Row{"DELETE", Verb::delete_, parse_mailbox},
     Row{"RENAME", Verb::rename, parse_rename},

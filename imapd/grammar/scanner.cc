@@ -208,12 +208,27 @@ uint32_t Scanner::nz_number() {
     return number();
 }
 
+PartialRange Scanner::partial_range() {
+    // RFC 9394 4 partial-range: both from the beginning, or both from the end
+    PartialRange range;
+    range.from_end = take('-');
+    range.first = nz_number();
+    expect(':');
+    if (range.from_end) expect('-');
+    range.last = nz_number();
+    return range;
+}
+
 uint32_t Scanner::sequence_number() {
     return take('*') ? 0 : nz_number();
 }
 
 SequenceSet Scanner::sequence_set() {
     SequenceSet set;
+    if (take('$')) {  // RFC 5182 5 seq-last-command
+        set.saved = true;
+        return set;
+    }
     do {
         SequenceRange range;
         range.first = range.last = sequence_number();

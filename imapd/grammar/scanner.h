@@ -40,6 +40,13 @@ std::string decode_mailbox_name(std::string_view wire, NameForm form = NameForm:
 /// The other way, for answers.
 std::string encode_mailbox_name(std::string_view name, NameForm form = NameForm::utf7);
 
+/// `1:100` or `-1:-100`: some of a list of results, as written (RFC 9394 4).
+struct PartialRange {
+    bool from_end = false;
+    uint32_t first = 0;
+    uint32_t last = 0;
+};
+
 class Scanner {
   public:
     explicit Scanner(std::string_view text, NameForm names = NameForm::utf7) : text_(text), names_(names) {}
@@ -72,6 +79,7 @@ class Scanner {
     uint32_t nz_number();
     uint64_t number64();
     SequenceSet sequence_set();
+    PartialRange partial_range();
     /// One flag, added to the list.
     void flag(FlagList& list);
     /// `(flag flag)`.

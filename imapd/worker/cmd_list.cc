@@ -125,6 +125,7 @@ async::Task<Answer> cmd_list(Session& session, const Command& command) {
     auto list = co_await session.ask(proto::ListMailboxes{});
     auto entries = make_entries(list, session.features().names());
     select_entries(entries, args);
+    if (args.return_status & kStatusHighestModSeq) session.enable_condstore();  // RFC 7162 3.1
     for (const auto& [name, entry] : entries) {
         if (!entry.matches || (!entry.selected && !entry.has_hidden_below)) continue;
         write_entry(session, name, entry, args);

@@ -23,6 +23,7 @@ void write_status(Session& session, const proto::Mailbox& mailbox, uint32_t item
     add(kStatusSize, "SIZE", mailbox.size);
     add(kStatusDeleted, "DELETED", mailbox.deleted);
     add(kStatusAppendLimit, "APPENDLIMIT", session.max_message_size());
+    add(kStatusHighestModSeq, "HIGHESTMODSEQ", mailbox.highest_modseq);
     session.stream().write(out + ")\r\n");
 }
 
@@ -31,6 +32,7 @@ async::Task<Answer> cmd_status(Session& session, const Command& command) {
     auto list = co_await session.ask(proto::ListMailboxes{});
     for (const auto& mailbox : list.mailboxes) {
         if (mailbox.name != args.name) continue;
+        if (args.items & kStatusHighestModSeq) session.enable_condstore();  // RFC 7162 3.1
         write_status(session, mailbox, args.items);
         co_return Answer{Answer::Status::ok, "done"};
     }

@@ -21,6 +21,7 @@ struct CommandRow {
     State from;  // allowed from this state on
     Updates updates;
     async::Task<Answer> (*run)(Session& session, const Command& command);
+    bool takes_numbers = false;  // sequence numbers, unless it is a UID command
 };
 
 /// The row of a verb; nothing for those of the time before login.

@@ -36,11 +36,11 @@ constexpr std::array kTable = {
     CommandRow{Verb::close, State::selected, Updates::none, cmd_close},
     CommandRow{Verb::unselect, State::selected, Updates::none, cmd_close},
     CommandRow{Verb::expunge, State::selected, Updates::all, cmd_expunge},
-    CommandRow{Verb::search, State::selected, Updates::no_expunge, cmd_search},
-    CommandRow{Verb::fetch, State::selected, Updates::no_expunge, cmd_fetch},
-    CommandRow{Verb::store, State::selected, Updates::no_expunge, cmd_store},
-    CommandRow{Verb::copy, State::selected, Updates::all, cmd_copy},
-    CommandRow{Verb::move, State::selected, Updates::all, cmd_copy},
+    CommandRow{Verb::search, State::selected, Updates::no_expunge, cmd_search, true},
+    CommandRow{Verb::fetch, State::selected, Updates::no_expunge, cmd_fetch, true},
+    CommandRow{Verb::store, State::selected, Updates::no_expunge, cmd_store, true},
+    CommandRow{Verb::copy, State::selected, Updates::all, cmd_copy, true},
+    CommandRow{Verb::move, State::selected, Updates::all, cmd_copy, true},
 };
 
 std::string_view to_string(Answer::Status status) {
@@ -209,7 +209,7 @@ async::Task<Session::Refreshed> Session::update(Announce what) {
     Refreshed refreshed = co_await refresh();
     if (view_) {
         std::string out;
-        view_->announce(out, what);
+        view_->announce(out, what, features_);
         stream_.write(out);
     }
     co_return refreshed;
@@ -233,6 +233,8 @@ async::Task<Answer> Session::answer(const Command& command) {
     const CommandRow* row = find_command(command.verb);
     if (row == nullptr) co_return Answer{Answer::Status::bad, "already logged in"};
     if (row->from == State::selected && !view_) co_return Answer{Answer::Status::bad, "no mailbox is selected"};
+    if (features_.uidonly && row->takes_numbers && command.numbers == Numbers::sequence)
+        co_return Answer{Answer::Status::bad, "[UIDREQUIRED] message numbers are given up"};  // RFC 9586 3
     Answer answer;
     try {
         answer = co_await row->run(*this, command);
@@ -241,12 +243,29 @@ async::Task<Answer> Session::answer(const Command& command) {
     } catch (const SyntaxError& error) {
         answer = {Answer::Status::bad, error.text};
     }
+    if (row->updates == Updates::none) co_return answer;
     // RFC 3501 5.5: UID commands name no sequence numbers, so EXPUNGE harms nothing there
-    if (row->updates == Updates::all || (row->updates == Updates::no_expunge && command.numbers == Numbers::uid))
-        co_await update(Announce::all);
-    else if (row->updates == Updates::no_expunge)
-        co_await update(Announce::no_expunge);
+    bool all = row->updates == Updates::all || command.numbers == Numbers::uid;
+    Refreshed refreshed = co_await update(all ? Announce::all : Announce::no_expunge);
+    add_modseq(answer, refreshed);
     co_return answer;
+}
+
+void Session::add_modseq(Answer& answer, Refreshed refreshed) {
+    if (!features_.condstore || !view_) return;
+    std::string code = "[HIGHESTMODSEQ " + std::to_string(view_->told_modseq()) + "] ";
+    bool withheld = view_->told_modseq() < view_->modseq();
+    // RFC 7162 3.2, 6: MODSEQs were told that are above those of removals which may not be told yet
+    if (withheld) {
+        untagged("OK " + code + "more is to come");
+    } else if (answer.tells_modseq && refreshed == Refreshed::done && answer.status == Answer::Status::ok) {
+        answer.text = code + answer.text;
+    }
+}
+
+void Session::enable_condstore() {
+    if (std::exchange(features_.condstore, true) || !view_) return;
+    untagged("OK [HIGHESTMODSEQ " + std::to_string(view_->told_modseq()) + "] modseqs are told from now on");
 }
 
 // The bytes of a message that is not wanted; they are on their way when the client did not ask first.

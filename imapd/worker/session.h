@@ -14,10 +14,10 @@
 
 #include "common/async/stream.h"
 #include "common/log/log.h"
-#include "common/mail/imap_text.h"
 #include "imapd/grammar/command.h"
 #include "imapd/grammar/command_reader.h"
 #include "imapd/worker/account.h"
+#include "imapd/worker/features.h"
 #include "imapd/worker/view.h"
 #include "proto/supervise.h"
 
@@ -28,6 +28,7 @@ struct Answer {
     enum class Status : uint8_t { ok, no, bad, kEnd };
     Status status = Status::ok;
     std::string text;
+    bool tells_modseq = false;  // HIGHESTMODSEQ, once all news are told (RFC 7162 3.2.7)
 };
 
 /// Thrown by a command: its answer is this.
@@ -46,18 +47,6 @@ struct SessionOver : std::exception {
     explicit SessionOver(std::string what) : text(std::move(what)) {}
     const char* what() const noexcept override { return text.c_str(); }
     std::string text;
-};
-
-/// What the client has enabled, for the rest of the session (RFC 5161 3.1).
-struct Features {
-    bool rev2 = false;  // IMAP4rev2 (RFC 9051)
-    bool utf8 = false;  // UTF8=ACCEPT (RFC 6855)
-
-    /// Both let UTF-8 into quoted strings and mailbox names.
-    bool has_utf8() const { return rev2 || utf8; }
-    NameForm names() const { return has_utf8() ? NameForm::utf8 : NameForm::utf7; }
-    mail::Utf8 strings() const { return has_utf8() ? mail::Utf8::allowed : mail::Utf8::forbidden; }
-    mail::ImapRevision revision() const { return rev2 ? mail::ImapRevision::rev2 : mail::ImapRevision::rev1; }
 };
 
 /// Counts for the metrics of all sessions of a worker.
@@ -96,6 +85,8 @@ class Session : private AccountObserver {
     uint64_t max_message_size() const { return start_.max_message_size; }
     const Features& features() const { return features_; }
     void set_features(const Features& features) { features_ = features; }
+    /// A command spoke of modseqs: from now on answers do (RFC 7162 3.1).
+    void enable_condstore();
     /// A mailbox name as this client writes it, as an `astring`.
     void append_name(std::string& out, std::string_view name) const;
     /// `text` is a whole untagged answer without `* ` and CRLF.
@@ -115,6 +106,7 @@ class Session : private AccountObserver {
     bool selected() const { return view_.has_value(); }
     /// The selected mailbox; the dispatcher sees to it that there is one.
     MailboxView& view() { return *view_; }
+    const MailboxView& view() const { return *view_; }
     /// Answers NO unless the mailbox was opened with SELECT.
     void need_write_access();
     void select(MailboxView view);
@@ -134,6 +126,8 @@ class Session : private AccountObserver {
     async::Task<Refreshed> update(Announce what);
     bool news_expected() const { return news_; }
     void expect_news() { news_ = true; }
+    /// After a change by this session: where modseqs are told, all up to that of the change must be known.
+    void expect_own_news() { news_ = news_ || features_.condstore; }
     async::Notify& news() { return news_event_; }
     bool ending() const { return !over_.empty(); }
     void end(std::string text) { over_ = std::move(text); }
@@ -151,6 +145,7 @@ class Session : private AccountObserver {
     async::Task<Answer> answer(const Command& command);
     async::Task<void> skip_message(MessageLiteral literal);
     void write_answer(std::string_view tag, const Answer& answer);
+    void add_modseq(Answer& answer, Refreshed refreshed);
     bool find_buffered_line() const;
     async::Task<void> say_bye();
 

@@ -206,10 +206,16 @@ class Store {
         modseq_++;
         for (auto& m : box->messages) {
             if (!named(message.uids, m.row.uid)) continue;
+            if (message.unchanged_since && m.row.modseq > *message.unchanged_since) {
+                stored.unchanged_since_failed.push_back({m.row.uid});
+                stored.rows.push_back(m.row);
+                continue;
+            }
+            auto before = m.row;
             if (message.mode == proto::StoreMode::replace) m.row.flags = message.flags, m.row.keywords = keywords;
             if (message.mode == proto::StoreMode::add) m.row.flags |= message.flags, m.row.keywords |= keywords;
             if (message.mode == proto::StoreMode::remove) m.row.flags &= ~message.flags, m.row.keywords &= ~keywords;
-            m.row.modseq = modseq_;
+            if (before.flags != m.row.flags || before.keywords != m.row.keywords) m.row.modseq = modseq_;
             stored.rows.push_back(m.row);
         }
         stored.keywords = box->keywords;

@@ -190,10 +190,10 @@ TEST_CASE("commands that are wrong") {
 TEST_CASE("arguments come out as written") {
     CHECK(parse<LoginArguments>("a LOGIN {4}\r\nu\r\n\" \"a\\\\\\\"b\"").user == "u\r\n\"");
     CHECK(parse<LoginArguments>("a LOGIN u \"a\\\\\\\"b\"").password == "a\\\"b");
-    CHECK(parse<MailboxArguments>("a SELECT inBoX").name == "INBOX");
-    CHECK(parse<MailboxArguments>("a SELECT inbox/A").name == "INBOX/A");
-    CHECK(parse<MailboxArguments>("a SELECT inboxes").name == "inboxes");
-    CHECK(parse<MailboxArguments>("a SELECT \"&ZeVnLIqe-/&-\"").name == "日本語/&");
+    CHECK(parse<SelectArguments>("a SELECT inBoX").name == "INBOX");
+    CHECK(parse<SelectArguments>("a SELECT inbox/A").name == "INBOX/A");
+    CHECK(parse<SelectArguments>("a SELECT inboxes").name == "inboxes");
+    CHECK(parse<SelectArguments>("a SELECT \"&ZeVnLIqe-/&-\"").name == "日本語/&");
     auto store = parse<StoreArguments>("a STORE 2:4 -FLAGS.SILENT (\\seen $JUNK Word word)");
     CHECK(store.silent);
     CHECK(store.mode == StoreArguments::Mode::remove);
