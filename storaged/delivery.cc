@@ -148,9 +148,8 @@ async::Task<Result<proto::MessagesAppended>> append(Engine& engine, std::shared_
     auto messages = co_await prepare_append(engine, sources, request);
     if (!messages) co_return std::unexpected(std::move(messages.error()));
     size_t count = messages->size();
-    auto work = [messages = std::move(*messages), mailbox = request.mailbox](MailStore& store) {
-        return store.append(mailbox, messages);
-    };
+    auto work = [messages = std::move(*messages), mailbox = request.mailbox,
+                 replaced = request.replaced](MailStore& store) { return store.append(mailbox, messages, replaced); };
     auto appended = co_await account->run(Access::write, std::move(work));
     if (appended) engine.counters.appended += count;
     co_return appended;

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "common/mail/date.h"
+#include "imapd/grammar/append.h"
 #include "imapd/grammar/scanner.h"
 #include "imapd/grammar/sequence_set.h"
 
@@ -49,6 +50,7 @@ enum class Verb : uint8_t {
     store,
     copy,
     move,
+    replace,
     kEnd
 };
 
@@ -121,11 +123,12 @@ struct ListArguments {
     bool return_children = false;
     uint32_t return_status = 0;  // StatusItem bits, 0: none
 };
-/// The message itself is not here: it follows as a literal of `size` bytes.
+/// APPEND and REPLACE up to the first message's bytes, which are not here: they follow in the stream.
 struct AppendArguments {
     std::string mailbox;
-    FlagList flags;
-    std::optional<mail::DateTime> date;
+    std::optional<SequenceSet> replaced;  // one number (RFC 8508 3)
+    std::vector<AppendStep> steps;
+    AppendParser parser;  // for what comes behind them
 };
 struct ExpungeArguments {
     std::optional<SequenceSet> uids;  // UID EXPUNGE (RFC 4315 2.1)
@@ -261,12 +264,14 @@ std::string_view to_string(Verb verb);
 /// The tag at the start of a command's text, or nothing: then the answer can only be untagged.
 std::string find_tag(std::string_view text);
 
-/// A whole command (RFC 3501 9 command), without its final CRLF, literals in place. Throws SyntaxError. APPEND ends
-/// before its message's literal, with the space before it taken.
+/// A whole command (RFC 3501 9 command), without its final CRLF, literals in place. Throws SyntaxError. APPEND and
+/// REPLACE end before their first message's literal.
 Command parse_command(std::string_view text, NameForm names = NameForm::utf7);
 
-/// True when `text`, which ends with the start of a literal, is an APPEND up to its message: mailbox and a space are
-/// there.
-bool is_append_message(std::string_view text);
+/// True when the literal that begins at `literal` is message content of an APPEND or REPLACE: mailbox and a space are
+/// there, and it is no URL of CATENATE.
+bool is_message_literal(std::string_view text, size_t literal);
+/// The same behind a message that has been there.
+bool is_further_message_literal(std::string_view text, size_t literal);
 
 }  // namespace mox::imapd

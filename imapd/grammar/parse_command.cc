@@ -265,16 +265,18 @@ Arguments parse_append(Scanner& in) {
     in.space();
     args.mailbox = in.mailbox();
     in.space();
-    if (in.peek() == '(') {
-        args.flags = in.flag_list();
-        in.space();
-    }
-    if (in.peek() == '"') {
-        args.date = mail::parse_internal_date(in.string());
-        if (!args.date) throw SyntaxError("wrong date-time");
-        in.space();
-    }
-    if (!in.at_end()) throw SyntaxError("expected the message as a literal");
+    args.steps = args.parser.feed(in.take_rest());
+    return args;
+}
+
+// RFC 8508 5: one message, replaced by one
+Arguments parse_replace(Scanner& in) {
+    in.space();
+    auto set = in.sequence_set();
+    bool one = set.ranges.size() == 1 && set.ranges[0].first == set.ranges[0].last;
+    if (!one) throw SyntaxError("expected one message number");
+    auto args = parse_append(in);
+    std::get<AppendArguments>(args).replaced = std::move(set);
     return args;
 }
 
@@ -364,6 +366,7 @@ constexpr std::array kCommands = {
     Row{"STORE", Verb::store, parse_store, parse_store},
     Row{"COPY", Verb::copy, parse_copy, parse_copy},
     Row{"MOVE", Verb::move, parse_copy, parse_copy},
+    Row{"REPLACE", Verb::replace, parse_replace, parse_replace},
 };
 static_assert(kCommands.size() == static_cast<size_t>(Verb::kEnd));
 
@@ -410,19 +413,30 @@ Command parse_command(std::string_view text, NameForm names) {
     return command;
 }
 
-bool is_append_message(std::string_view text) {
+bool is_message_literal(std::string_view text, size_t literal) {
     try {
-        Scanner in(text);
+        Scanner in(text.substr(0, literal));
         in.tag();
         in.space();
-        if (!in.take_word("APPEND")) return false;
+        if (in.take_word("UID")) in.space();
+        if (in.take_word("REPLACE")) {
+            in.space();
+            in.sequence_set();
+        } else if (!in.take_word("APPEND")) {
+            return false;
+        }
         in.space();
         in.astring();
         in.space();
-        return true;
+        return is_further_message_literal(text, literal);
     } catch (const SyntaxError&) {
         return false;
     }
+}
+
+bool is_further_message_literal(std::string_view text, size_t literal) {
+    constexpr std::string_view kUrl = "URL ";
+    return literal < kUrl.size() || !text::iequals(text.substr(literal - kUrl.size(), kUrl.size()), kUrl);
 }
 
 }  // namespace mox::imapd

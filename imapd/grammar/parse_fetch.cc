@@ -41,16 +41,6 @@ void parse_section_text(Scanner& in, Section& section) {
     }
 }
 
-void parse_section(Scanner& in, Section& section) {
-    while (text::is_digit(in.peek())) {
-        if (section.numbers.size() == kMaxNumbers) throw SyntaxError("part nested too deeply");
-        section.numbers.push_back(in.nz_number());
-        if (!in.take('.')) return;
-        if (!text::is_digit(in.peek())) return parse_section_text(in, section);
-    }
-    if (in.peek() != ']') parse_section_text(in, section);
-}
-
 std::string make_label(const Section& section) {
     constexpr std::string_view kForms[] = {"BODY[", "BINARY[", "BINARY.SIZE["};
     std::string label(kForms[static_cast<size_t>(section.form)]);
@@ -91,7 +81,7 @@ void parse_partial(Scanner& in, Section& section) {
 void parse_body(Scanner& in, FetchArguments& args, bool peek) {
     Section section;
     section.peek = peek;
-    parse_section(in, section);
+    parse_section_spec(in, section);
     in.expect(']');
     parse_partial(in, section);
     section.label = make_label(section);
@@ -181,6 +171,16 @@ void parse_items(Scanner& in, FetchArguments& args) {
 }
 
 }  // namespace
+
+void parse_section_spec(Scanner& in, Section& section) {
+    while (text::is_digit(in.peek())) {
+        if (section.numbers.size() == kMaxNumbers) throw SyntaxError("part nested too deeply");
+        section.numbers.push_back(in.nz_number());
+        if (!in.take('.')) return;
+        if (!text::is_digit(in.peek())) return parse_section_text(in, section);
+    }
+    if (in.peek() != ']') parse_section_text(in, section);
+}
 
 Arguments parse_fetch(Scanner& in) {
     FetchArguments args;

@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "imapd/grammar/sequence_set.h"
@@ -54,6 +55,7 @@ class Scanner {
     bool at_end() const { return at_ == text_.size(); }
     size_t position() const { return at_; }
     std::string_view rest() const { return text_.substr(at_); }
+    std::string_view take_rest() { return text_.substr(std::exchange(at_, text_.size())); }
     /// The next byte, NUL at the end.
     char peek() const { return at_end() ? '\0' : text_[at_]; }
     /// Takes the byte if it is next.

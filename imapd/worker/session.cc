@@ -41,6 +41,7 @@ constexpr std::array kTable = {
     CommandRow{Verb::store, State::selected, Updates::no_expunge, cmd_store, true},
     CommandRow{Verb::copy, State::selected, Updates::all, cmd_copy, true},
     CommandRow{Verb::move, State::selected, Updates::all, cmd_copy, true},
+    CommandRow{Verb::replace, State::selected, Updates::all, cmd_append, true},
 };
 
 std::string_view to_string(Answer::Status status) {
@@ -268,9 +269,34 @@ void Session::enable_condstore() {
     untagged("OK [HIGHESTMODSEQ " + std::to_string(view_->told_modseq()) + "] modseqs are told from now on");
 }
 
+void Session::take_message() {
+    message_.reset();
+    behind_message_ = true;
+}
+
+void Session::next_message(std::optional<MessageLiteral> message) {
+    message_ = message;
+    behind_message_ = false;
+}
+
+ReaderLimits Session::further_limits() const {
+    return {.idle = limits_.piece, .within = limits_.piece, .write = limits_.write};
+}
+
+// What is left of an APPEND that failed. A client that waits for `+` gets the answer instead and sends no more.
+async::Task<void> Session::skip_messages() {
+    while (message_ || behind_message_) {
+        if (message_ && message_->synchronising) break;
+        if (message_) co_await skip_message(*message_);
+        take_message();
+        auto further = co_await read_further(stream_, further_limits());
+        next_message(further.message);
+    }
+    next_message({});
+}
+
 // The bytes of a message that is not wanted; they are on their way when the client did not ask first.
 async::Task<void> Session::skip_message(MessageLiteral literal) {
-    if (literal.synchronising) co_return;
     if (literal.size > start_.max_message_size) throw FatalInput("[TOOBIG] message too large");
     uint64_t left = literal.size;
     while (left > 0) {
@@ -278,11 +304,10 @@ async::Task<void> Session::skip_message(MessageLiteral literal) {
         if (bytes.empty()) throw async::ConnectionLost("closed by the peer inside a message");
         left -= bytes.size();
     }
-    co_await stream_.read_line(65536, async::in(limits_.piece));
 }
 
 async::Task<void> Session::run_command(RawCommand raw) {
-    message_ = raw.message;
+    next_message(raw.message);
     std::string tag = find_tag(raw.text);
     Answer reply;
     std::string_view name = "UNKNOWN";
@@ -296,7 +321,7 @@ async::Task<void> Session::run_command(RawCommand raw) {
         reply = {Answer::Status::bad, error.text};
         bad_in_row_++;
     }
-    if (message_) co_await skip_message(*take_message());
+    co_await skip_messages();
     counters_.commands[{name, to_string(reply.status)}]++;
     write_answer(tag.empty() ? "*" : tag, reply);
     if (bad_in_row_ >= kMaxBadInRow) throw SessionOver("too many bad commands");

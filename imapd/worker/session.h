@@ -111,10 +111,14 @@ class Session : private AccountObserver {
     void need_write_access();
     void select(MailboxView view);
     void deselect();
-    /// The message of the APPEND being run; taken once.
-    std::optional<MessageLiteral> take_message() { return std::exchange(message_, std::nullopt); }
-    /// Puts it back: the session reads what the client sends of it, and drops it.
-    void give_back(std::optional<MessageLiteral> message) { message_ = message; }
+    /// The literal of the APPEND being run that comes next in the stream. Whoever takes it reads its bytes and then
+    /// says with next_message() what came behind them; until then, and for literals that nobody takes, the session
+    /// reads what the client sends and drops it.
+    const std::optional<MessageLiteral>& message() const { return message_; }
+    void take_message();
+    void next_message(std::optional<MessageLiteral> message);
+    /// For what stands behind a message.
+    ReaderLimits further_limits() const;
     /// This session changed the selected mailbox: other sessions look.
     void touch_others();
     /// The mailbox of this UIDVALIDITY got messages: those who have it selected look, this session too.
@@ -143,6 +147,7 @@ class Session : private AccountObserver {
     async::Task<void> serve();
     async::Task<void> run_command(RawCommand raw);
     async::Task<Answer> answer(const Command& command);
+    async::Task<void> skip_messages();
     async::Task<void> skip_message(MessageLiteral literal);
     void write_answer(std::string_view tag, const Answer& answer);
     void add_modseq(Answer& answer, Refreshed refreshed);
@@ -158,6 +163,7 @@ class Session : private AccountObserver {
     Features features_;
     std::optional<MailboxView> view_;
     std::optional<MessageLiteral> message_;
+    bool behind_message_ = false;  // the rest of an APPEND is still to be read
     bool news_ = false;
     async::Notify news_event_;
     std::string over_;
