@@ -57,7 +57,7 @@ struct MessageRow {
     int64_t received;       // INTERNALDATE, Unix seconds
     int16_t received_zone;  // minutes
     uint16_t reserved;
-    uint32_t reserved2;
+    uint32_t saved;  // when it came into the mailbox, Unix seconds; good until 2106 (RFC 8514)
 };
 static_assert(sizeof(MessageRow) == 48);
 
@@ -137,6 +137,40 @@ struct Subscribe {
     Subscription subscription;
 };
 
+/// How much the account holds (RFC 9208 5).
+struct QuotaUse {
+    uint64_t bytes;
+    uint64_t max_bytes;  // 0: no limit
+    uint64_t messages;
+};
+struct GetQuota {
+    MOX_MESSAGE(GetQuota, 0x0415, QuotaUse, from(Role::imapd_worker))
+};
+
+/// An annotation (RFC 5464): its name in lower case, its value in any bytes; in a change, without a value it goes.
+struct MetadataEntry {
+    std::string name;
+    std::optional<std::string> value;
+};
+constexpr size_t kMaxMetadataName = 255;
+constexpr size_t kMaxMetadataValue = 64u << 10;
+constexpr size_t kMaxMetadataEntries = 1000;    // of an account
+constexpr size_t kMaxMetadataBytes = 1u << 20;  // of an account, names and values
+struct MetadataEntries {
+    std::vector<MetadataEntry> entries;  // by name
+};
+/// All of a mailbox, or of the account when the name is empty. Error not_found.
+struct GetMetadata {
+    MOX_MESSAGE(GetMetadata, 0x0416, MetadataEntries, from(Role::imapd_worker))
+    std::string mailbox;
+};
+/// All or none. Errors: not_found; over_quota when the account has too many of them.
+struct SetMetadata {
+    MOX_MESSAGE(SetMetadata, 0x0417, Done, from(Role::imapd_worker))
+    std::string mailbox;
+    std::vector<MetadataEntry> entries;
+};
+
 struct MailboxColumns {
     Mailbox mailbox;
     std::vector<std::string> keywords;  // index = bit number; empty string: unused
@@ -161,11 +195,17 @@ struct GetChanges {
     uint64_t since;
 };
 
+/// What a message's bytes are known by in the account, whatever mailboxes they are in (RFC 8474 4): never used again.
+struct ContentId {
+    uint64_t number;
+    int64_t stored;  // Unix seconds
+};
 struct MessageInfoBlob {
     Uid uid;
     uint32_t prefix_size;
     std::string prefix;  // header lines in front of the stored file
     std::string info;    // encoded mail::MessageInfo of the file (without the prefix)
+    ContentId content = {};
 };
 struct MessageInfos {
     std::vector<MessageInfoBlob>
@@ -182,6 +222,7 @@ struct MessageFile {
     std::string info;
     uint64_t size;  // of the file's part
     Fd file;        // read-only
+    ContentId content = {};
 };
 struct MessageFiles {
     std::vector<MessageFile>
@@ -255,17 +296,25 @@ struct MessagesAppended {
     uint32_t uidvalidity;
     std::vector<Uid> uids;
 };
-/// All or none. Errors: not_found when the mailbox does not exist (TRYCREATE), over_quota.
+/// A message that goes when others come.
+struct ReplacedMessage {
+    MailboxId mailbox;
+    Uid uid;
+};
+/// All or none; with `replaced` that message is expunged in the same commit (RFC 8508 3.4). Errors: not_found when the
+/// mailbox does not exist (TRYCREATE), over_quota, bad_request when the message to be replaced is gone.
 struct AppendMessages {
     MOX_MESSAGE(AppendMessages, 0x0434, MessagesAppended, from(Role::imapd_worker))
     std::string mailbox;
     std::vector<AppendItem> items;
+    std::optional<ReplacedMessage> replaced = {};
 };
 
 /// Served by storaged on an account channel (with the spool messages of proto/storage.h).
-using AccountMessages = ipc::Messages<CreateSpool, DropSpool, ListMailboxes, CreateMailbox, DeleteMailbox,
-                                      RenameMailbox, Subscribe, OpenMailbox, GetChanges, FetchInfos, OpenMessages,
-                                      StoreFlags, CopyMessages, MoveMessages, Expunge, AppendMessages>;
+using AccountMessages =
+    ipc::Messages<CreateSpool, DropSpool, ListMailboxes, CreateMailbox, DeleteMailbox, RenameMailbox, Subscribe,
+                  GetQuota, GetMetadata, SetMetadata, OpenMailbox, GetChanges, FetchInfos, OpenMessages, StoreFlags,
+                  CopyMessages, MoveMessages, Expunge, AppendMessages>;
 /// Served by the worker on its account channel.
 using AccountEventMessages = ipc::Messages<AccountOpened, MailboxChanged, MailboxListChanged>;
 

@@ -67,6 +67,19 @@ async::Task<Result<proto::Done>> AccountChannel::on(proto::Subscribe message) {
                         [m = std::move(message)](MailStore& store) { return store.subscribe(m.name, m.subscription); });
 }
 
+async::Task<Result<proto::QuotaUse>> AccountChannel::on(proto::GetQuota) {
+    return account_.run(Access::read, [](MailStore& store) { return store.quota(); });
+}
+
+async::Task<Result<proto::MetadataEntries>> AccountChannel::on(proto::GetMetadata message) {
+    return account_.run(Access::read, [m = std::move(message)](MailStore& store) { return store.metadata(m.mailbox); });
+}
+
+async::Task<Result<proto::Done>> AccountChannel::on(proto::SetMetadata message) {
+    return account_.run(
+        Access::write, [m = std::move(message)](MailStore& store) { return store.set_metadata(m.mailbox, m.entries); });
+}
+
 async::Task<Result<proto::MailboxColumns>> AccountChannel::on(proto::OpenMailbox message) {
     return account_.run(Access::read,
                         [m = std::move(message)](MailStore& store) { return store.open_mailbox(m.name); });

@@ -28,6 +28,9 @@ class AccountChannel {
     async::Task<Result<proto::Done>> on(proto::DeleteMailbox message);
     async::Task<Result<proto::Done>> on(proto::RenameMailbox message);
     async::Task<Result<proto::Done>> on(proto::Subscribe message);
+    async::Task<Result<proto::QuotaUse>> on(proto::GetQuota);
+    async::Task<Result<proto::MetadataEntries>> on(proto::GetMetadata message);
+    async::Task<Result<proto::Done>> on(proto::SetMetadata message);
     async::Task<Result<proto::MailboxColumns>> on(proto::OpenMailbox message);
     async::Task<Result<proto::MailboxChanges>> on(proto::GetChanges message);
     async::Task<Result<proto::MessageInfos>> on(proto::FetchInfos message);

@@ -130,11 +130,18 @@ Result<bool> MailStore::deliver(const std::string& name, const NewMessage& messa
     return true;
 }
 
-Result<proto::MessagesAppended> MailStore::append(const std::string& name, const std::vector<NewMessage>& messages) {
+Result<proto::MessagesAppended> MailStore::append(const std::string& name, const std::vector<NewMessage>& messages,
+                                                  std::optional<proto::ReplacedMessage> replaced) {
     auto canonical = canonical_mailbox_name(name);
     if (!canonical) return std::unexpected(canonical.error());
     auto mailbox = find(*canonical);
     if (!mailbox) return permanent(ErrorCode::not_found, "no such mailbox");
+    // RFC 8508 3.4: the one that goes makes room for the one that comes, so it goes first
+    if (replaced) {
+        auto rows = rows_in(replaced->mailbox.value, {{replaced->uid.value, replaced->uid.value}}, 0, 1);
+        if (rows.empty()) return permanent(ErrorCode::bad_request, "the message to be replaced is gone");
+        remove_row(replaced->mailbox.value, rows.front());
+    }
     uint64_t bytes = 0;
     for (const NewMessage& message : messages) bytes += message.prefix.size() + message.content->size();
     if (over_quota(bytes)) return permanent(ErrorCode::over_quota, "the mailbox is full");

@@ -42,13 +42,13 @@ std::vector<MailStore::Row> MailStore::rows_in(uint64_t mailbox, const std::vect
     std::vector<Row> found;
     for (const proto::UidRange& range : normalized(uids)) {
         auto rows = db().query(
-            "SELECT uid, flags, keywords, modseq, size, content, received, zone FROM message"
+            "SELECT uid, flags, keywords, modseq, size, content, received, zone, saved FROM message"
             " WHERE mailbox = ?1 AND uid BETWEEN ?2 AND ?3 AND flags & ?4 = ?4 ORDER BY uid LIMIT ?5",
             mailbox, range.first, range.last, with_flags,
             static_cast<int64_t>(std::min<size_t>(limit - found.size(), INT64_MAX)));
         while (rows.next())
             found.push_back({rows.small(0), rows.small(1), rows.number(2), rows.number(3), rows.number(4),
-                             rows.number(5), rows.integer(6), static_cast<int16_t>(rows.integer(7))});
+                             rows.number(5), rows.integer(6), static_cast<int16_t>(rows.integer(7)), rows.small(8)});
         if (found.size() >= limit) break;
     }
     return found;
@@ -89,7 +89,8 @@ Result<proto::FlagsStored> MailStore::store_flags(const proto::StoreFlags& reque
             delta.add(before.flags, 0, -1);
             delta.add(row.flags, 0, 1);
         }
-        stored.rows.push_back({row.uid, row.flags, row.keywords, row.modseq, row.size, row.received, row.zone, 0, 0});
+        stored.rows.push_back(
+            {row.uid, row.flags, row.keywords, row.modseq, row.size, row.received, row.zone, 0, row.saved});
     }
     if (modseqs.last() != 0) note_changed(mailbox, modseqs.last(), delta);
     stored.keywords = keywords_of(mailbox);
@@ -207,6 +208,16 @@ Result<proto::MessagesExpunged> MailStore::expunge(const proto::Expunge& request
     note_changed(id, modseqs.last(), delta);
     expunged.highest_modseq = modseqs.last();
     return expunged;
+}
+
+void MailStore::remove_row(uint64_t mailbox, const Row& row) {
+    uint64_t modseq = next_modseq();
+    db().run("DELETE FROM message WHERE mailbox = ? AND uid = ?", mailbox, row.uid);
+    drop_content(row.content);
+    add_tombstones(mailbox, {{row.uid, modseq}});
+    Delta delta;
+    delta.add(row.flags, row.size, -1);
+    note_changed(mailbox, modseq, delta);
 }
 
 void MailStore::add_tombstones(uint64_t mailbox, const std::vector<std::pair<uint32_t, uint64_t>>& uids) {

@@ -68,8 +68,7 @@ NewMessage new_message(const Common& common, const proto::DeliveryTarget& target
 
 /// Delivers to some of the targets, each in the strand of its account: all are on their way before the first is waited
 /// for.
-async::Task<void> deliver_some(Accounts& accounts, const Common& common,
-                               std::span<const proto::DeliveryTarget> targets,
+async::Task<void> deliver_some(Accounts& accounts, const Common& common, std::span<const proto::DeliveryTarget> targets,
                                std::span<proto::DeliveryOutcome> outcomes) {
     std::vector<std::pair<size_t, async::Task<Result<bool>>>> commits;
     std::vector<Account::Use> uses;
@@ -182,9 +181,8 @@ async::Task<Result<proto::MessagesAppended>> append(Engine& engine, std::shared_
         messages.push_back(std::move(*message));
     }
     size_t count = messages.size();
-    auto work = [messages = std::move(messages), mailbox = request.mailbox](MailStore& store) {
-        return store.append(mailbox, messages);
-    };
+    auto work = [messages = std::move(messages), mailbox = request.mailbox,
+                 replaced = request.replaced](MailStore& store) { return store.append(mailbox, messages, replaced); };
     auto appended = co_await account->run(Access::write, std::move(work));
     if (appended) engine.counters.appended += count;
     co_return appended;

@@ -73,6 +73,12 @@ CREATE TABLE expunged (
     last INTEGER NOT NULL,
     PRIMARY KEY (mailbox, modseq, first)
 ) WITHOUT ROWID;
+CREATE TABLE metadata (
+    mailbox INTEGER NOT NULL,           -- 0: of the account; no foreign key for that
+    name TEXT NOT NULL,                 -- lower case
+    value BLOB NOT NULL,
+    PRIMARY KEY (mailbox, name)
+) WITHOUT ROWID;
 CREATE TABLE subscription (name TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE credential (
     id INTEGER PRIMARY KEY CHECK (id = 1),

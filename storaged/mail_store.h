@@ -70,6 +70,11 @@ class MailStore : public Store {
     Result<proto::Done> rename(const std::string& from, const std::string& to);
     Result<proto::Done> subscribe(const std::string& name, proto::Subscription subscription);
 
+    // ---- what is known of mailboxes besides (metadata.cc)
+    Result<proto::QuotaUse> quota();
+    Result<proto::MetadataEntries> metadata(const std::string& mailbox);
+    Result<proto::Done> set_metadata(const std::string& mailbox, const std::vector<proto::MetadataEntry>& entries);
+
     // ---- reading messages (reading.cc)
     Result<proto::MailboxColumns> open_mailbox(const std::string& name);
     Result<proto::MailboxChanges> changes(proto::MailboxId mailbox, uint64_t since);
@@ -80,7 +85,9 @@ class MailStore : public Store {
     /// Creates the mailbox when it is missing; an empty name is INBOX. Does nothing when the mark is there already;
     /// true when the message was added.
     Result<bool> deliver(const std::string& mailbox, const NewMessage& message, std::optional<QueueMark> mark);
-    Result<proto::MessagesAppended> append(const std::string& mailbox, const std::vector<NewMessage>& messages);
+    /// `replaced` goes in the same operation, and its size does not count against the quota.
+    Result<proto::MessagesAppended> append(const std::string& mailbox, const std::vector<NewMessage>& messages,
+                                           std::optional<proto::ReplacedMessage> replaced = {});
     /// Messages that earlier imports brought are left out (importing.cc).
     Result<proto::MessagesImported> import(const std::string& mailbox, uint64_t run,
                                            const std::vector<ImportedMessage>& messages);
@@ -107,6 +114,7 @@ class MailStore : public Store {
         uint64_t content = 0;
         int64_t received = 0;
         int16_t zone = 0;
+        uint32_t saved = 0;
     };
     /// Hands out modseqs for one operation: a new one every kRowsPerModSeq rows.
     class ModSeqs {
@@ -129,6 +137,7 @@ class MailStore : public Store {
         void add(uint32_t flags, uint64_t bytes, int64_t sign);
     };
 
+    Result<std::optional<proto::Mailbox>> find_annotated(const std::string& name);
     std::optional<proto::Mailbox> find(std::string_view name);
     std::optional<proto::Mailbox> find(proto::MailboxId id);
     bool has_children(std::string_view name);
@@ -155,6 +164,7 @@ class MailStore : public Store {
                                           uint64_t modseq);
     Result<uint32_t> take_uids(uint64_t mailbox, size_t count);
     void insert_row(uint64_t mailbox, uint32_t uid, uint64_t modseq, const Row& row);
+    void remove_row(uint64_t mailbox, const Row& row);
     void add_tombstones(uint64_t mailbox, const std::vector<std::pair<uint32_t, uint64_t>>& uids);
     void drop_content(uint64_t content);
     Result<proto::MessagesCopied> move_rows(const proto::Mailbox& source, const proto::Mailbox& destination,

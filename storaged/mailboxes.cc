@@ -147,6 +147,7 @@ Result<proto::Done> MailStore::remove(const std::string& name) {
     db().run("DELETE FROM message WHERE mailbox = ?", mailbox->id.value);
     for (uint64_t content : contents) drop_content(content);
     db().run("UPDATE state SET used = used - ?", mailbox->size);
+    db().run("DELETE FROM metadata WHERE mailbox = ?", mailbox->id.value);
     db().run("DELETE FROM mailbox WHERE id = ?", mailbox->id.value);
     effects().changed[mailbox->id.value] = next_modseq();
     effects().list_changed = true;

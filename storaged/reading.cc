@@ -16,6 +16,7 @@ proto::MessageRow message_row(const Query& row) {
     out.size = row.number(4);
     out.received = row.integer(5);
     out.received_zone = static_cast<int16_t>(row.integer(6));
+    out.saved = row.small(7);
     return out;
 }
 
@@ -40,7 +41,7 @@ Result<proto::MailboxColumns> MailStore::open_mailbox(const std::string& name) {
     if (mailbox->messages == 0) return columns;
     MemoryFile file;
     auto rows = db().query(
-        "SELECT uid, flags, keywords, modseq, size, received, zone FROM message WHERE mailbox = ? ORDER BY uid",
+        "SELECT uid, flags, keywords, modseq, size, received, zone, saved FROM message WHERE mailbox = ? ORDER BY uid",
         mailbox->id.value);
     for (; rows.next(); columns.count++) {
         proto::MessageRow row = message_row(rows);
@@ -70,7 +71,7 @@ Result<proto::MailboxChanges> MailStore::changes(proto::MailboxId id, uint64_t s
     if (changes.more) changes.mailbox.highest_modseq = until;
     {
         auto rows = db().query(
-            "SELECT uid, flags, keywords, modseq, size, received, zone FROM message"
+            "SELECT uid, flags, keywords, modseq, size, received, zone, saved FROM message"
             " WHERE mailbox = ? AND modseq > ? AND modseq <= ? ORDER BY modseq",
             id.value, since, until);
         while (rows.next()) changes.changed.push_back(message_row(rows));
@@ -89,11 +90,12 @@ Result<proto::MessageInfos> MailStore::infos(proto::MailboxId mailbox, const std
     size_t bytes = 0;
     for (proto::Uid uid : uids) {
         auto row = db().query(
-            "SELECT prefix, info FROM message JOIN content ON content.id = message.content WHERE mailbox = ? AND uid = "
+            "SELECT prefix, info, content.id, stored FROM message JOIN content ON content.id = message.content WHERE "
+            "mailbox = ? AND uid = "
             "?",
             mailbox.value, uid.value);
         if (!row.next()) continue;
-        proto::MessageInfoBlob blob{uid, 0, row.bytes(0), row.bytes(1)};
+        proto::MessageInfoBlob blob{uid, 0, row.bytes(0), row.bytes(1), {row.number(2), row.integer(3)}};
         blob.prefix_size = static_cast<uint32_t>(blob.prefix.size());
         bytes += blob.prefix.size() + blob.info.size();
         if (bytes > kMaxReplyBytes && !infos.messages.empty()) break;
@@ -110,11 +112,12 @@ Result<proto::MessageFiles> MailStore::files(proto::MailboxId mailbox, const std
     bool damaged = false;
     for (proto::Uid uid : uids) {
         auto row = db().query(
-            "SELECT content.id, file_size, prefix, info FROM message JOIN content ON content.id = message.content"
+            "SELECT content.id, file_size, prefix, info, stored FROM message JOIN content ON content.id = "
+            "message.content"
             " WHERE mailbox = ? AND uid = ?",
             mailbox.value, uid.value);
         if (!row.next()) continue;
-        proto::MessageFile file{uid, row.bytes(2), row.bytes(3), row.number(1), {}};
+        proto::MessageFile file{uid, row.bytes(2), row.bytes(3), row.number(1), {}, {row.number(0), row.integer(4)}};
         bytes += file.prefix.size() + file.info.size();
         if (bytes > kMaxReplyBytes && !files.messages.empty()) break;
         file.file = open_message(tree(), row.number(0), file.size);

@@ -25,7 +25,7 @@ bool FrontSession::offers_plus() const {
 }
 
 std::string FrontSession::capabilities() const {
-    std::string out(kCapabilities);
+    std::string out = imapd::capabilities(accepted_.listener->config.max_message_size);
     if (!tls_ && accepted_.listener->tls != nullptr) out += " STARTTLS";
     if (!may_log_in()) return out + " LOGINDISABLED";  // RFC 3501 6.2.3
     if (offers_plus()) out += " AUTH=SCRAM-SHA-256-PLUS";

@@ -1,13 +1,22 @@
 // What IMAP clients are told this server can do; each of it works.
 #pragma once
 
+#include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace mox::imapd {
 
-/// After login; before it the same, with STARTTLS, AUTH= and LOGINDISABLED as they apply (RFC 3501 6.1.1).
 constexpr std::string_view kCapabilities =
-    "IMAP4rev1 LITERAL+ SASL-IR ID ENABLE IDLE NAMESPACE UNSELECT UIDPLUS MOVE CHILDREN SPECIAL-USE CREATE-SPECIAL-USE "
-    "LIST-EXTENDED LIST-STATUS";
+    "IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE IDLE NAMESPACE UNSELECT UIDPLUS MOVE CHILDREN SPECIAL-USE "
+    "CREATE-SPECIAL-USE "
+    "LIST-EXTENDED LIST-STATUS STATUS=SIZE UTF8=ACCEPT CONDSTORE QRESYNC ESEARCH SEARCHRES WITHIN PARTIAL UIDONLY "
+    "BINARY MULTIAPPEND CATENATE REPLACE";
+
+/// After login; before it the same, with STARTTLS, AUTH= and LOGINDISABLED as they apply (RFC 3501 6.1.1). The largest
+/// message that APPEND takes is part of it (RFC 7889 3).
+inline std::string capabilities(uint64_t max_message_size) {
+    return std::string(kCapabilities) + " APPENDLIMIT=" + std::to_string(max_message_size);
+}
 
 }  // namespace mox::imapd

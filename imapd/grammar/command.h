@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "common/mail/date.h"
+#include "imapd/grammar/append.h"
 #include "imapd/grammar/scanner.h"
 #include "imapd/grammar/sequence_set.h"
 
@@ -49,6 +50,7 @@ enum class Verb : uint8_t {
     store,
     copy,
     move,
+    replace,
     kEnd
 };
 
@@ -73,9 +75,22 @@ struct EnableArguments {
 struct MailboxArguments {
     std::string name;
 };
+/// SELECT, EXAMINE (RFC 7162 3.1.8, 3.2.5).
+struct SelectArguments {
+    std::string name;
+    bool condstore = false;
+    struct Resync {
+        uint32_t uidvalidity;
+        uint64_t modseq;
+        std::optional<SequenceSet> known_uids;
+        bool has_sequence_match;  // parsed, not needed: no expunge is ever forgotten here
+    };
+    std::optional<Resync> resync;
+};
 struct CreateArguments {
     std::string name;
-    uint32_t special_use = 0;  // proto::SpecialUse (RFC 6154 3)
+    uint32_t special_use = 0;          // proto::SpecialUse (RFC 6154 3)
+    bool unknown_special_use = false;  // one was named that no mailbox can have here
 };
 struct RenameArguments {
     std::string from;
@@ -87,7 +102,11 @@ enum StatusItem : uint32_t {
     kStatusRecent = 2,
     kStatusUidNext = 4,
     kStatusUidValidity = 8,
-    kStatusUnseen = 16
+    kStatusUnseen = 16,
+    kStatusSize = 32,            // RFC 8438
+    kStatusDeleted = 64,         // RFC 9051 6.3.11
+    kStatusAppendLimit = 128,    // RFC 7889 4
+    kStatusHighestModSeq = 256,  // RFC 7162 3.1.7
 };
 struct StatusArguments {
     std::string name;
@@ -104,11 +123,12 @@ struct ListArguments {
     bool return_children = false;
     uint32_t return_status = 0;  // StatusItem bits, 0: none
 };
-/// The message itself is not here: it follows as a literal of `size` bytes.
+/// APPEND and REPLACE up to the first message's bytes, which are not here: they follow in the stream.
 struct AppendArguments {
     std::string mailbox;
-    FlagList flags;
-    std::optional<mail::DateTime> date;
+    std::optional<SequenceSet> replaced;  // one number (RFC 8508 3)
+    std::vector<AppendStep> steps;
+    AppendParser parser;  // for what comes behind them
 };
 struct ExpungeArguments {
     std::optional<SequenceSet> uids;  // UID EXPUNGE (RFC 4315 2.1)
@@ -132,6 +152,12 @@ struct SearchKey {
         sent_since,
         larger,
         smaller,
+        older,
+        younger,
+        modseq,
+        saved_before,
+        saved_on,
+        saved_since,
         from,
         to,
         cc,
@@ -152,15 +178,26 @@ struct SearchKey {
     std::string text;   // what is searched for, or the keyword
     std::string field;  // header
     mail::Date date;
-    uint64_t size = 0;
+    uint64_t size = 0;  // larger, smaller; older, younger: seconds; modseq
+};
+/// What RETURN asks for (RFC 4731 3.1, RFC 5182 2.1).
+enum SearchReturn : uint32_t { kReturnMin = 1, kReturnMax = 2, kReturnAll = 4, kReturnCount = 8, kReturnSave = 16 };
+struct SearchReturns {
+    bool given = false;  // RETURN was there
+    uint32_t items = 0;  // SearchReturn bits; with RETURN () that of ALL
+    std::optional<PartialRange> partial;
 };
 struct SearchArguments {
+    SearchReturns returns;
     std::string charset;  // upper case, empty: none named
     SearchKey key;
 };
 
-/// A part of a message to be fetched: BODY[numbers.kind]<offset.count>.
+/// A part of a message to be fetched: BODY[numbers.kind]<offset.count>, BINARY[numbers]<offset.count>,
+/// BINARY.SIZE[numbers] (RFC 9051 6.4.5).
 struct Section {
+    enum class Form : uint8_t { body, binary, binary_size, kEnd };
+    Form form = Form::body;
     enum class Kind : uint8_t { whole, header, header_fields, header_fields_not, text, mime, kEnd };
     std::vector<uint32_t> numbers;
     Kind kind = Kind::whole;
@@ -180,15 +217,20 @@ enum FetchItem : uint32_t {
     kFetchSize = 8,
     kFetchEnvelope = 16,
     kFetchBody = 32,
-    kFetchBodyStructure = 64
+    kFetchBodyStructure = 64,
+    kFetchModSeq = 128  // RFC 7162 3.1.4.2
 };
 struct FetchArguments {
     SequenceSet set;
     uint32_t items = 0;  // FetchItem bits
     std::vector<Section> sections;
+    std::optional<uint64_t> changed_since;  // RFC 7162 3.1.4.1
+    bool vanished = false;                  // RFC 7162 3.2.6
+    std::optional<PartialRange> partial;    // RFC 9394 3.3
 };
 struct StoreArguments {
     SequenceSet set;
+    std::optional<uint64_t> unchanged_since;  // RFC 7162 3.1.3
     enum class Mode : uint8_t { replace, add, remove, kEnd };
     Mode mode = Mode::replace;
     bool silent = false;
@@ -201,8 +243,8 @@ struct CopyArguments {
 
 using Arguments =
     std::variant<NoArguments, LoginArguments, AuthenticateArguments, IdArguments, EnableArguments, MailboxArguments,
-                 CreateArguments, RenameArguments, StatusArguments, ListArguments, AppendArguments, ExpungeArguments,
-                 SearchArguments, FetchArguments, StoreArguments, CopyArguments>;
+                 SelectArguments, CreateArguments, RenameArguments, StatusArguments, ListArguments, AppendArguments,
+                 ExpungeArguments, SearchArguments, FetchArguments, StoreArguments, CopyArguments>;
 
 struct Command {
     std::string tag;
@@ -222,12 +264,14 @@ std::string_view to_string(Verb verb);
 /// The tag at the start of a command's text, or nothing: then the answer can only be untagged.
 std::string find_tag(std::string_view text);
 
-/// A whole command (RFC 3501 9 command), without its final CRLF, literals in place. Throws SyntaxError. APPEND ends
-/// before its message's literal, with the space before it taken.
-Command parse_command(std::string_view text);
+/// A whole command (RFC 3501 9 command), without its final CRLF, literals in place. Throws SyntaxError. APPEND and
+/// REPLACE end before their first message's literal.
+Command parse_command(std::string_view text, NameForm names = NameForm::utf7);
 
-/// True when `text`, which ends with the start of a literal, is an APPEND up to its message: mailbox and a space are
-/// there.
-bool is_append_message(std::string_view text);
+/// True when the literal that begins at `literal` is message content of an APPEND or REPLACE: mailbox and a space are
+/// there, and it is no URL of CATENATE.
+bool is_message_literal(std::string_view text, size_t literal);
+/// The same behind a message that has been there.
+bool is_further_message_literal(std::string_view text, size_t literal);
 
 }  // namespace mox::imapd

@@ -26,24 +26,9 @@ async::Task<void> read_literal(async::Stream& stream, uint64_t size, std::string
     }
 }
 
-}  // namespace
+using IsMessage = bool (*)(std::string_view text, size_t literal);
 
-std::optional<LiteralStart> find_literal_start(std::string_view line) {
-    if (!line.ends_with('}')) return std::nullopt;
-    auto open = line.rfind('{');
-    if (open == std::string_view::npos) return std::nullopt;
-    auto digits = line.substr(open + 1, line.size() - open - 2);
-    LiteralStart start{0, true};
-    if (digits.ends_with('+')) {  // RFC 7888
-        start.synchronising = false;
-        digits.remove_suffix(1);
-    }
-    if (digits.empty() || digits.find_first_not_of("0123456789") != std::string_view::npos) return std::nullopt;
-    start.size = text::parse_number<uint64_t>(digits).value_or(std::numeric_limits<uint64_t>::max());
-    return start;
-}
-
-async::Task<RawCommand> read_command(async::Stream& stream, ReaderLimits limits) {
+async::Task<RawCommand> read_text(async::Stream& stream, ReaderLimits limits, IsMessage is_message) {
     RawCommand command;
     size_t line_bytes = 0;
     size_t literal_bytes = 0;
@@ -55,9 +40,9 @@ async::Task<RawCommand> read_command(async::Stream& stream, ReaderLimits limits)
         command.text += line.text;
         auto literal = find_literal_start(line.text);
         if (!literal) co_return command;
-        if (is_append_message(command.text)) {
-            command.message = MessageLiteral{literal->size, literal->synchronising};
-            command.text.resize(command.text.rfind('{'));
+        if (is_message(command.text, command.text.size() - literal->length)) {
+            command.message = MessageLiteral{literal->size, literal->synchronising, literal->binary};
+            command.text.resize(command.text.size() - literal->length);
             co_return command;
         }
         if (literal->size > limits.literal || literal->size > limits.literals - literal_bytes)
@@ -71,6 +56,41 @@ async::Task<RawCommand> read_command(async::Stream& stream, ReaderLimits limits)
         co_await read_literal(stream, literal->size, command.text, limits);
         deadline = async::in(limits.within);
     }
+}
+
+}  // namespace
+
+std::optional<LiteralStart> find_literal_start(std::string_view line) {
+    if (!line.ends_with('}')) return std::nullopt;
+    auto open = line.rfind('{');
+    if (open == std::string_view::npos) return std::nullopt;
+    auto digits = line.substr(open + 1, line.size() - open - 2);
+    LiteralStart start{0, true, false, line.size() - open};
+    if (open > 0 && line[open - 1] == '~') {
+        start.binary = true;
+        start.length++;
+    }
+    if (digits.ends_with('+')) {  // RFC 7888
+        start.synchronising = false;
+        digits.remove_suffix(1);
+    }
+    if (digits.empty() || digits.find_first_not_of("0123456789") != std::string_view::npos) return std::nullopt;
+    start.size = text::parse_number<uint64_t>(digits).value_or(std::numeric_limits<uint64_t>::max());
+    return start;
+}
+
+async::Task<RawCommand> read_command(async::Stream& stream, ReaderLimits limits) {
+    return read_text(stream, limits, is_message_literal);
+}
+
+async::Task<RawCommand> read_further(async::Stream& stream, ReaderLimits limits) {
+    std::string problem;
+    try {
+        co_return co_await read_text(stream, limits, is_further_message_literal);
+    } catch (const RefusedInput& refused) {
+        problem = refused.text;
+    }
+    throw FatalInput(problem);
 }
 
 }  // namespace mox::imapd

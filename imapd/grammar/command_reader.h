@@ -1,9 +1,9 @@
 // Reads whole commands from a stream: lines and the literals between them, within limits.
 //
-// The text of a command is kept as it came, literals in place, for parse_command(); only the message of an APPEND stays
-// in the stream: its size is told and the command's reader takes it from there. A synchronising literal is asked for
-// with
-// `+`; one that is too large is refused without it. RFC 3501 2.2.1, 4.3, 7.5; RFC 7888.
+// The text of a command is kept as it came, literals in place, for parse_command(); only the messages of APPEND and
+// REPLACE stay in the stream: the size is told, the command takes the bytes from there and reads on behind them. A
+// synchronising literal is asked for with `+`; one that is too large is refused without it. RFC 3501 2.2.1, 4.3, 7.5;
+// RFC 7888; RFC 3516 (literal8).
 #pragma once
 
 #include <cstdint>
@@ -23,10 +23,11 @@ struct ReaderLimits {
     async::Clock::duration write = std::chrono::minutes(5);
 };
 
-/// The literal of an APPEND's message, still to be read.
+/// A literal with a message or a part of one, still to be read.
 struct MessageLiteral {
     uint64_t size = 0;
     bool synchronising = false;  // the client waits for `+`
+    bool binary = false;         // `~{n}`: NUL may be in it (RFC 3516 4.4)
 };
 
 struct RawCommand {
@@ -51,10 +52,16 @@ struct RefusedInput : std::exception {
 /// Reads one command. Throws FatalInput, RefusedInput, ConnectionLost and DeadlinePassed. `stream` outlives the task.
 async::Task<RawCommand> read_command(async::Stream& stream, ReaderLimits limits);
 
-/// `{n}` or `{n+}` at the end of a line.
+/// Reads what stands behind a message of an APPEND, up to the next or to the end of the command. The same exceptions
+/// but RefusedInput: there is no tag to answer with.
+async::Task<RawCommand> read_further(async::Stream& stream, ReaderLimits limits);
+
+/// `{n}`, `{n+}` or `~{n}` at the end of a line.
 struct LiteralStart {
     uint64_t size = 0;
     bool synchronising = false;
+    bool binary = false;
+    size_t length = 0;  // of these characters
 };
 std::optional<LiteralStart> find_literal_start(std::string_view line);
 

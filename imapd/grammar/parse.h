@@ -7,6 +7,8 @@ namespace mox::imapd {
 
 /// Arguments of FETCH, from the space in front of the set on. Throws SyntaxError.
 Arguments parse_fetch(Scanner& in);
+/// What stands between the brackets of BODY[...]. Throws SyntaxError.
+void parse_section_spec(Scanner& in, Section& section);
 /// Arguments of SEARCH. Throws SyntaxError.
 Arguments parse_search(Scanner& in);
 

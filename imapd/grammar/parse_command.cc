@@ -61,6 +61,52 @@ Arguments parse_mailbox(Scanner& in) {
     return MailboxArguments{in.mailbox()};
 }
 
+SelectArguments::Resync parse_resync(Scanner& in) {
+    // RFC 7162 7 qresync-param: uidvalidity SP mod-sequence-value [SP known-uids] [SP seq-match-data]
+    SelectArguments::Resync resync{};
+    in.space();
+    in.expect('(');
+    resync.uidvalidity = in.nz_number();
+    in.space();
+    resync.modseq = in.number64();
+    if (in.take(' ') && in.peek() != '(') {
+        resync.known_uids = in.sequence_set();
+        for (const auto& range : resync.known_uids->ranges)
+            if (range.first == 0 || range.last == 0) throw SyntaxError("no * among the known UIDs");  // RFC 7162 7
+        if (resync.known_uids->saved) throw SyntaxError("no $ among the known UIDs");
+        in.take(' ');
+    }
+    if (in.take('(')) {
+        resync.has_sequence_match = true;
+        in.sequence_set();
+        in.space();
+        in.sequence_set();
+        in.expect(')');
+    }
+    in.expect(')');
+    return resync;
+}
+
+// RFC 7162 7 select-param
+Arguments parse_select(Scanner& in) {
+    SelectArguments args;
+    in.space();
+    args.name = in.mailbox();
+    if (!in.take(' ')) return args;
+    in.expect('(');
+    do {
+        if (in.take_word("CONDSTORE"))
+            args.condstore = true;
+        else if (in.take_word("QRESYNC") && !args.resync)
+            args.resync = parse_resync(in);
+        else
+            throw SyntaxError("unknown SELECT parameter");
+    } while (in.take(' '));
+    in.expect(')');
+    return args;
+}
+
+// 0: one that we do not know
 uint32_t parse_special_use(Scanner& in) {
     in.expect('\\');
     auto name = in.atom("special use");
@@ -71,7 +117,7 @@ uint32_t parse_special_use(Scanner& in) {
                                                                {"Trash", proto::kTrashUse}};
     for (const auto& [use, bit] : kUses)
         if (text::iequals(use, name)) return bit;
-    throw SyntaxError("special use not supported");
+    return 0;
 }
 
 // RFC 6154 3: CREATE mailbox (USE (\Sent))
@@ -85,8 +131,11 @@ Arguments parse_create(Scanner& in) {
     in.space();
     in.expect('(');
     if (in.take(')')) return in.expect(')'), args;
-    do args.special_use |= parse_special_use(in);
-    while (in.take(' '));
+    do {
+        uint32_t use = parse_special_use(in);
+        args.special_use |= use;
+        args.unknown_special_use |= use == 0;
+    } while (in.take(' '));
     in.expect(')');
     in.expect(')');
     return args;
@@ -106,7 +155,11 @@ uint32_t parse_status_items(Scanner& in) {
                                                                 {"RECENT", kStatusRecent},
                                                                 {"UIDNEXT", kStatusUidNext},
                                                                 {"UIDVALIDITY", kStatusUidValidity},
-                                                                {"UNSEEN", kStatusUnseen}};
+                                                                {"UNSEEN", kStatusUnseen},
+                                                                {"SIZE", kStatusSize},
+                                                                {"DELETED", kStatusDeleted},
+                                                                {"APPENDLIMIT", kStatusAppendLimit},
+                                                                {"HIGHESTMODSEQ", kStatusHighestModSeq}};
     uint32_t items = 0;
     in.expect('(');
     do {
@@ -146,7 +199,8 @@ void parse_list_selection(Scanner& in, ListArguments& args) {
     } while (in.take(' '));
     in.expect(')');
     // RFC 5258 3.1: RECURSIVEMATCH cannot stand alone or only with REMOTE
-    if (args.recursive_match && !args.select_subscribed) throw SyntaxError("RECURSIVEMATCH needs SUBSCRIBED");
+    if (args.recursive_match && !args.select_subscribed && !args.select_special_use)
+        throw SyntaxError("RECURSIVEMATCH needs SUBSCRIBED or SPECIAL-USE");
 }
 
 // RFC 5258 3.2, RFC 5819 2
@@ -211,16 +265,18 @@ Arguments parse_append(Scanner& in) {
     in.space();
     args.mailbox = in.mailbox();
     in.space();
-    if (in.peek() == '(') {
-        args.flags = in.flag_list();
-        in.space();
-    }
-    if (in.peek() == '"') {
-        args.date = mail::parse_internal_date(in.string());
-        if (!args.date) throw SyntaxError("wrong date-time");
-        in.space();
-    }
-    if (!in.at_end()) throw SyntaxError("expected the message as a literal");
+    args.steps = args.parser.feed(in.take_rest());
+    return args;
+}
+
+// RFC 8508 5: one message, replaced by one
+Arguments parse_replace(Scanner& in) {
+    in.space();
+    auto set = in.sequence_set();
+    bool one = set.ranges.size() == 1 && set.ranges[0].first == set.ranges[0].last;
+    if (!one) throw SyntaxError("expected one message number");
+    auto args = parse_append(in);
+    std::get<AppendArguments>(args).replaced = std::move(set);
     return args;
 }
 
@@ -229,6 +285,13 @@ Arguments parse_store(Scanner& in) {
     in.space();
     args.set = in.sequence_set();
     in.space();
+    if (in.take('(')) {  // RFC 7162 7 store-modifier
+        if (!in.take_word("UNCHANGEDSINCE")) throw SyntaxError("unknown STORE modifier");
+        in.space();
+        args.unchanged_since = in.number64();
+        in.expect(')');
+        in.space();
+    }
     if (in.take('+'))
         args.mode = StoreArguments::Mode::add;
     else if (in.take('-'))
@@ -281,8 +344,8 @@ constexpr std::array kCommands = {
     Row{"AUTHENTICATE", Verb::authenticate, parse_authenticate},
     Row{"LOGIN", Verb::login, parse_login},
     Row{"ENABLE", Verb::enable, parse_enable},
-    Row{"SELECT", Verb::select, parse_mailbox},
-    Row{"EXAMINE", Verb::examine, parse_mailbox},
+    Row{"SELECT", Verb::select, parse_select},
+    Row{"EXAMINE", Verb::examine, parse_select},
     Row{"CREATE", Verb::create, parse_create},
     Row{"DELETE", Verb::delete_, parse_mailbox},
     Row{"RENAME", Verb::rename, parse_rename},
@@ -303,6 +366,7 @@ constexpr std::array kCommands = {
     Row{"STORE", Verb::store, parse_store, parse_store},
     Row{"COPY", Verb::copy, parse_copy, parse_copy},
     Row{"MOVE", Verb::move, parse_copy, parse_copy},
+    Row{"REPLACE", Verb::replace, parse_replace, parse_replace},
 };
 static_assert(kCommands.size() == static_cast<size_t>(Verb::kEnd));
 
@@ -329,8 +393,8 @@ std::string find_tag(std::string_view text) {
     }
 }
 
-Command parse_command(std::string_view text) {
-    Scanner in(text);
+Command parse_command(std::string_view text, NameForm names) {
+    Scanner in(text, names);
     Command command;
     command.tag = in.tag();
     in.space();
@@ -349,19 +413,30 @@ Command parse_command(std::string_view text) {
     return command;
 }
 
-bool is_append_message(std::string_view text) {
+bool is_message_literal(std::string_view text, size_t literal) {
     try {
-        Scanner in(text);
+        Scanner in(text.substr(0, literal));
         in.tag();
         in.space();
-        if (!in.take_word("APPEND")) return false;
+        if (in.take_word("UID")) in.space();
+        if (in.take_word("REPLACE")) {
+            in.space();
+            in.sequence_set();
+        } else if (!in.take_word("APPEND")) {
+            return false;
+        }
         in.space();
         in.astring();
         in.space();
-        return true;
+        return is_further_message_literal(text, literal);
     } catch (const SyntaxError&) {
         return false;
     }
+}
+
+bool is_further_message_literal(std::string_view text, size_t literal) {
+    constexpr std::string_view kUrl = "URL ";
+    return literal < kUrl.size() || !text::iequals(text.substr(literal - kUrl.size(), kUrl.size()), kUrl);
 }
 
 }  // namespace mox::imapd

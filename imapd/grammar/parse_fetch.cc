@@ -41,18 +41,9 @@ void parse_section_text(Scanner& in, Section& section) {
     }
 }
 
-void parse_section(Scanner& in, Section& section) {
-    while (text::is_digit(in.peek())) {
-        if (section.numbers.size() == kMaxNumbers) throw SyntaxError("part nested too deeply");
-        section.numbers.push_back(in.nz_number());
-        if (!in.take('.')) return;
-        if (!text::is_digit(in.peek())) return parse_section_text(in, section);
-    }
-    if (in.peek() != ']') parse_section_text(in, section);
-}
-
 std::string make_label(const Section& section) {
-    std::string label = "BODY[";
+    constexpr std::string_view kForms[] = {"BODY[", "BINARY[", "BINARY.SIZE["};
+    std::string label(kForms[static_cast<size_t>(section.form)]);
     for (size_t i = 0; i < section.numbers.size(); i++)
         label += (i > 0 ? "." : "") + std::to_string(section.numbers[i]);
     constexpr std::string_view kNames[] = {"", "HEADER", "HEADER.FIELDS", "HEADER.FIELDS.NOT", "TEXT", "MIME"};
@@ -76,20 +67,40 @@ void add_section(FetchArguments& args, Section section) {
     args.sections.push_back(std::move(section));
 }
 
+void parse_partial(Scanner& in, Section& section) {
+    if (!in.take('<')) return;
+    Section::Partial partial{};
+    partial.offset = in.number64();
+    in.expect('.');
+    partial.count = in.number64();
+    if (partial.count == 0) throw SyntaxError("a partial fetch is of at least 1 byte");  // RFC 3501 9 nz-number
+    section.partial = partial;
+    in.expect('>');
+}
+
 void parse_body(Scanner& in, FetchArguments& args, bool peek) {
     Section section;
     section.peek = peek;
-    parse_section(in, section);
+    parse_section_spec(in, section);
     in.expect(']');
-    if (in.take('<')) {
-        Section::Partial partial{};
-        partial.offset = in.number64();
-        in.expect('.');
-        partial.count = in.number64();
-        if (partial.count == 0) throw SyntaxError("a partial fetch is of at least 1 byte");  // RFC 3501 9 nz-number
-        section.partial = partial;
-        in.expect('>');
+    parse_partial(in, section);
+    section.label = make_label(section);
+    add_section(args, std::move(section));
+}
+
+// RFC 9051 9 section-binary: numbers alone
+void parse_binary(Scanner& in, FetchArguments& args, Section::Form form, bool peek) {
+    Section section;
+    section.form = form;
+    section.peek = peek;
+    if (in.peek() != ']') {
+        do {
+            if (section.numbers.size() == kMaxNumbers) throw SyntaxError("part nested too deeply");
+            section.numbers.push_back(in.nz_number());
+        } while (in.take('.'));
     }
+    in.expect(']');
+    if (form == Section::Form::binary) parse_partial(in, section);
     section.label = make_label(section);
     add_section(args, std::move(section));
 }
@@ -105,13 +116,16 @@ Section make_rfc822(Section::Kind kind, std::string_view label) {
 void parse_item(Scanner& in, FetchArguments& args) {
     if (in.take_prefix("BODY[")) return parse_body(in, args, false);
     if (in.take_prefix("BODY.PEEK[")) return parse_body(in, args, true);
+    if (in.take_prefix("BINARY[")) return parse_binary(in, args, Section::Form::binary, false);
+    if (in.take_prefix("BINARY.PEEK[")) return parse_binary(in, args, Section::Form::binary, true);
+    if (in.take_prefix("BINARY.SIZE[")) return parse_binary(in, args, Section::Form::binary_size, true);
     if (in.take_word("RFC822.HEADER")) return add_section(args, make_rfc822(Section::Kind::header, "RFC822.HEADER"));
     if (in.take_word("RFC822.TEXT")) return add_section(args, make_rfc822(Section::Kind::text, "RFC822.TEXT"));
     if (in.take_word("RFC822")) return add_section(args, make_rfc822(Section::Kind::whole, "RFC822"));
     constexpr std::pair<std::string_view, uint32_t> kItems[] = {
         {"UID", kFetchUid},          {"FLAGS", kFetchFlags},       {"INTERNALDATE", kFetchInternalDate},
         {"RFC822.SIZE", kFetchSize}, {"ENVELOPE", kFetchEnvelope}, {"BODYSTRUCTURE", kFetchBodyStructure},
-        {"BODY", kFetchBody}};
+        {"BODY", kFetchBody},        {"MODSEQ", kFetchModSeq}};
     for (const auto& [name, bit] : kItems) {
         if (!in.take_word(name)) continue;
         args.items |= bit;
@@ -120,13 +134,27 @@ void parse_item(Scanner& in, FetchArguments& args) {
     throw SyntaxError("unknown FETCH item");
 }
 
-}  // namespace
+// RFC 7162 7 fetch-modifier, rexpunges-fetch-mod; RFC 9394 4
+void parse_modifiers(Scanner& in, FetchArguments& args) {
+    in.expect('(');
+    do {
+        if (in.take_word("CHANGEDSINCE")) {
+            in.space();
+            args.changed_since = in.number64();
+        } else if (in.take_word("VANISHED")) {
+            args.vanished = true;
+        } else if (in.take_word("PARTIAL")) {
+            in.space();
+            args.partial = in.partial_range();
+        } else {
+            throw SyntaxError("unknown FETCH modifier");
+        }
+    } while (in.take(' '));
+    in.expect(')');
+    if (args.vanished && !args.changed_since) throw SyntaxError("VANISHED needs CHANGEDSINCE");  // RFC 7162 3.2.6
+}
 
-Arguments parse_fetch(Scanner& in) {
-    FetchArguments args;
-    in.space();
-    args.set = in.sequence_set();
-    in.space();
+void parse_items(Scanner& in, FetchArguments& args) {
     if (in.take('(')) {
         do parse_item(in, args);
         while (in.take(' '));
@@ -140,6 +168,27 @@ Arguments parse_fetch(Scanner& in) {
     } else {
         parse_item(in, args);
     }
+}
+
+}  // namespace
+
+void parse_section_spec(Scanner& in, Section& section) {
+    while (text::is_digit(in.peek())) {
+        if (section.numbers.size() == kMaxNumbers) throw SyntaxError("part nested too deeply");
+        section.numbers.push_back(in.nz_number());
+        if (!in.take('.')) return;
+        if (!text::is_digit(in.peek())) return parse_section_text(in, section);
+    }
+    if (in.peek() != ']') parse_section_text(in, section);
+}
+
+Arguments parse_fetch(Scanner& in) {
+    FetchArguments args;
+    in.space();
+    args.set = in.sequence_set();
+    in.space();
+    parse_items(in, args);
+    if (in.take(' ')) parse_modifiers(in, args);
     return args;
 }
 

@@ -10,7 +10,7 @@ namespace {
 
 using Kind = SearchKey::Kind;
 
-enum class Operand : uint8_t { none, text, keyword, header, date, size, uid_set, key, two_keys };
+enum class Operand : uint8_t { none, text, keyword, header, date, size, seconds, modseq, uid_set, key, two_keys };
 
 struct Row {
     std::string_view name;
@@ -33,9 +33,11 @@ constexpr std::array kKeys = {
     Row{"HEADER", Kind::header, Operand::header},
     Row{"KEYWORD", Kind::keyword, Operand::keyword},
     Row{"LARGER", Kind::larger, Operand::size},
+    Row{"MODSEQ", Kind::modseq, Operand::modseq},
     Row{"NEW", Kind::none},  // RFC 3501 6.4.4: RECENT UNSEEN; no message is \Recent here
     Row{"NOT", Kind::not_, Operand::key},
     Row{"OLD", Kind::all},  // NOT RECENT
+    Row{"OLDER", Kind::older, Operand::seconds},
     Row{"ON", Kind::on, Operand::date},
     Row{"OR", Kind::or_, Operand::two_keys},
     Row{"RECENT", Kind::none},
@@ -55,6 +57,7 @@ constexpr std::array kKeys = {
     Row{"UNFLAGGED", Kind::no_flags, Operand::none, proto::kFlagged},
     Row{"UNKEYWORD", Kind::no_keyword, Operand::keyword},
     Row{"UNSEEN", Kind::no_flags, Operand::none, proto::kSeen},
+    Row{"YOUNGER", Kind::younger, Operand::seconds},
 };
 
 mail::Date parse_date(Scanner& in) {
@@ -75,6 +78,18 @@ void parse_keyword(Scanner& in, SearchKey& key) {
     } else {
         key.text = list.keywords.front();
     }
+}
+
+// RFC 7162 7 search-modsequence: ["/flags/\\Seen" SP all SP] n; there is one modseq for all flags of a message
+void parse_modseq(Scanner& in, SearchKey& key) {
+    if (in.peek() == '"') {
+        if (!text::istarts_with(in.string(), "/flags/")) throw SyntaxError("unknown metadata item");
+        in.space();
+        if (!in.take_word("priv") && !in.take_word("shared") && !in.take_word("all"))
+            throw SyntaxError("expected priv, shared or all");
+        in.space();
+    }
+    key.size = in.number64();
 }
 
 // Where in the tree a key is, and how many more there may be.
@@ -120,6 +135,12 @@ void parse_operand(Scanner& in, Operand operand, SearchKey& key, Place place) {
         case Operand::size:
             key.size = in.number64();
             break;
+        case Operand::seconds:
+            key.size = in.nz_number();  // RFC 5032 3
+            break;
+        case Operand::modseq:
+            parse_modseq(in, key);
+            break;
         case Operand::uid_set:
             key.numbers = in.sequence_set();
             break;
@@ -139,7 +160,7 @@ SearchKey parse_key(Scanner& in, Place place) {
     if (place.left-- == 0) throw SyntaxError("too many search keys");
     if (in.peek() == '(') return parse_group(in, place);
     SearchKey key;
-    if (in.peek() == '*' || text::is_digit(in.peek())) {
+    if (in.peek() == '*' || in.peek() == '$' || text::is_digit(in.peek())) {
         key.kind = Kind::set;
         key.numbers = in.sequence_set();
         return key;
@@ -155,11 +176,45 @@ SearchKey parse_key(Scanner& in, Place place) {
     throw SyntaxError("unknown search key");
 }
 
+// RFC 4731 3.1, RFC 5182 2.1, RFC 9394 3.1
+SearchReturns parse_returns(Scanner& in) {
+    constexpr std::pair<std::string_view, uint32_t> kItems[] = {
+        {"MIN", kReturnMin}, {"MAX", kReturnMax}, {"ALL", kReturnAll}, {"COUNT", kReturnCount}, {"SAVE", kReturnSave}};
+    SearchReturns returns{true, 0, {}};
+    in.expect('(');
+    if (in.take(')')) {
+        returns.items = kReturnAll;  // RFC 4731 3.1: an empty list is ALL
+        return returns;
+    }
+    do {
+        auto word = in.atom("RETURN option");
+        uint32_t bit = 0;
+        for (const auto& [name, value] : kItems)
+            if (text::iequals(name, word)) bit = value;
+        if (text::iequals(word, "PARTIAL")) {
+            if (returns.partial) throw SyntaxError("PARTIAL twice");  // RFC 9394 3.1
+            in.space();
+            returns.partial = in.partial_range();
+        } else if (bit == 0) {
+            throw SyntaxError("unknown RETURN option");
+        }
+        returns.items |= bit;
+    } while (in.take(' '));
+    in.expect(')');
+    if (returns.partial && (returns.items & kReturnAll)) throw SyntaxError("PARTIAL and ALL");  // RFC 9394 3.1
+    return returns;
+}
+
 }  // namespace
 
 Arguments parse_search(Scanner& in) {
     SearchArguments args;
     in.space();
+    if (in.take_word("RETURN")) {
+        in.space();
+        args.returns = parse_returns(in);
+        in.space();
+    }
     if (in.take_word("CHARSET")) {
         in.space();
         args.charset = text::to_upper(in.astring());

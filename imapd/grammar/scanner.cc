@@ -4,6 +4,7 @@
 #include <limits>
 
 #include "common/mail/utf7.h"
+#include "common/mail/utf8.h"
 #include "common/text/ascii.h"
 #include "proto/account.h"
 
@@ -49,15 +50,22 @@ constexpr std::array kKnownKeywords = {NamedFlag{"$Forwarded", proto::kForwarded
 
 }  // namespace
 
-std::string decode_mailbox_name(std::string_view wire) {
-    auto name = mail::decode_utf7(wire);
-    if (!name) throw SyntaxError("mailbox name is not in modified UTF-7");  // RFC 3501 5.1.3
+std::string decode_mailbox_name(std::string_view wire, NameForm form) {
+    std::string name(wire);
+    if (form == NameForm::utf7) {
+        auto decoded = mail::decode_utf7(wire);
+        if (!decoded) throw SyntaxError("mailbox name is not in modified UTF-7");  // RFC 3501 5.1.3
+        name = std::move(*decoded);
+    } else if (!mail::is_utf8(wire)) {
+        throw SyntaxError("mailbox name is not in UTF-8");  // RFC 6855 3
+    }
     // RFC 3501 5.1: INBOX is one name in any case; its children follow it.
-    if (text::istarts_with(*name, "inbox") && (name->size() == 5 || (*name)[5] == '/')) name->replace(0, 5, "INBOX");
-    return *name;
+    if (text::istarts_with(name, "inbox") && (name.size() == 5 || name[5] == '/')) name.replace(0, 5, "INBOX");
+    return name;
 }
 
-std::string encode_mailbox_name(std::string_view name) {
+std::string encode_mailbox_name(std::string_view name, NameForm form) {
+    if (form == NameForm::utf8) return std::string(name);
     return mail::encode_utf7(name).value_or(std::string());
 }
 
@@ -165,7 +173,7 @@ std::optional<std::string> Scanner::nstring() {
 }
 
 std::string Scanner::mailbox() {
-    return decode_mailbox_name(astring());
+    return decode_mailbox_name(astring(), names_);
 }
 
 std::string Scanner::list_mailbox() {
@@ -200,12 +208,27 @@ uint32_t Scanner::nz_number() {
     return number();
 }
 
+PartialRange Scanner::partial_range() {
+    // RFC 9394 4 partial-range: both from the beginning, or both from the end
+    PartialRange range;
+    range.from_end = take('-');
+    range.first = nz_number();
+    expect(':');
+    if (range.from_end) expect('-');
+    range.last = nz_number();
+    return range;
+}
+
 uint32_t Scanner::sequence_number() {
     return take('*') ? 0 : nz_number();
 }
 
 SequenceSet Scanner::sequence_set() {
     SequenceSet set;
+    if (take('$')) {  // RFC 5182 5 seq-last-command
+        set.saved = true;
+        return set;
+    }
     do {
         SequenceRange range;
         range.first = range.last = sequence_number();

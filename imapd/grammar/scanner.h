@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "imapd/grammar/sequence_set.h"
@@ -30,19 +31,31 @@ struct FlagList {
     friend bool operator==(const FlagList&, const FlagList&) = default;
 };
 
-/// A mailbox name as the storage knows it: UTF-8 from modified UTF-7, INBOX in its one spelling (RFC 3501 5.1, 5.1.3).
-/// Throws SyntaxError for what is not modified UTF-7.
-std::string decode_mailbox_name(std::string_view wire);
+/// How mailbox names are written: modified UTF-7 (RFC 3501 5.1.3), or UTF-8 where the client enabled it (RFC 6855 3,
+/// RFC 9051 5.1).
+enum class NameForm : uint8_t { utf7, utf8, kEnd };
+
+/// A mailbox name as the storage knows it: UTF-8, INBOX in its one spelling (RFC 3501 5.1). Throws SyntaxError for what
+/// is not in that form.
+std::string decode_mailbox_name(std::string_view wire, NameForm form = NameForm::utf7);
 /// The other way, for answers.
-std::string encode_mailbox_name(std::string_view name);
+std::string encode_mailbox_name(std::string_view name, NameForm form = NameForm::utf7);
+
+/// `1:100` or `-1:-100`: some of a list of results, as written (RFC 9394 4).
+struct PartialRange {
+    bool from_end = false;
+    uint32_t first = 0;
+    uint32_t last = 0;
+};
 
 class Scanner {
   public:
-    explicit Scanner(std::string_view text) : text_(text) {}
+    explicit Scanner(std::string_view text, NameForm names = NameForm::utf7) : text_(text), names_(names) {}
 
     bool at_end() const { return at_ == text_.size(); }
     size_t position() const { return at_; }
     std::string_view rest() const { return text_.substr(at_); }
+    std::string_view take_rest() { return text_.substr(std::exchange(at_, text_.size())); }
     /// The next byte, NUL at the end.
     char peek() const { return at_end() ? '\0' : text_[at_]; }
     /// Takes the byte if it is next.
@@ -68,6 +81,7 @@ class Scanner {
     uint32_t nz_number();
     uint64_t number64();
     SequenceSet sequence_set();
+    PartialRange partial_range();
     /// One flag, added to the list.
     void flag(FlagList& list);
     /// `(flag flag)`.
@@ -79,6 +93,7 @@ class Scanner {
     std::string literal();
     uint32_t sequence_number();
     std::string_view text_;
+    NameForm names_;
     size_t at_ = 0;
 };
 

@@ -25,6 +25,7 @@ struct SequenceRange {
 
 struct SequenceSet {
     std::vector<SequenceRange> ranges;
+    bool saved = false;  // `$`: what the last SEARCH with SAVE found (RFC 5182 2.1); then there are no ranges
 
     friend bool operator==(const SequenceSet&, const SequenceSet&) = default;
 };

@@ -1,43 +1,19 @@
-// APPEND (RFC 3501 6.3.11) with APPENDUID (RFC 4315 3).
+// APPEND (RFC 3501 6.3.11) with APPENDUID (RFC 4315 3), of several messages (RFC 3502), of parts that are here already
+// (CATENATE, RFC 4469), and REPLACE (RFC 8508).
 //
-// The message goes from the stream through the parser and on its way to storaged in one pass, so memory does not depend
-// on its size. A message that is refused before its literal is asked for is never sent; one that is on its way already
-// is read and dropped.
-#include <chrono>
-
-#include "common/incoming/content.h"
-#include "common/incoming/line_endings.h"
-#include "common/ipc/codec.h"
-#include "common/mail/mime_parser.h"
+// Messages are received one after the other and given to storaged together: all or none. One that is refused before its
+// literal is asked for is never sent; what is on its way already is read and dropped by the session.
+#include "imapd/worker/catenate.h"
 #include "imapd/worker/commands.h"
+#include "imapd/worker/incoming_message.h"
 
 namespace mox::imapd {
 namespace {
 
-async::Task<mail::MessageInfo> receive(Session& session, uint64_t left, incoming::Content<Account>& content) {
-    incoming::LineEndings endings;
-    mail::MimeParser parser;
-    std::string converted;
-    while (left > 0) {
-        auto bytes =
-            co_await session.stream().read_some(std::min<uint64_t>(left, 65536), async::in(session.limits().piece));
-        if (bytes.empty()) throw async::ConnectionLost("closed by the peer inside a message");
-        left -= bytes.size();
-        if (content.error()) continue;  // the rest is read all the same, to stay in step
-        converted.clear();
-        endings.convert(bytes, converted);
-        parser.feed(converted);
-        co_await content.add(converted);
-    }
-    content.finish();
-    co_return parser.finish();
-}
-
-proto::Timestamp timestamp(const std::optional<mail::DateTime>& given) {
-    if (given) return {given->unix_seconds, given->zone_minutes};
-    auto now = std::chrono::system_clock::now().time_since_epoch();
-    return {std::chrono::duration_cast<std::chrono::seconds>(now).count(), 0};
-}
+// Of one APPEND, so that it fits into one request to storaged.
+constexpr size_t kMaxMessages = 1000;
+constexpr size_t kMaxFiles = 50;
+constexpr size_t kMaxMemory = 2 << 20;
 
 async::Task<void> need_mailbox(Session& session, std::string name) {
     if (session.account().remembers(name)) co_return;
@@ -46,39 +22,162 @@ async::Task<void> need_mailbox(Session& session, std::string name) {
     fail_no("[TRYCREATE] no such mailbox");  // RFC 3501 6.3.11
 }
 
+class Append {
+  public:
+    explicit Append(Session& session) : session_(session) {}
+
+    /// Takes all messages of the command.
+    async::Task<void> receive(std::vector<AppendStep> steps, AppendParser parser);
+    std::vector<proto::AppendItem> give();
+
+  private:
+    async::Task<bool> take(std::vector<AppendStep> steps);
+    async::Task<void> take_literal();
+    async::Task<void> take_url(std::string url);
+    void begin(const AppendStep& step);
+    void finish_message();
+    void check_size(uint64_t more) const;
+
+    Session& session_;
+    std::vector<std::unique_ptr<IncomingMessage>> messages_;
+    size_t memory_ = 0;
+    size_t files_ = 0;
+    bool open_ = false;  // the last message may still grow
+    bool binary_ = false;
+};
+
+void Append::check_size(uint64_t more) const {
+    if (more > session_.max_message_size() || messages_.back()->size() > session_.max_message_size() - more)
+        fail_no("[TOOBIG] the message is larger than this server takes");  // RFC 7889 4, RFC 4469 4
+}
+
+void Append::begin(const AppendStep& step) {
+    if (messages_.size() == kMaxMessages || memory_ > kMaxMemory || files_ == kMaxFiles)
+        fail_no("[LIMIT] too many messages in one APPEND");
+    messages_.push_back(std::make_unique<IncomingMessage>(session_.account(), step));
+    open_ = true;
+    binary_ = false;
+}
+
+void Append::finish_message() {
+    if (!std::exchange(open_, false)) return;
+    auto& message = *messages_.back();
+    memory_ += message.finish();
+    files_ += message.has_file();
+    if (message.error()) fail_no("[UNAVAILABLE] " + message.error()->text);
+    if (message.size() == 0) fail_no("an empty message is no message");  // RFC 3502 6.3.11
+    // RFC 3516 4.4: NUL could not be given out again as it came
+    if (binary_ && message.has_nul()) fail_no("[UNKNOWN-CTE] a message with NUL cannot be kept");
+}
+
+async::Task<void> Append::take_literal() {
+    auto literal = session_.message();
+    if (!literal) fail_bad("expected the message as a literal");
+    check_size(literal->size);
+    auto& message = *messages_.back();
+    binary_ |= literal->binary;
+    session_.take_message();
+    if (literal->synchronising) {
+        session_.stream().write("+ go ahead\r\n");
+        co_await session_.flush();
+    }
+    for (uint64_t left = literal->size; left > 0;) {
+        auto bytes =
+            co_await session_.stream().read_some(std::min<uint64_t>(left, 65536), async::in(session_.limits().piece));
+        if (bytes.empty()) throw async::ConnectionLost("closed by the peer inside a message");
+        left -= bytes.size();
+        co_await message.add(bytes);
+    }
+}
+
+async::Task<void> Append::take_url(std::string url) {
+    auto part = co_await find_part_of_url(session_, url);
+    check_size(part.range.length);
+    std::string piece(64 * 1024, '\0');
+    while (part.range.length > 0) {
+        size_t n = part.message.read(part.range.offset,
+                                     std::span(piece).first(std::min<uint64_t>(piece.size(), part.range.length)));
+        if (n == 0) fail_no("[BADURL " + printable_url(url) + "] the message cannot be read");
+        co_await messages_.back()->add(std::string_view(piece).substr(0, n));
+        part.range.offset += n;
+        part.range.length -= n;
+    }
+}
+
+// True at the end of the command.
+async::Task<bool> Append::take(std::vector<AppendStep> steps) {
+    for (const auto& step : steps) {
+        switch (step.kind) {
+            case AppendStep::Kind::message:
+                finish_message();
+                begin(step);
+                break;
+            case AppendStep::Kind::literal:
+                co_await take_literal();
+                break;
+            case AppendStep::Kind::url:
+                co_await take_url(step.url);
+                break;
+            default:
+                if (session_.message()) fail_bad("unexpected text after the message");
+                finish_message();
+                co_return true;
+        }
+    }
+    co_return false;
+}
+
+async::Task<void> Append::receive(std::vector<AppendStep> steps, AppendParser parser) {
+    while (!co_await take(std::move(steps))) {
+        auto further = co_await read_further(session_.stream(), session_.further_limits());
+        session_.next_message(further.message);
+        steps = parser.feed(further.text);
+    }
+}
+
+std::vector<proto::AppendItem> Append::give() {
+    std::vector<proto::AppendItem> items;
+    for (auto& message : messages_) items.push_back(message->give());
+    return items;
+}
+
+std::optional<proto::ReplacedMessage> find_replaced(Session& session, const Command& command,
+                                                    const AppendArguments& args) {
+    if (!args.replaced) return std::nullopt;
+    session.need_write_access();
+    auto& view = session.view();
+    auto selection = view.select(*args.replaced, command.numbers);
+    if (selection.empty() || view.is_gone(view.rows()[selection[0].begin].uid))
+        fail_no("[EXPUNGEISSUED] the message does not exist any more");
+    return proto::ReplacedMessage{view.id(), {view.rows()[selection[0].begin].uid}};
+}
+
+// RFC 4315 3, RFC 3502 6.3.11
+std::string appenduid(const proto::MessagesAppended& appended) {
+    SetWriter uids;
+    for (proto::Uid uid : appended.uids) uids.add(uid.value);
+    return "[APPENDUID " + std::to_string(appended.uidvalidity) + ' ' + uids.take() + "] ";
+}
+
 }  // namespace
 
 async::Task<Answer> cmd_append(Session& session, const Command& command) {
     const auto& args = std::get<AppendArguments>(command.arguments);
-    auto literal = session.take_message();
-    if (!literal) fail_bad("expected the message as a literal");
-    // What is thrown from here to the literal's begin leaves its bytes, if any, to the session.
-    session.give_back(literal);
-    if (literal->size > session.max_message_size())
-        fail_no("[TOOBIG] the message is larger than this server takes");  // RFC 7889 4
-    if (literal->size == 0) fail_no("an empty message is no message");
+    auto replaced = find_replaced(session, command, args);
     co_await need_mailbox(session, args.mailbox);
-    incoming::Content<Account> content(session.account());
-    session.take_message();
-    if (literal->synchronising) {
-        session.stream().write("+ go ahead\r\n");
-        co_await session.flush();
-    }
-    mail::MessageInfo info = co_await receive(session, literal->size, content);
-    auto rest = co_await session.stream().read_line(1000, async::in(session.limits().piece));
-    if (rest.end != async::LineEnd::crlf) throw FatalInput("the line after the message is too long");
-    if (!rest.text.empty()) fail_bad("unexpected text after the message");
-    if (content.error()) fail_no("[UNAVAILABLE] " + content.error()->text);
-    proto::AppendItem item{0, content.size(), args.flags.bits, {}, timestamp(args.date), ipc::encode(info)};
-    content.give_to(item);
-    item.keywords = args.flags.keywords;
-    proto::AppendMessages request{args.mailbox, {}};
-    request.items.push_back(std::move(item));
-    auto appended = co_await session.ask(std::move(request), "TRYCREATE");
+    Append append(session);
+    co_await append.receive(args.steps, args.parser);
+    auto items = append.give();
+    if (replaced && items.size() != 1) fail_bad("a message is replaced by one");  // RFC 8508 5
+    auto appended = co_await session.ask(proto::AppendMessages{args.mailbox, std::move(items), replaced}, "TRYCREATE");
     session.touch_copied(appended.uidvalidity);
-    if (appended.uids.empty()) co_return Answer{Answer::Status::ok, "appended"};
-    std::string code = std::to_string(appended.uidvalidity) + ' ' + std::to_string(appended.uids.front().value);
-    co_return Answer{Answer::Status::ok, "[APPENDUID " + code + "] appended"};  // RFC 4315 3
+    if (!replaced) co_return Answer{Answer::Status::ok, appenduid(appended) + "appended"};
+    session.untagged("OK " + appenduid(appended) + "replaced");  // RFC 8508 3.3: before the EXPUNGE
+    std::vector<proto::UidRange> gone{{replaced->uid.value, replaced->uid.value}};
+    session.view().take_expunged(gone);
+    session.touch_others();
+    session.expect_news();
+    co_return Answer{Answer::Status::ok, "replaced", true};
 }
 
 }  // namespace mox::imapd

@@ -1,12 +1,11 @@
-// CAPABILITY, NOOP, CHECK, LOGOUT (RFC 3501 6.1, 6.4.1), ID (RFC 2971), ENABLE (RFC 5161), NAMESPACE (RFC 2342).
-#include "common/mail/imap_text.h"
+// CAPABILITY, NOOP, CHECK, LOGOUT (RFC 3501 6.1, 6.4.1), ID (RFC 2971), NAMESPACE (RFC 2342).
 #include "imapd/grammar/capabilities.h"
 #include "imapd/worker/commands.h"
 
 namespace mox::imapd {
 
 async::Task<Answer> cmd_capability(Session& session, const Command&) {
-    session.untagged("CAPABILITY " + std::string(kCapabilities));
+    session.untagged("CAPABILITY " + capabilities(session.max_message_size()));
     co_return Answer{Answer::Status::ok, "that is all"};
 }
 
@@ -30,12 +29,6 @@ async::Task<Answer> cmd_id(Session& session, const Command& command) {
             client += (client.empty() ? "" : " ") + value->substr(0, 64);
     session.log().info("client identified", {{"client", client}});
     session.untagged(R"(ID ("name" "mox" "version" ")" MOX_VERSION R"("))");
-    co_return Answer{Answer::Status::ok, "done"};
-}
-
-// RFC 5161 3.1: unknown names are ignored. Nothing that can be enabled is there yet.
-async::Task<Answer> cmd_enable(Session& session, const Command&) {
-    session.untagged("ENABLED");
     co_return Answer{Answer::Status::ok, "done"};
 }
 

@@ -47,7 +47,8 @@ async::Task<Answer> cmd_copy(Session& session, const Command& command) {
     session.untagged("OK " + copyuid(copied) + " moved");  // RFC 6851 4.3: before the EXPUNGEs
     view.take_expunged(sources(copied));
     session.touch_others();
-    co_return Answer{Answer::Status::ok, "moved"};
+    session.expect_own_news();
+    co_return Answer{Answer::Status::ok, "moved", true};
 }
 
 }  // namespace mox::imapd

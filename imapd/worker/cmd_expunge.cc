@@ -20,7 +20,8 @@ async::Task<Answer> cmd_expunge(Session& session, const Command& command) {
         view.take_expunged(expunged.uids);
         session.touch_others();
     }
-    co_return Answer{Answer::Status::ok, "expunged"};
+    session.expect_own_news();
+    co_return Answer{Answer::Status::ok, "expunged", true};
 }
 
 }  // namespace mox::imapd

@@ -1,10 +1,8 @@
-// LIST, LSUB, STATUS (RFC 3501 6.3.8 to 6.3.10) with the extended forms of RFC 5258, special uses of RFC 6154 and
-// STATUS in LIST of RFC 5819.
+// LIST, LSUB (RFC 3501 6.3.8, 6.3.9) with the extended forms of RFC 5258, special uses of RFC 6154 and STATUS in LIST
+// of RFC 5819.
 #include <algorithm>
 #include <map>
-#include <set>
 
-#include "common/mail/imap_text.h"
 #include "common/text/ascii.h"
 #include "imapd/worker/commands.h"
 #include "imapd/worker/list_match.h"
@@ -12,14 +10,17 @@
 namespace mox::imapd {
 namespace {
 
-// What a name is, existing or only subscribed to.
+// What a name is, existing or only subscribed to, or only above such a one.
 struct Entry {
     const proto::Mailbox* mailbox = nullptr;
     bool subscribed = false;
     bool has_children = false;
     bool has_subscribed_below = false;
+    bool selected = false;          // by the selection options
+    bool matches = false;           // a pattern
+    bool has_hidden_below = false;  // something selected that no pattern matches
 };
-// By name on the wire, so that patterns, which are on the wire too, are matched as they are.
+// By name as the client writes it, so that patterns, which are written so too, are matched as they are.
 using Entries = std::map<std::string, Entry>;
 
 template <class F>
@@ -28,10 +29,10 @@ void for_each_parent(const std::string& name, F f) {
         f(name.substr(0, at));
 }
 
-Entries make_entries(const proto::MailboxList& list) {
+Entries make_entries(const proto::MailboxList& list, NameForm names) {
     Entries entries;
-    for (const auto& mailbox : list.mailboxes) entries[encode_mailbox_name(mailbox.name)].mailbox = &mailbox;
-    for (const auto& name : list.subscribed) entries[encode_mailbox_name(name)].subscribed = true;
+    for (const auto& mailbox : list.mailboxes) entries[encode_mailbox_name(mailbox.name, names)].mailbox = &mailbox;
+    for (const auto& name : list.subscribed) entries[encode_mailbox_name(name, names)].subscribed = true;
     std::vector<std::pair<std::string, Entry>> all(entries.begin(), entries.end());
     for (const auto& [name, entry] : all) {
         for_each_parent(name, [&](const std::string& parent) {
@@ -60,6 +61,23 @@ bool matches_any(const std::vector<std::string>& patterns, std::string_view name
     return std::ranges::any_of(patterns, [&](const auto& pattern) { return matches_pattern(pattern, name); });
 }
 
+// RFC 5258 3: what is selected must meet all options; without SUBSCRIBED it must exist.
+bool is_selected(const Entry& entry, const ListArguments& args) {
+    if (args.select_special_use && (entry.mailbox == nullptr || entry.mailbox->special_use == 0)) return false;
+    return args.select_subscribed ? entry.subscribed : entry.mailbox != nullptr;
+}
+
+void select_entries(Entries& entries, const ListArguments& args) {
+    auto patterns = full_patterns(args);
+    for (auto& [name, entry] : entries) {
+        entry.selected = is_selected(entry, args);
+        entry.matches = matches_any(patterns, name);
+        if (!args.recursive_match || !entry.selected || entry.matches) continue;
+        // RFC 5258 3.5: CHILDINFO only for what is not returned itself
+        for_each_parent(name, [&](const std::string& parent) { entries[parent].has_hidden_below = true; });
+    }
+}
+
 void append_attributes(std::string& out, const Entry& entry, const ListArguments& args) {
     size_t start = out.size();
     auto add = [&](std::string_view attribute) {
@@ -80,42 +98,20 @@ void append_attributes(std::string& out, const Entry& entry, const ListArguments
         if (entry.mailbox->special_use & bit) add(name);
 }
 
-void write_status(Session& session, std::string_view wire_name, const proto::Mailbox& mailbox, uint32_t items) {
-    std::string out = "* STATUS ";
-    mail::append_astring(out, wire_name);
-    std::string_view before = " (";
-    auto add = [&](uint32_t bit, std::string_view name, uint64_t value) {
-        if ((items & bit) == 0) return;
-        out += before;
-        out += name;
-        out += ' ';
-        append_number(out, value);
-        before = " ";
-    };
-    add(kStatusMessages, "MESSAGES", mailbox.messages);
-    add(kStatusRecent, "RECENT", 0);
-    add(kStatusUidNext, "UIDNEXT", mailbox.uidnext);
-    add(kStatusUidValidity, "UIDVALIDITY", mailbox.uidvalidity);
-    add(kStatusUnseen, "UNSEEN", mailbox.unseen);
-    session.stream().write(out + ")\r\n");
-}
-
-bool is_selected(const Entry& entry, const ListArguments& args) {
-    if (args.select_special_use && (entry.mailbox == nullptr || entry.mailbox->special_use == 0)) return false;
-    if (args.select_subscribed) return entry.subscribed || (args.recursive_match && entry.has_subscribed_below);
-    return entry.mailbox != nullptr;
-}
-
 void write_entry(Session& session, const std::string& name, const Entry& entry, const ListArguments& args) {
     std::string out = "* LIST (";
     append_attributes(out, entry, args);
     out += ") \"/\" ";
-    mail::append_astring(out, name);
-    // RFC 5258 3.5: listed, perhaps only, for what is below it
-    if (args.recursive_match && entry.has_subscribed_below) out += R"( ("CHILDINFO" ("SUBSCRIBED")))";
+    mail::append_astring(out, name, session.features().strings());
+    if (entry.has_hidden_below) {  // RFC 5258 3.5: the options that what is below meets
+        out += R"( ("CHILDINFO" ()";
+        if (args.select_subscribed) out += R"("SUBSCRIBED")";
+        if (args.select_special_use) out += args.select_subscribed ? R"( "SPECIAL-USE")" : R"("SPECIAL-USE")";
+        out += "))";
+    }
     session.stream().write(out + "\r\n");
-    if (args.return_status != 0 && entry.mailbox != nullptr)
-        write_status(session, name, *entry.mailbox, args.return_status);
+    // RFC 5819 2: no STATUS for what cannot be selected
+    if (args.return_status != 0 && entry.mailbox != nullptr) write_status(session, *entry.mailbox, args.return_status);
 }
 
 }  // namespace
@@ -127,10 +123,11 @@ async::Task<Answer> cmd_list(Session& session, const Command& command) {
         co_return Answer{Answer::Status::ok, "done"};
     }
     auto list = co_await session.ask(proto::ListMailboxes{});
-    auto entries = make_entries(list);
-    auto patterns = full_patterns(args);
+    auto entries = make_entries(list, session.features().names());
+    select_entries(entries, args);
+    if (args.return_status & kStatusHighestModSeq) session.enable_condstore();  // RFC 7162 3.1
     for (const auto& [name, entry] : entries) {
-        if (!is_selected(entry, args) || !matches_any(patterns, name)) continue;
+        if (!entry.matches || (!entry.selected && !entry.has_hidden_below)) continue;
         write_entry(session, name, entry, args);
         co_await session.flush_some();
     }
@@ -140,7 +137,7 @@ async::Task<Answer> cmd_list(Session& session, const Command& command) {
 async::Task<Answer> cmd_lsub(Session& session, const Command& command) {
     const auto& args = std::get<ListArguments>(command.arguments);
     auto list = co_await session.ask(proto::ListMailboxes{});
-    auto entries = make_entries(list);
+    auto entries = make_entries(list, session.features().names());
     auto patterns = full_patterns(args);
     bool percent = patterns.front().ends_with('%');
     for (const auto& [name, entry] : entries) {
@@ -148,22 +145,11 @@ async::Task<Answer> cmd_lsub(Session& session, const Command& command) {
         bool parent = !entry.subscribed && entry.has_subscribed_below && percent;
         if ((!entry.subscribed && !parent) || !matches_any(patterns, name)) continue;
         std::string out = parent ? "* LSUB (\\Noselect) \"/\" " : "* LSUB () \"/\" ";
-        mail::append_astring(out, name);
+        mail::append_astring(out, name, session.features().strings());
         session.stream().write(out + "\r\n");
         co_await session.flush_some();
     }
     co_return Answer{Answer::Status::ok, "done"};
-}
-
-async::Task<Answer> cmd_status(Session& session, const Command& command) {
-    const auto& args = std::get<StatusArguments>(command.arguments);
-    auto list = co_await session.ask(proto::ListMailboxes{});
-    for (const auto& mailbox : list.mailboxes) {
-        if (mailbox.name != args.name) continue;
-        write_status(session, encode_mailbox_name(mailbox.name), mailbox, args.items);
-        co_return Answer{Answer::Status::ok, "done"};
-    }
-    co_return Answer{Answer::Status::no, "[NONEXISTENT] no such mailbox"};
 }
 
 }  // namespace mox::imapd

@@ -7,6 +7,7 @@ async::Task<Answer> cmd_create(Session& session, const Command& command) {
     auto args = std::get<CreateArguments>(command.arguments);
     // RFC 3501 6.3.3: a trailing separator says that names below it will follow; the mailbox is made all the same
     if (args.name.size() > 1 && args.name.ends_with('/')) args.name.pop_back();
+    if (args.unknown_special_use) fail_no("[USEATTR] no mailbox can have that use");  // RFC 6154 3
     co_await session.ask(proto::CreateMailbox{args.name, args.special_use});
     co_return Answer{Answer::Status::ok, "created"};
 }

@@ -1,101 +1,37 @@
-// SEARCH and UID SEARCH (RFC 3501 6.4.4, 7.2.5).
-//
-// In three passes: the rows decide most messages, the parses those that are left, the files the rest. Messages expunged
-// elsewhere are searched by what the view has of them and otherwise do not match.
-#include <algorithm>
-
-#include "common/mail/utf8.h"
-#include "imapd/worker/batches.h"
+// SEARCH and UID SEARCH (RFC 3501 6.4.4, 9051 6.4.4), with the results of RFC 4731, 5182 and 9394.
 #include "imapd/worker/commands.h"
-#include "imapd/worker/search.h"
+#include "imapd/worker/search_answer.h"
+#include "imapd/worker/search_run.h"
 
 namespace mox::imapd {
 namespace {
 
-// The outcome for each row: the indexes that match, and those that need a closer look.
-struct Progress {
-    std::vector<char> matches;  // by row index
-    std::vector<uint32_t> undecided;
-};
-
-void note(Progress& progress, uint32_t index, Match match) {
-    if (match == Match::unknown)
-        progress.undecided.push_back(index);
+async::Task<void> search_messages(Session& session, const Command& command) {
+    const auto& args = std::get<SearchArguments>(command.arguments);
+    check_charset(args, session.features());
+    check_numbers(args.key, session.features());
+    Search search(args.key, session.view());
+    if (search.has_modseq()) session.enable_condstore();
+    Found found{session.view(), co_await find_messages(session, search), search.has_modseq()};
+    if (args.returns.items & kReturnSave) session.view().save(saved_indexes(args.returns, found));
+    // RFC 9051 6.4.4: IMAP4rev2 has no other answer than ESEARCH
+    if (args.returns.given || session.features().rev2)
+        session.stream().write(extended_answer(command, args.returns, found));
     else
-        progress.matches[index] = match == Match::yes;
-}
-
-Candidate candidate(const MailboxView& view, uint32_t index) {
-    return {index + 1, view.rows()[index]};
-}
-
-async::Task<void> decide_by_rows(Session& session, const Search& search, Progress& progress) {
-    const auto& view = session.view();
-    for (uint32_t index = 0; index < view.rows().size(); index++) {
-        note(progress, index, search.decide(candidate(view, index)));
-        if (index % 65536 == 65535) co_await async::Yield();
-    }
-}
-
-async::Task<void> decide_by_infos(Session& session, const Search& search, Progress& progress) {
-    InfoSource source(session, to_selection(std::exchange(progress.undecided, {})));
-    for (;;) {
-        auto batch = co_await source.next();
-        if (batch.empty()) break;
-        for (const auto& [index, info] : batch) {
-            auto what = candidate(session.view(), index);
-            what.info = &info;
-            note(progress, index, search.decide(what));
-        }
-        co_await async::Yield();
-    }
-}
-
-async::Task<void> decide_by_files(Session& session, const Search& search, Progress& progress) {
-    FileSource source(session, to_selection(std::exchange(progress.undecided, {})));
-    for (;;) {
-        auto batch = co_await source.next();
-        if (batch.empty()) break;
-        for (const auto& [index, message] : batch) {
-            auto what = candidate(session.view(), index);
-            what.info = &message.info();
-            what.message = &message;
-            note(progress, index, search.decide(what));
-            co_await async::Yield();  // a large message takes its time: the other sessions have their turn
-        }
-    }
-}
-
-bool has_text(const SearchKey& key, bool (*accept)(std::string_view)) {
-    return !accept(key.text) || !accept(key.field) ||
-           std::ranges::any_of(key.children, [&](const auto& child) { return has_text(child, accept); });
-}
-
-void check_charset(const SearchArguments& args) {
-    if (!args.charset.empty() && args.charset != "US-ASCII" && args.charset != "UTF-8")
-        fail_no("[BADCHARSET (US-ASCII UTF-8)] charset not supported");  // RFC 3501 6.4.4
-    // DEVIATES RFC 3501 6.4.4: without CHARSET too, UTF-8 is taken; there are clients that send it so.
-    if (has_text(args.key, mail::is_utf8)) fail_bad("search text is not UTF-8");
+        session.stream().write(plain_answer("SEARCH", found, command.numbers));
 }
 
 }  // namespace
 
 async::Task<Answer> cmd_search(Session& session, const Command& command) {
     const auto& args = std::get<SearchArguments>(command.arguments);
-    check_charset(args);
-    Search search(args.key, session.view());
-    Progress progress;
-    progress.matches.resize(session.view().rows().size());
-    co_await decide_by_rows(session, search, progress);
-    if (!progress.undecided.empty()) co_await decide_by_infos(session, search, progress);
-    if (!progress.undecided.empty()) co_await decide_by_files(session, search, progress);
-    std::string out = "* SEARCH";
-    for (uint32_t index = 0; index < progress.matches.size(); index++) {
-        if (!progress.matches[index]) continue;
-        out += ' ';
-        append_number(out, command.numbers == Numbers::uid ? session.view().rows()[index].uid : index + 1);
+    try {
+        co_await search_messages(session, command);
+    } catch (const CommandFailed& failed) {
+        // RFC 5182 2.1: a NO leaves nothing saved
+        if ((args.returns.items & kReturnSave) && failed.answer.status == Answer::Status::no) session.view().save({});
+        throw;
     }
-    session.stream().write(out + "\r\n");
     co_return Answer{Answer::Status::ok, "searched"};
 }
 

@@ -1,35 +1,80 @@
-// SELECT, EXAMINE (RFC 3501 6.3.1, 6.3.2), CLOSE (6.4.2), UNSELECT (RFC 3691).
-#include "common/mail/imap_text.h"
+// SELECT, EXAMINE (RFC 3501 6.3.1, 6.3.2) with QRESYNC (RFC 7162 3.2.5), CLOSE (6.4.2), UNSELECT (RFC 3691).
 #include "imapd/worker/commands.h"
+#include "imapd/worker/vanished.h"
 
 namespace mox::imapd {
 namespace {
 
 void write_opened(Session& session, const MailboxView& view) {
+    bool rev2 = session.features().rev2;
     std::string out = "* FLAGS ";
     view.append_known_flags(out);
     out += "\r\n* OK [PERMANENTFLAGS ";
     view.append_permanent_flags(out);
     out += "] flags can be changed\r\n* ";
     append_number(out, view.rows().size());
-    // RFC 3501 2.3.2: \Recent is never given (RFC 9051 dropped it), so none is recent.
-    out += " EXISTS\r\n* 0 RECENT\r\n";
-    for (size_t i = 0; i < view.rows().size(); i++) {
+    out += " EXISTS\r\n";
+    // RFC 3501 2.3.2: \Recent is never given, so none is recent; RFC 9051 has done away with it and with UNSEEN
+    if (!rev2) out += "* 0 RECENT\r\n";
+    bool tells_unseen = !rev2 && !session.features().uidonly;  // it is a message number
+    for (size_t i = 0; i < view.rows().size() && tells_unseen; i++) {
         if (view.rows()[i].flags & proto::kSeen) continue;
         out += "* OK [UNSEEN " + std::to_string(i + 1) + "] first unseen\r\n";
         break;
     }
     out += "* OK [UIDVALIDITY " + std::to_string(view.mailbox().uidvalidity) + "] UIDs are valid\r\n";
     out += "* OK [UIDNEXT " + std::to_string(view.mailbox().uidnext) + "] next UID\r\n";
+    out += "* OK [HIGHESTMODSEQ " + std::to_string(view.told_modseq()) + "] highest\r\n";  // RFC 7162 3.1.2.1
+    if (rev2) {                                                                            // RFC 9051 6.3.2
+        out += "* LIST () \"/\" ";
+        session.append_name(out, view.mailbox().name);
+        out += "\r\n";
+    }
     session.stream().write(out);
+}
+
+void write_changed(Session& session, uint32_t index) {
+    const auto& view = session.view();
+    const auto& row = view.rows()[index];
+    std::string out;
+    view.append_fetch_start(out, index, session.features());
+    if (!session.features().uidonly) out += "UID " + std::to_string(row.uid) + ' ';
+    out += "FLAGS ";
+    view.append_flags(out, row);
+    out += " MODSEQ (" + std::to_string(row.modseq) + "))\r\n";
+    session.stream().write(out);
+}
+
+// RFC 7162 3.2.5.1: what is gone, then what changed, of the messages the client knows
+async::Task<void> resynchronise(Session& session, SelectArguments::Resync resync) {
+    const auto& view = session.view();
+    // RFC 7162 3.2.5: for another UIDVALIDITY it is as if there were no parameters
+    if (resync.uidvalidity != view.mailbox().uidvalidity || view.mailbox().uidnext < 2) co_return;
+    std::vector<SequenceRange> known{{1, view.mailbox().uidnext - 1}};
+    if (resync.known_uids) known = intersect(known, view.uids_of(*resync.known_uids, Numbers::uid));
+    co_await tell_vanished(session, resync.modseq, known);
+    for (uint32_t index = 0; index < view.rows().size(); index++) {
+        const auto& row = view.rows()[index];
+        if (row.modseq <= resync.modseq || !contains(known, row.uid)) continue;
+        write_changed(session, index);
+        co_await session.flush_some();
+    }
 }
 
 }  // namespace
 
 async::Task<Answer> cmd_select(Session& session, const Command& command) {
+    const auto& args = std::get<SelectArguments>(command.arguments);
+    // RFC 7162 3.2.5
+    if (args.resync && !session.features().qresync) fail_bad("QRESYNC needs ENABLE QRESYNC");
+    if (args.resync && args.resync->has_sequence_match && session.features().uidonly)
+        fail_bad("[UIDREQUIRED] message numbers are given up");  // RFC 9586 3
+    // RFC 9051 7.1, RFC 7162 3.2.11: what follows is of the next mailbox
+    if (session.selected()) session.untagged("OK [CLOSED] the mailbox before is closed");
     session.deselect();  // RFC 3501 6.3.1: also when the new one cannot be opened
+    if (args.condstore) session.enable_condstore();
     auto access = command.verb == Verb::examine ? Access::read_only : Access::read_write;
-    auto columns = co_await session.ask(proto::OpenMailbox{std::get<MailboxArguments>(command.arguments).name});
+    auto columns = co_await session.ask(proto::OpenMailbox{args.name});
     auto view = MailboxView::load(std::move(columns), access);
     if (!view) {
         session.log().error("mailbox cannot be opened", {{"reason", view.error().text}});
@@ -37,6 +82,7 @@ async::Task<Answer> cmd_select(Session& session, const Command& command) {
     }
     session.select(std::move(*view));
     write_opened(session, session.view());
+    if (args.resync) co_await resynchronise(session, *args.resync);
     co_return Answer{Answer::Status::ok, access == Access::read_only ? "[READ-ONLY] opened" : "[READ-WRITE] opened"};
 }
 

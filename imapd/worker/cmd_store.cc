@@ -1,4 +1,5 @@
-// STORE and UID STORE (RFC 3501 6.4.6). Messages expunged elsewhere are passed over (RFC 2180 4.2).
+// STORE and UID STORE (RFC 3501 6.4.6), conditional by RFC 7162 3.1.3. Messages expunged elsewhere are passed over
+// (RFC 2180 4.2).
 #include "imapd/worker/commands.h"
 
 namespace mox::imapd {
@@ -37,21 +38,52 @@ std::vector<Selection> split(const Selection& selection) {
     return pieces;
 }
 
-void write_flags(Session& session, const proto::MessageRow& stored, Numbers numbers) {
-    auto index = session.view().find(stored.uid);
-    if (!index) return;
-    std::string out = "* ";
-    append_number(out, *index + 1);
-    out += " FETCH (";
-    if (numbers == Numbers::uid) {  // RFC 3501 6.4.8
+// What a row of the answer tells; a silent STORE tells the modseq alone (RFC 7162 3.1.3).
+void write_stored(Session& session, uint32_t uid, const Command& command, bool silent) {
+    const auto& features = session.features();
+    auto index = session.view().find(uid);
+    if (!index || (silent && !features.condstore)) return;
+    const auto& row = session.view().rows()[*index];
+    std::string out;
+    session.view().append_fetch_start(out, *index, features);
+    // RFC 3501 6.4.8; RFC 7162 3.2.3: with QRESYNC always
+    if (!features.uidonly && (command.numbers == Numbers::uid || features.qresync)) {
         out += "UID ";
-        append_number(out, stored.uid);
+        append_number(out, uid);
         out += ' ';
     }
-    out += "FLAGS ";
-    session.view().append_flags(out, session.view().rows()[*index]);
+    if (!silent) {
+        out += "FLAGS ";
+        session.view().append_flags(out, row);
+    }
+    if (features.condstore) {
+        out += silent ? "MODSEQ (" : " MODSEQ (";
+        append_number(out, row.modseq);
+        out += ')';
+    }
     out += ")\r\n";
     session.stream().write(out);
+}
+
+// RFC 7162 3.1.3: numbers as the command has them
+void add_failed(const Session& session, const proto::FlagsStored& stored, Numbers numbers, SetWriter& failed) {
+    for (proto::Uid uid : stored.unchanged_since_failed) {
+        auto index = session.view().find(uid.value);
+        if (index) failed.add(numbers == Numbers::uid ? uid.value : *index + 1);
+    }
+}
+
+async::Task<void> write_answers(Session& session, const Command& command, const proto::FlagsStored& stored) {
+    bool silent = std::get<StoreArguments>(command.arguments).silent;
+    size_t failed = 0;
+    for (const auto& row : stored.rows) {
+        if (failed < stored.unchanged_since_failed.size() && stored.unchanged_since_failed[failed].value == row.uid) {
+            failed++;
+            continue;
+        }
+        write_stored(session, row.uid, command, silent);
+        co_await session.flush_some();
+    }
 }
 
 }  // namespace
@@ -61,24 +93,26 @@ async::Task<Answer> cmd_store(Session& session, const Command& command) {
     const auto& args = std::get<StoreArguments>(command.arguments);
     auto& view = session.view();
     auto selection = view.select(args.set, command.numbers);
+    if (args.unchanged_since) session.enable_condstore();
     std::vector<std::string> keywords;
     for (const auto& keyword : args.flags.keywords) keywords.push_back(view.spelling(keyword));
+    SetWriter failed;
     for (const auto& piece : split(selection)) {
-        proto::StoreFlags request{view.id(), view.uid_ranges(piece), store_mode(args.mode), args.flags.bits, keywords,
-                                  {}};
-        auto stored = co_await session.ask(std::move(request));
-        view.take_stored(stored.rows, std::move(stored.keywords));
+        proto::StoreFlags request{view.id(), view.uid_ranges(piece), store_mode(args.mode), args.flags.bits,
+                                  keywords,  args.unchanged_since};
+        auto stored = co_await session.ask(request);
+        view.take_stored(stored, request, args.silent ? MailboxView::Told::foreseen : MailboxView::Told::all);
         session.touch_others();
         std::string out;
         view.announce_keywords(out);  // RFC 3501 7.2.6: FLAGS stands before the first use of a new keyword
         session.stream().write(out);
-        if (args.silent) continue;
-        for (const auto& row : stored.rows) {
-            write_flags(session, row, command.numbers);
-            co_await session.flush_some();
-        }
+        add_failed(session, stored, command.numbers, failed);
+        co_await write_answers(session, command, stored);
     }
-    co_return Answer{Answer::Status::ok, "stored"};
+    session.expect_own_news();
+    std::string modified = failed.take();
+    if (modified.empty()) co_return Answer{Answer::Status::ok, "stored"};
+    co_return Answer{Answer::Status::ok, "[MODIFIED " + modified + "] some were changed by others"};
 }
 
 }  // namespace mox::imapd

@@ -21,10 +21,14 @@ struct CommandRow {
     State from;  // allowed from this state on
     Updates updates;
     async::Task<Answer> (*run)(Session& session, const Command& command);
+    bool takes_numbers = false;  // sequence numbers, unless it is a UID command
 };
 
 /// The row of a verb; nothing for those of the time before login.
 const CommandRow* find_command(Verb verb);
+
+/// The answer to STATUS, also within LIST.
+void write_status(Session& session, const proto::Mailbox& mailbox, uint32_t items);
 
 async::Task<Answer> cmd_capability(Session& session, const Command& command);
 async::Task<Answer> cmd_noop(Session& session, const Command& command);

@@ -1,12 +1,10 @@
 #include "imapd/worker/message_text.h"
 
-#include <variant>
-
 #include "common/mail/charset.h"
 #include "common/mail/encoded_word.h"
 #include "common/mail/header.h"
-#include "common/mail/transfer.h"
 #include "common/text/ascii.h"
+#include "imapd/worker/decoded_part.h"
 
 namespace mox::imapd {
 namespace {
@@ -31,32 +29,6 @@ void feed_header(std::string_view header, WordFinder& finder) {
         if (finder.all_found()) return;
     }
 }
-
-// Undoes a transfer encoding.
-class TransferDecoder {
-  public:
-    explicit TransferDecoder(mail::TransferEncoding encoding) {
-        if (encoding == mail::TransferEncoding::base64) decoder_.emplace<mail::Base64Decoder>();
-        if (encoding == mail::TransferEncoding::quoted_printable) decoder_.emplace<mail::QuotedPrintableDecoder>();
-    }
-    void feed(std::string_view in, std::string& out) {
-        if (auto* base64 = std::get_if<mail::Base64Decoder>(&decoder_))
-            base64->feed(in, out);
-        else if (auto* quoted = std::get_if<mail::QuotedPrintableDecoder>(&decoder_))
-            quoted->feed(in, out);
-        else
-            out += in;
-    }
-    void finish(std::string& out) {
-        if (auto* base64 = std::get_if<mail::Base64Decoder>(&decoder_))
-            base64->finish(out);
-        else if (auto* quoted = std::get_if<mail::QuotedPrintableDecoder>(&decoder_))
-            quoted->finish(out);
-    }
-
-  private:
-    std::variant<std::monostate, mail::Base64Decoder, mail::QuotedPrintableDecoder> decoder_;
-};
 
 // Brings decoded bytes to UTF-8 in pieces that end with a line, so that no character and no shift state is cut in
 // practice.

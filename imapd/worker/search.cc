@@ -1,5 +1,6 @@
 #include "imapd/worker/search.h"
 
+#include <chrono>
 #include <optional>
 
 #include "common/mail/encoded_word.h"
@@ -47,17 +48,21 @@ mail::Date received_day(const proto::MessageRow& row) {
 
 }  // namespace
 
-Search::Search(const SearchKey& key, const MailboxView& view) : root_(compile(key, view)) {}
+Search::Search(const SearchKey& key, const MailboxView& view)
+    : now_(std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
+               .count()),
+      root_(compile(key, view)) {}
 
 Search::Node Search::compile(const SearchKey& key, const MailboxView& view) {
     Node node{key.kind, {}, {}, key.bits, 0, 0, fold_case(key.text), key.field, key.date, key.size};
     for (const auto& child : key.children) node.children.push_back(compile(child, view));
-    if (key.kind == Kind::set) {
-        view.select(key.numbers, Numbers::sequence);  // refuses numbers that are no message
-        node.numbers = normalise(key.numbers, static_cast<uint32_t>(view.rows().size()));
-    } else if (key.kind == Kind::uid_set) {
-        node.numbers = normalise(key.numbers, view.rows().empty() ? 0 : view.rows().back().uid);
-    } else if (key.kind == Kind::keyword || key.kind == Kind::no_keyword) {
+    if (key.kind == Kind::set || key.kind == Kind::uid_set) {
+        // Refuses sequence numbers that are no message.
+        node.numbers = view.uids_of(key.numbers, key.kind == Kind::set ? Numbers::sequence : Numbers::uid);
+    } else if (key.kind == Kind::modseq) {
+        has_modseq_ = true;
+    }
+    if (key.kind == Kind::keyword || key.kind == Kind::no_keyword) {
         node.keyword = view.keyword_bit(key.text);
     } else if (key.kind == Kind::body || key.kind == Kind::text) {
         node.word = words_.size();
@@ -101,7 +106,6 @@ Match Search::decide(const Node& node, const Candidate& candidate, const Found* 
         case Kind::none:
             return Match::no;
         case Kind::set:
-            return to_match(contains(node.numbers, candidate.number));
         case Kind::uid_set:
             return to_match(contains(node.numbers, row.uid));
         case Kind::flags:
@@ -123,6 +127,13 @@ Match Search::decide(const Node& node, const Candidate& candidate, const Found* 
             return to_match(row.size > node.size);
         case Kind::smaller:
             return to_match(row.size < node.size);
+        // RFC 5032 2: both with what is just that old
+        case Kind::older:
+            return to_match(row.received <= now_ - static_cast<int64_t>(node.size));
+        case Kind::younger:
+            return to_match(row.received >= now_ - static_cast<int64_t>(node.size));
+        case Kind::modseq:
+            return to_match(row.modseq >= node.size);  // RFC 7162 3.1.5
         case Kind::not_: {
             Match match = decide(node.children[0], candidate, found);
             return match == Match::unknown ? match : to_match(match == Match::no);

@@ -19,7 +19,6 @@ enum class Match : uint8_t { no, yes, unknown, kEnd };
 
 /// What is known of a message.
 struct Candidate {
-    uint32_t number;  // sequence number
     const proto::MessageRow& row;
     const mail::MessageInfo* info = nullptr;
     const StoredMessage* message = nullptr;
@@ -31,6 +30,8 @@ class Search {
     Search(const SearchKey& key, const MailboxView& view);
 
     Match decide(const Candidate& candidate) const;
+    /// Whether a key speaks of modseqs: then the answer does too (RFC 7162 3.1.5).
+    bool has_modseq() const { return has_modseq_; }
 
   private:
     struct Node {
@@ -59,6 +60,8 @@ class Search {
     Found find_words(const StoredMessage& message) const;
 
     std::vector<std::string> words_;  // of BODY and TEXT keys, folded
+    bool has_modseq_ = false;
+    int64_t now_;  // Unix seconds
     Node root_;
 };
 

@@ -36,11 +36,12 @@ constexpr std::array kTable = {
     CommandRow{Verb::close, State::selected, Updates::none, cmd_close},
     CommandRow{Verb::unselect, State::selected, Updates::none, cmd_close},
     CommandRow{Verb::expunge, State::selected, Updates::all, cmd_expunge},
-    CommandRow{Verb::search, State::selected, Updates::no_expunge, cmd_search},
-    CommandRow{Verb::fetch, State::selected, Updates::no_expunge, cmd_fetch},
-    CommandRow{Verb::store, State::selected, Updates::no_expunge, cmd_store},
-    CommandRow{Verb::copy, State::selected, Updates::all, cmd_copy},
-    CommandRow{Verb::move, State::selected, Updates::all, cmd_copy},
+    CommandRow{Verb::search, State::selected, Updates::no_expunge, cmd_search, true},
+    CommandRow{Verb::fetch, State::selected, Updates::no_expunge, cmd_fetch, true},
+    CommandRow{Verb::store, State::selected, Updates::no_expunge, cmd_store, true},
+    CommandRow{Verb::copy, State::selected, Updates::all, cmd_copy, true},
+    CommandRow{Verb::move, State::selected, Updates::all, cmd_copy, true},
+    CommandRow{Verb::replace, State::selected, Updates::all, cmd_append, true},
 };
 
 std::string_view to_string(Answer::Status status) {
@@ -142,6 +143,10 @@ void Session::terminate(std::string text) {
     news_event_.notify_all();
 }
 
+void Session::append_name(std::string& out, std::string_view name) const {
+    mail::append_astring(out, encode_mailbox_name(name, features_.names()), features_.strings());
+}
+
 void Session::untagged(std::string_view text) {
     stream_.write("* ");
     stream_.write(text);
@@ -205,7 +210,7 @@ async::Task<Session::Refreshed> Session::update(Announce what) {
     Refreshed refreshed = co_await refresh();
     if (view_) {
         std::string out;
-        view_->announce(out, what);
+        view_->announce(out, what, features_);
         stream_.write(out);
     }
     co_return refreshed;
@@ -213,7 +218,7 @@ async::Task<Session::Refreshed> Session::update(Announce what) {
 
 void Session::greet() {
     // The front has checked the login; its answer is written here, by who serves the session.
-    stream_.write(start_.tag + " OK [CAPABILITY " + std::string(kCapabilities) + "] logged in\r\n");
+    stream_.write(start_.tag + " OK [CAPABILITY " + capabilities(max_message_size()) + "] logged in\r\n");
 }
 
 void Session::write_answer(std::string_view tag, const Answer& answer) {
@@ -229,6 +234,8 @@ async::Task<Answer> Session::answer(const Command& command) {
     const CommandRow* row = find_command(command.verb);
     if (row == nullptr) co_return Answer{Answer::Status::bad, "already logged in"};
     if (row->from == State::selected && !view_) co_return Answer{Answer::Status::bad, "no mailbox is selected"};
+    if (features_.uidonly && row->takes_numbers && command.numbers == Numbers::sequence)
+        co_return Answer{Answer::Status::bad, "[UIDREQUIRED] message numbers are given up"};  // RFC 9586 3
     Answer answer;
     try {
         answer = co_await row->run(*this, command);
@@ -237,17 +244,59 @@ async::Task<Answer> Session::answer(const Command& command) {
     } catch (const SyntaxError& error) {
         answer = {Answer::Status::bad, error.text};
     }
+    if (row->updates == Updates::none) co_return answer;
     // RFC 3501 5.5: UID commands name no sequence numbers, so EXPUNGE harms nothing there
-    if (row->updates == Updates::all || (row->updates == Updates::no_expunge && command.numbers == Numbers::uid))
-        co_await update(Announce::all);
-    else if (row->updates == Updates::no_expunge)
-        co_await update(Announce::no_expunge);
+    bool all = row->updates == Updates::all || command.numbers == Numbers::uid;
+    Refreshed refreshed = co_await update(all ? Announce::all : Announce::no_expunge);
+    add_modseq(answer, refreshed);
     co_return answer;
+}
+
+void Session::add_modseq(Answer& answer, Refreshed refreshed) {
+    if (!features_.condstore || !view_) return;
+    std::string code = "[HIGHESTMODSEQ " + std::to_string(view_->told_modseq()) + "] ";
+    bool withheld = view_->told_modseq() < view_->modseq();
+    // RFC 7162 3.2, 6: MODSEQs were told that are above those of removals which may not be told yet
+    if (withheld) {
+        untagged("OK " + code + "more is to come");
+    } else if (answer.tells_modseq && refreshed == Refreshed::done && answer.status == Answer::Status::ok) {
+        answer.text = code + answer.text;
+    }
+}
+
+void Session::enable_condstore() {
+    if (std::exchange(features_.condstore, true) || !view_) return;
+    untagged("OK [HIGHESTMODSEQ " + std::to_string(view_->told_modseq()) + "] modseqs are told from now on");
+}
+
+void Session::take_message() {
+    message_.reset();
+    behind_message_ = true;
+}
+
+void Session::next_message(std::optional<MessageLiteral> message) {
+    message_ = message;
+    behind_message_ = false;
+}
+
+ReaderLimits Session::further_limits() const {
+    return {.idle = limits_.piece, .within = limits_.piece, .write = limits_.write};
+}
+
+// What is left of an APPEND that failed. A client that waits for `+` gets the answer instead and sends no more.
+async::Task<void> Session::skip_messages() {
+    while (message_ || behind_message_) {
+        if (message_ && message_->synchronising) break;
+        if (message_) co_await skip_message(*message_);
+        take_message();
+        auto further = co_await read_further(stream_, further_limits());
+        next_message(further.message);
+    }
+    next_message({});
 }
 
 // The bytes of a message that is not wanted; they are on their way when the client did not ask first.
 async::Task<void> Session::skip_message(MessageLiteral literal) {
-    if (literal.synchronising) co_return;
     if (literal.size > start_.max_message_size) throw FatalInput("[TOOBIG] message too large");
     uint64_t left = literal.size;
     while (left > 0) {
@@ -255,16 +304,15 @@ async::Task<void> Session::skip_message(MessageLiteral literal) {
         if (bytes.empty()) throw async::ConnectionLost("closed by the peer inside a message");
         left -= bytes.size();
     }
-    co_await stream_.read_line(65536, async::in(limits_.piece));
 }
 
 async::Task<void> Session::run_command(RawCommand raw) {
-    message_ = raw.message;
+    next_message(raw.message);
     std::string tag = find_tag(raw.text);
     Answer reply;
     std::string_view name = "UNKNOWN";
     try {
-        Command command = parse_command(raw.text);
+        Command command = parse_command(raw.text, features_.names());
         std::string().swap(raw.text);
         name = to_string(command.verb);
         reply = co_await answer(command);
@@ -273,7 +321,7 @@ async::Task<void> Session::run_command(RawCommand raw) {
         reply = {Answer::Status::bad, error.text};
         bad_in_row_++;
     }
-    if (message_) co_await skip_message(*take_message());
+    co_await skip_messages();
     counters_.commands[{name, to_string(reply.status)}]++;
     write_answer(tag.empty() ? "*" : tag, reply);
     if (bad_in_row_ >= kMaxBadInRow) throw SessionOver("too many bad commands");

@@ -17,6 +17,7 @@
 #include "imapd/grammar/command.h"
 #include "imapd/grammar/command_reader.h"
 #include "imapd/worker/account.h"
+#include "imapd/worker/features.h"
 #include "imapd/worker/view.h"
 #include "proto/supervise.h"
 
@@ -27,6 +28,7 @@ struct Answer {
     enum class Status : uint8_t { ok, no, bad, kEnd };
     Status status = Status::ok;
     std::string text;
+    bool tells_modseq = false;  // HIGHESTMODSEQ, once all news are told (RFC 7162 3.2.7)
 };
 
 /// Thrown by a command: its answer is this.
@@ -81,6 +83,12 @@ class Session : private AccountObserver {
     const log::Logger& log() const { return log_; }
     const SessionLimits& limits() const { return limits_; }
     uint64_t max_message_size() const { return start_.max_message_size; }
+    const Features& features() const { return features_; }
+    void set_features(const Features& features) { features_ = features; }
+    /// A command spoke of modseqs: from now on answers do (RFC 7162 3.1).
+    void enable_condstore();
+    /// A mailbox name as this client writes it, as an `astring`.
+    void append_name(std::string& out, std::string_view name) const;
     /// `text` is a whole untagged answer without `* ` and CRLF.
     void untagged(std::string_view text);
     /// Sends what has been collected once it is more than a few packets.
@@ -98,14 +106,19 @@ class Session : private AccountObserver {
     bool selected() const { return view_.has_value(); }
     /// The selected mailbox; the dispatcher sees to it that there is one.
     MailboxView& view() { return *view_; }
+    const MailboxView& view() const { return *view_; }
     /// Answers NO unless the mailbox was opened with SELECT.
     void need_write_access();
     void select(MailboxView view);
     void deselect();
-    /// The message of the APPEND being run; taken once.
-    std::optional<MessageLiteral> take_message() { return std::exchange(message_, std::nullopt); }
-    /// Puts it back: the session reads what the client sends of it, and drops it.
-    void give_back(std::optional<MessageLiteral> message) { message_ = message; }
+    /// The literal of the APPEND being run that comes next in the stream. Whoever takes it reads its bytes and then
+    /// says with next_message() what came behind them; until then, and for literals that nobody takes, the session
+    /// reads what the client sends and drops it.
+    const std::optional<MessageLiteral>& message() const { return message_; }
+    void take_message();
+    void next_message(std::optional<MessageLiteral> message);
+    /// For what stands behind a message.
+    ReaderLimits further_limits() const;
     /// This session changed the selected mailbox: other sessions look.
     void touch_others();
     /// The mailbox of this UIDVALIDITY got messages: those who have it selected look, this session too.
@@ -117,6 +130,8 @@ class Session : private AccountObserver {
     async::Task<Refreshed> update(Announce what);
     bool news_expected() const { return news_; }
     void expect_news() { news_ = true; }
+    /// After a change by this session: where modseqs are told, all up to that of the change must be known.
+    void expect_own_news() { news_ = news_ || features_.condstore; }
     async::Notify& news() { return news_event_; }
     bool ending() const { return !over_.empty(); }
     void end(std::string text) { over_ = std::move(text); }
@@ -132,8 +147,10 @@ class Session : private AccountObserver {
     async::Task<void> serve();
     async::Task<void> run_command(RawCommand raw);
     async::Task<Answer> answer(const Command& command);
+    async::Task<void> skip_messages();
     async::Task<void> skip_message(MessageLiteral literal);
     void write_answer(std::string_view tag, const Answer& answer);
+    void add_modseq(Answer& answer, Refreshed refreshed);
     bool find_buffered_line() const;
     async::Task<void> say_bye();
 
@@ -143,8 +160,10 @@ class Session : private AccountObserver {
     SessionLimits limits_;
     log::Logger log_;
     async::Stream stream_;
+    Features features_;
     std::optional<MailboxView> view_;
     std::optional<MessageLiteral> message_;
+    bool behind_message_ = false;  // the rest of an APPEND is still to be read
     bool news_ = false;
     async::Notify news_event_;
     std::string over_;

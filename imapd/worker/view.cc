@@ -72,6 +72,7 @@ Result<MailboxView> MailboxView::load(proto::MailboxColumns columns, Access acce
         return temporary(ErrorCode::internal, "mailbox columns out of bounds");
     MailboxView view(std::move(columns.mailbox), std::move(columns.keywords), access);
     view.uid_floor_ = std::max<uint32_t>(view.mailbox_.uidnext, 1);
+    view.told_modseq_ = view.mailbox_.highest_modseq;
     if (columns.count == 0) return view;
     if (!columns.rows || !is_sealed(columns.rows.get(), columns.count * sizeof(MessageRow)))
         return temporary(ErrorCode::internal, "mailbox columns not sealed");
@@ -94,10 +95,32 @@ bool MailboxView::is_gone(uint32_t uid) const {
     return std::ranges::binary_search(gone_, uid);
 }
 
+std::vector<SequenceRange> MailboxView::uids_of(const SequenceSet& set, Numbers numbers) const {
+    // RFC 3501 9: `*` is the largest number in use; in an empty mailbox there is none to be found
+    if (set.saved) return saved_;
+    if (numbers == Numbers::uid) return normalise(set, rows_.empty() ? 0 : rows_.back().uid);
+    std::vector<SequenceRange> out;
+    for (const auto& range : select(set, numbers)) out.push_back({rows_[range.begin].uid, rows_[range.end - 1].uid});
+    return out;
+}
+
+void MailboxView::save(const std::vector<uint32_t>& indexes) {
+    saved_.clear();
+    uint32_t next = 0;
+    for (uint32_t index : indexes) {
+        // Between two neighbours of the view is nothing, so a run of rows is a range of UIDs.
+        if (!saved_.empty() && index == next)
+            saved_.back().last = rows_[index].uid;
+        else
+            saved_.push_back({rows_[index].uid, rows_[index].uid});
+        next = index + 1;
+    }
+}
+
 Selection MailboxView::select(const SequenceSet& set, Numbers numbers) const {
     Selection out;
     auto size = static_cast<uint32_t>(rows_.size());
-    if (numbers == Numbers::sequence) {
+    if (numbers == Numbers::sequence && !set.saved) {
         for (auto [first, last] : normalise(set, size)) {
             // RFC 3501 9 seq-number: a number that is no message is an error; so is `*` in an empty mailbox
             if (first == 0 || last > size) throw SyntaxError("message number out of range");
@@ -105,8 +128,7 @@ Selection MailboxView::select(const SequenceSet& set, Numbers numbers) const {
         }
         return out;
     }
-    // RFC 3501 9: `*` is the largest number in use; in an empty mailbox there is none to be found
-    for (auto [first, last] : normalise(set, size > 0 ? rows_.back().uid : 0)) {
+    for (auto [first, last] : uids_of(set, Numbers::uid)) {
         auto begin = std::ranges::lower_bound(rows_, first, {}, &MessageRow::uid);
         auto end = std::ranges::upper_bound(rows_, last, {}, &MessageRow::uid);
         if (begin == end) continue;
@@ -179,10 +201,35 @@ void MailboxView::take_deletion() {
     for (const auto& row : rows_) gone_.push_back(row.uid);
 }
 
-void MailboxView::take_stored(const std::vector<MessageRow>& rows, std::vector<std::string> keywords) {
-    take_keywords(std::move(keywords));
-    for (const auto& row : rows)
-        if (auto index = find(row.uid)) rows_[*index] = row;
+bool MailboxView::is_foreseen(const MessageRow& before, const MessageRow& after,
+                              const proto::StoreFlags& request) const {
+    uint64_t bits = 0;
+    for (const auto& keyword : request.keywords) bits |= keyword_bit(keyword);
+    switch (request.mode) {
+        case proto::StoreMode::replace:
+            return after.flags == request.flags && after.keywords == bits;
+        case proto::StoreMode::add:
+            return after.flags == (before.flags | request.flags) && after.keywords == (before.keywords | bits);
+        default:
+            return after.flags == (before.flags & ~request.flags) && after.keywords == (before.keywords & ~bits);
+    }
+}
+
+void MailboxView::take_stored(const proto::FlagsStored& stored, const proto::StoreFlags& request, Told told) {
+    take_keywords(stored.keywords);
+    size_t failed = 0;
+    for (const auto& row : stored.rows) {
+        while (failed < stored.unchanged_since_failed.size() && stored.unchanged_since_failed[failed].value < row.uid)
+            failed++;
+        bool refused =
+            failed < stored.unchanged_since_failed.size() && stored.unchanged_since_failed[failed].value == row.uid;
+        auto index = find(row.uid);
+        if (!index) continue;
+        MessageRow before = std::exchange(rows_[*index], row);
+        bool differs = before.flags != row.flags || before.keywords != row.keywords;
+        if (refused ? differs : told == Told::foreseen && !is_foreseen(before, row, request))
+            reflagged_.push_back(row.uid);
+    }
 }
 
 void MailboxView::take_expunged(std::span<const proto::UidRange> uids) {
@@ -207,28 +254,34 @@ void MailboxView::announce_keywords(std::string& out) {
     keywords_changed_ = false;
 }
 
-void MailboxView::announce(std::string& out, Announce what) {
+void MailboxView::announce(std::string& out, Announce what, const Features& features) {
     announce_keywords(out);
-    if (what == Announce::all) announce_expunged(out);
+    if (what == Announce::all) announce_expunged(out, features);
     announce_arrived(out);
-    announce_flags(out);
+    announce_flags(out, features);
+    if (!has_news()) told_modseq_ = mailbox_.highest_modseq;
 }
 
-void MailboxView::announce_expunged(std::string& out) {
+void MailboxView::announce_expunged(std::string& out, const Features& features) {
     if (gone_.empty()) return;
     // RFC 3501 7.4.1: each EXPUNGE lowers the numbers after it, so the numbers told count what is left.
+    SetWriter vanished;
     size_t keep = 0;
     size_t next = 0;
     for (size_t i = 0; i < rows_.size(); i++) {
         while (next < gone_.size() && gone_[next] < rows_[i].uid) next++;
-        if (next < gone_.size() && gone_[next] == rows_[i].uid) {
+        bool gone = next < gone_.size() && gone_[next] == rows_[i].uid;
+        if (!gone) {
+            rows_[keep++] = rows_[i];
+        } else if (features.tells_vanished()) {
+            vanished.add(rows_[i].uid);
+        } else {
             out += "* ";
             append_number(out, keep + 1);
             out += " EXPUNGE\r\n";
-        } else {
-            rows_[keep++] = rows_[i];
         }
     }
+    if (features.tells_vanished()) out += "* VANISHED " + vanished.take() + "\r\n";  // RFC 7162 3.2.10
     rows_.resize(keep);
     gone_.clear();
 }
@@ -243,19 +296,32 @@ void MailboxView::announce_arrived(std::string& out) {
     out += " EXISTS\r\n";
 }
 
-void MailboxView::announce_flags(std::string& out) {
+void MailboxView::append_fetch_start(std::string& out, uint32_t index, const Features& features) const {
+    out += "* ";
+    append_number(out, features.uidonly ? rows_[index].uid : index + 1);
+    out += features.uidonly ? " UIDFETCH (" : " FETCH (";
+}
+
+void MailboxView::announce_flags(std::string& out, const Features& features) {
     std::ranges::sort(reflagged_);
     auto extra = std::ranges::unique(reflagged_);
     reflagged_.erase(extra.begin(), extra.end());
     for (uint32_t uid : reflagged_) {
         auto index = find(uid);
         if (!index || is_gone(uid)) continue;
-        out += "* ";
-        append_number(out, *index + 1);
-        out += " FETCH (UID ";
-        append_number(out, uid);
-        out += " FLAGS ";
+        append_fetch_start(out, *index, features);
+        if (!features.uidonly) {
+            out += "UID ";
+            append_number(out, uid);
+            out += ' ';
+        }
+        out += "FLAGS ";
         append_flags(out, rows_[*index]);
+        if (features.condstore) {  // RFC 7162 3.1
+            out += " MODSEQ (";
+            append_number(out, rows_[*index].modseq);
+            out += ')';
+        }
         out += ")\r\n";
     }
     reflagged_.clear();

@@ -16,6 +16,7 @@
 
 #include "common/error.h"
 #include "imapd/grammar/command.h"
+#include "imapd/worker/features.h"
 #include "proto/account.h"
 
 namespace mox::imapd {
@@ -49,6 +50,8 @@ class MailboxView {
     Access access() const { return access_; }
     /// Up to which changes have been taken.
     uint64_t modseq() const { return mailbox_.highest_modseq; }
+    /// Up to which changes the client has been told all: what HIGHESTMODSEQ may say (RFC 7162 3.2, 6).
+    uint64_t told_modseq() const { return told_modseq_; }
     std::span<const proto::MessageRow> rows() const { return rows_; }
     const std::vector<std::string>& keywords() const { return keywords_; }
     std::optional<uint32_t> find(uint32_t uid) const;
@@ -58,19 +61,28 @@ class MailboxView {
     /// The rows that a set names. Sequence numbers beyond the mailbox throw SyntaxError (RFC 3501 9 seq-number), UIDs
     /// that do not exist are left out (RFC 3501 6.4.8).
     Selection select(const SequenceSet& set, Numbers numbers) const;
+    /// The same as ascending UID ranges; `$` is what was saved.
+    std::vector<SequenceRange> uids_of(const SequenceSet& set, Numbers numbers) const;
+    /// What `$` means from now on (RFC 5182 2.1); what is expunged leaves it by itself.
+    void save(const std::vector<uint32_t>& indexes);
     /// The UIDs of a selection, as few ranges as the rows allow.
     std::vector<proto::UidRange> uid_ranges(const Selection& selection) const;
 
     void take_changes(proto::MailboxChanges changes);
     /// The mailbox itself is gone: all its messages are.
     void take_deletion();
-    /// Flags as a StoreFlags of this session left them; not announced again.
-    void take_stored(const std::vector<proto::MessageRow>& rows, std::vector<std::string> keywords);
+    /// Messages as a StoreFlags of this session left them, which the client is told as a whole (`all`), or only in so
+    /// far as the request does not foresee it (`foreseen`): then a change of another session that came along is
+    /// announced.
+    enum class Told : uint8_t { all, foreseen, kEnd };
+    void take_stored(const proto::FlagsStored& stored, const proto::StoreFlags& request, Told told);
     /// Expunged by this session.
     void take_expunged(std::span<const proto::UidRange> uids);
 
     /// Appends the untagged answers for all that the client may hear now.
-    void announce(std::string& out, Announce what);
+    void announce(std::string& out, Announce what, const Features& features);
+    /// `* 5 FETCH (`, or `* 17 UIDFETCH (` (RFC 9586 3.3).
+    void append_fetch_start(std::string& out, uint32_t index, const Features& features) const;
     /// Appends FLAGS and PERMANENTFLAGS when there are new keywords.
     void announce_keywords(std::string& out);
     /// Whether announce(all) would write anything.
@@ -91,9 +103,11 @@ class MailboxView {
     MailboxView(proto::Mailbox mailbox, std::vector<std::string> keywords, Access access);
     void take_keywords(std::vector<std::string> keywords);
     void take_row(const proto::MessageRow& row);
-    void announce_expunged(std::string& out);
+    void announce_expunged(std::string& out, const Features& features);
     void announce_arrived(std::string& out);
-    void announce_flags(std::string& out);
+    void announce_flags(std::string& out, const Features& features);
+    bool is_foreseen(const proto::MessageRow& before, const proto::MessageRow& after,
+                     const proto::StoreFlags& request) const;
     void note_gone(uint32_t uid);
     void sort_gone();
 
@@ -104,6 +118,8 @@ class MailboxView {
     std::vector<proto::MessageRow> arrived_;  // not announced, ascending, above all rows
     std::vector<uint32_t> gone_;              // UIDs in rows_, not announced; ascending when clean
     std::vector<uint32_t> reflagged_;         // UIDs in rows_ whose flags changed elsewhere
+    std::vector<SequenceRange> saved_;        // UIDs of the last SEARCH with SAVE
+    uint64_t told_modseq_ = 0;
     bool gone_sorted_ = true;
     uint32_t uid_floor_ = 1;  // what arrives has a UID from here on
     bool keywords_changed_ = false;

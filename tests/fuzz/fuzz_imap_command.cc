@@ -5,6 +5,7 @@
 
 #include "imapd/grammar/command.h"
 #include "imapd/grammar/command_reader.h"
+#include "imapd/grammar/imap_url.h"
 
 using namespace mox::imapd;
 
@@ -21,7 +22,7 @@ size_t depth_of(const SearchKey& key) {
 }
 
 void check_set(const SequenceSet& set) {
-    check(!set.ranges.empty() && set.ranges.size() <= kMaxRanges);
+    check((set.saved || !set.ranges.empty()) && set.ranges.size() <= kMaxRanges);
     auto ranges = normalise(set, 1000);
     for (size_t i = 0; i < ranges.size(); i++) {
         check(ranges[i].first <= ranges[i].last);
@@ -50,7 +51,15 @@ void check_command(const Command& command) {
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     std::string_view text(reinterpret_cast<const char*>(data), size);
     find_literal_start(text);
-    is_append_message(text);
+    is_message_literal(text, text.size() / 2);
+    parse_message_url(text);
+    try {
+        AppendParser parser;
+        parser.feed(text.substr(0, text.size() / 2));
+        parser.feed(text.substr(text.size() / 2));
+    } catch (const SyntaxError&) {
+        // refused
+    }
     find_tag(text);
     try {
         check_command(parse_command(text));

@@ -22,6 +22,7 @@ struct Message {
     std::string prefix;
     std::shared_ptr<std::string> content;
     std::string info;
+    proto::ContentId id{};
 };
 
 struct Box {
@@ -90,6 +91,8 @@ class Store {
         message.row.size = content.size() + prefix.size();
         message.row.received = when.unix_seconds;
         message.row.received_zone = when.zone_minutes;
+        message.row.saved = saved;
+        message.id = {++last_content_, 1000};
         message.info = ipc::encode(mail::parse_message(content));
         message.prefix = std::move(prefix);
         message.content = std::make_shared<std::string>(std::move(content));
@@ -155,6 +158,29 @@ class Store {
         if (message.subscription == proto::Subscription::subscribe) subscribed.push_back(message.name);
         return proto::Done{};
     }
+    Result<proto::QuotaUse> on(proto::GetQuota) {
+        proto::QuotaUse use{0, quota, 0};
+        for (auto& box : boxes_) {
+            use.bytes += counted(*box).size;
+            use.messages += box->messages.size();
+        }
+        return use;
+    }
+    Result<proto::MetadataEntries> on(proto::GetMetadata message) {
+        if (!message.mailbox.empty() && !find(message.mailbox)) return permanent(ErrorCode::not_found, "no mailbox");
+        proto::MetadataEntries out;
+        for (auto& [name, value] : metadata[message.mailbox]) out.entries.push_back({name, value});
+        return out;
+    }
+    Result<proto::Done> on(proto::SetMetadata message) {
+        if (!message.mailbox.empty() && !find(message.mailbox)) return permanent(ErrorCode::not_found, "no mailbox");
+        if (over_quota) return permanent(ErrorCode::over_quota, "too many");
+        for (auto& entry : message.entries) {
+            metadata[message.mailbox].erase(entry.name);
+            if (entry.value) metadata[message.mailbox][entry.name] = *entry.value;
+        }
+        return proto::Done{};
+    }
     Result<proto::MailboxColumns> on(proto::OpenMailbox message) {
         Box* box = find(message.name);
         if (box == nullptr) return permanent(ErrorCode::not_found, "no such mailbox");
@@ -184,7 +210,7 @@ class Store {
         for (auto uid : message.uids) {
             if (infos.messages.size() >= most_infos) break;
             if (auto* m = find_message(message.mailbox, uid.value))
-                infos.messages.push_back({uid, static_cast<uint32_t>(m->prefix.size()), m->prefix, m->info});
+                infos.messages.push_back({uid, static_cast<uint32_t>(m->prefix.size()), m->prefix, m->info, m->id});
         }
         return infos;
     }
@@ -192,7 +218,8 @@ class Store {
         proto::MessageFiles files;
         for (auto uid : message.uids)
             if (auto* m = find_message(message.mailbox, uid.value))
-                files.messages.push_back({uid, m->prefix, m->info, m->content->size(), memory_file(*m->content)});
+                files.messages.push_back(
+                    {uid, m->prefix, m->info, m->content->size(), memory_file(*m->content), m->id});
         return files;
     }
     Result<proto::FlagsStored> on(proto::StoreFlags message) {
@@ -206,10 +233,16 @@ class Store {
         modseq_++;
         for (auto& m : box->messages) {
             if (!named(message.uids, m.row.uid)) continue;
+            if (message.unchanged_since && m.row.modseq > *message.unchanged_since) {
+                stored.unchanged_since_failed.push_back({m.row.uid});
+                stored.rows.push_back(m.row);
+                continue;
+            }
+            auto before = m.row;
             if (message.mode == proto::StoreMode::replace) m.row.flags = message.flags, m.row.keywords = keywords;
             if (message.mode == proto::StoreMode::add) m.row.flags |= message.flags, m.row.keywords |= keywords;
             if (message.mode == proto::StoreMode::remove) m.row.flags &= ~message.flags, m.row.keywords &= ~keywords;
-            m.row.modseq = modseq_;
+            if (before.flags != m.row.flags || before.keywords != m.row.keywords) m.row.modseq = modseq_;
             stored.rows.push_back(m.row);
         }
         stored.keywords = box->keywords;
@@ -244,6 +277,11 @@ class Store {
         Box* box = find(message.mailbox);
         if (box == nullptr) return permanent(ErrorCode::not_found, "no such mailbox");
         proto::MessagesAppended appended{box->mailbox.uidvalidity, {}};
+        if (message.replaced) {
+            if (!find_message(message.replaced->mailbox, message.replaced->uid.value))
+                return permanent(ErrorCode::bad_request, "gone");
+            remove(*by_id_or_null(message.replaced->mailbox), message.replaced->uid.value);
+        }
         for (auto& item : message.items) {
             std::string content = std::move(item.content);
             if (auto spool = spools_.find(item.spool); spool != spools_.end()) {
@@ -272,6 +310,9 @@ class Store {
     }
 
     std::vector<std::string> subscribed;
+    uint64_t quota = 0;
+    uint32_t saved = 0;                                                  // when messages come into their mailbox
+    std::map<std::string, std::map<std::string, std::string>> metadata;  // by mailbox, then name
     bool seal = true;
     bool quiet = false;      // tells nobody of changes
     bool fail_next = false;  // changes fail for now
@@ -301,6 +342,7 @@ class Store {
         m.messages = box.messages.size();
         for (auto& message : box.messages) {
             if (!(message.row.flags & proto::kSeen)) m.unseen++;
+            if (message.row.flags & proto::kDeleted) m.deleted++;
             m.size += message.row.size;
         }
         return m;
@@ -323,7 +365,7 @@ class Store {
 
     std::vector<std::unique_ptr<Box>> boxes_;
     std::map<uint64_t, Fd> spools_;
-    uint64_t last_spool_ = 0, last_id_ = 0, modseq_ = 1;
+    uint64_t last_spool_ = 0, last_id_ = 0, modseq_ = 1, last_content_ = 0;
     std::vector<std::unique_ptr<ipc::Channel>> channels_;  // last: they use all of the above
 };
 

@@ -75,7 +75,7 @@ TEST_CASE("an APPEND that is refused leaves the stream in step") {
     CHECK(refused("a APPEND box {0+}\r\n\r\n") == "a NO an empty message is no message");
     CHECK(refused("a APPEND box (\\Nonsense) {5+}\r\nhello\r\n") == "a BAD unknown system flag");
     CHECK(refused("a APPEND box (\\Nonsense) {5}\r\n") == "a BAD unknown system flag");
-    CHECK(refused("a APPEND box {5+}\r\nhello more\r\n") == "a BAD unexpected text after the message");
+    CHECK(refused("a APPEND box {5+}\r\nhello more\r\n") == "a BAD expected the message as a literal");
     CHECK(refused("a APPEND box \"nonsense\" {5+}\r\nhello\r\n") == "a BAD wrong date-time");
     world.store.over_quota = true;
     CHECK(refused("a APPEND box {5+}\r\nhello\r\n").starts_with("a NO [OVERQUOTA]"));

@@ -190,10 +190,10 @@ TEST_CASE("commands that are wrong") {
 TEST_CASE("arguments come out as written") {
     CHECK(parse<LoginArguments>("a LOGIN {4}\r\nu\r\n\" \"a\\\\\\\"b\"").user == "u\r\n\"");
     CHECK(parse<LoginArguments>("a LOGIN u \"a\\\\\\\"b\"").password == "a\\\"b");
-    CHECK(parse<MailboxArguments>("a SELECT inBoX").name == "INBOX");
-    CHECK(parse<MailboxArguments>("a SELECT inbox/A").name == "INBOX/A");
-    CHECK(parse<MailboxArguments>("a SELECT inboxes").name == "inboxes");
-    CHECK(parse<MailboxArguments>("a SELECT \"&ZeVnLIqe-/&-\"").name == "日本語/&");
+    CHECK(parse<SelectArguments>("a SELECT inBoX").name == "INBOX");
+    CHECK(parse<SelectArguments>("a SELECT inbox/A").name == "INBOX/A");
+    CHECK(parse<SelectArguments>("a SELECT inboxes").name == "inboxes");
+    CHECK(parse<SelectArguments>("a SELECT \"&ZeVnLIqe-/&-\"").name == "日本語/&");
     auto store = parse<StoreArguments>("a STORE 2:4 -FLAGS.SILENT (\\seen $JUNK Word word)");
     CHECK(store.silent);
     CHECK(store.mode == StoreArguments::Mode::remove);
@@ -207,8 +207,8 @@ TEST_CASE("arguments come out as written") {
     CHECK(fetch.sections[1].label == "RFC822.TEXT");
     CHECK_FALSE(fetch.sections[1].peek);
     auto append = parse<AppendArguments>("a APPEND x (\\Draft) \" 5-Feb-1999 12:34:56 +0230\" ");
-    CHECK(append.flags.bits == proto::kDraft);
-    CHECK(append.date->zone_minutes == 150);
+    CHECK(append.steps[0].flags.bits == proto::kDraft);
+    CHECK(append.steps[0].date->zone_minutes == 150);
 }
 
 TEST_CASE("message sets") {
@@ -257,7 +257,7 @@ TEST_CASE("starts of literals") {
 TEST_CASE("where an APPEND's message begins") {
     for (std::string_view text :
          {"a APPEND x {5}", "a append \"a b\" {5}", "a APPEND {1}\r\nx {5}", "a APPEND x (\\Seen) {5}"})
-        CHECK(is_append_message(text));
-    for (std::string_view text : {"a APPEND {5}", "a APPEND", "a APPENDX y {5}", "a LOGIN x {5}", "a SELECT {5}"})
-        CHECK_FALSE(is_append_message(text));
+        CHECK(is_message_literal(text, text.size() - find_literal_start(text)->length));
+    for (std::string_view text : {"a APPEND {5}", "a APPENDX y {5}", "a LOGIN x {5}", "a SELECT {5}"})
+        CHECK_FALSE(is_message_literal(text, text.size() - find_literal_start(text)->length));
 }

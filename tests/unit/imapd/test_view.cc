@@ -36,7 +36,7 @@ MailboxView view(const std::vector<uint32_t>& uids) {
 
 std::string news(MailboxView& view, Announce what = Announce::all) {
     std::string out;
-    view.announce(out, what);
+    view.announce(out, what, {});
     return out;
 }
 
@@ -104,7 +104,8 @@ TEST_CASE("news are told in numbers that the client can follow") {
 
 TEST_CASE("what the session did itself is not told twice") {
     auto v = view({1, 2, 3});
-    v.take_stored({row(2, proto::kDeleted)}, {});
+    proto::StoreFlags request{{1}, {{2, 2}}, proto::StoreMode::add, proto::kDeleted, {}, {}};
+    v.take_stored({{row(2, proto::kDeleted)}, {}, {}}, request, MailboxView::Told::all);
     v.take_changes(changes({row(2, proto::kDeleted)}, {}));
     CHECK(news(v) == "");
     std::vector<proto::UidRange> gone{{2, 2}};
@@ -116,6 +117,22 @@ TEST_CASE("what the session did itself is not told twice") {
     v.take_changes(changes({row(2, proto::kSeen)}, {}));
     CHECK(news(v) == "");
     CHECK(v.rows().size() == 2);
+}
+
+TEST_CASE("what came along with a silent STORE is told") {
+    auto v = view({1, 2, 3});
+    proto::StoreFlags add{{1}, {{1, 3}}, proto::StoreMode::add, proto::kSeen, {}, {}};
+    // Another session flagged 2; the storage refused 3, which another session deleted.
+    proto::FlagsStored stored{
+        {row(1, proto::kSeen), row(2, proto::kSeen | proto::kFlagged), row(3, proto::kDeleted)}, {}, {{3}}};
+    v.take_stored(stored, add, MailboxView::Told::foreseen);
+    CHECK(news(v) == "* 2 FETCH (UID 2 FLAGS (\\Flagged \\Seen))\r\n* 3 FETCH (UID 3 FLAGS (\\Deleted))\r\n");
+    proto::StoreFlags remove{{1}, {{1, 2}}, proto::StoreMode::remove, proto::kSeen, {}, {}};
+    v.take_stored({{row(1, 0), row(2, 0)}, {}, {}}, remove, MailboxView::Told::foreseen);
+    CHECK(news(v) == "* 2 FETCH (UID 2 FLAGS ())\r\n");
+    proto::StoreFlags replace{{1}, {{1, 1}}, proto::StoreMode::replace, proto::kDraft, {}, {}};
+    v.take_stored({{row(1, proto::kDraft)}, {}, {}}, replace, MailboxView::Told::foreseen);
+    CHECK(news(v) == "");
 }
 
 TEST_CASE("a message that came and went unseen was never there") {

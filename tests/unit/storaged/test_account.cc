@@ -303,6 +303,76 @@ TEST_CASE("moving touches no file and leaves tombstones") {
     CHECK(appended->uids[0].value == 4);
 }
 
+TEST_CASE("a message is replaced in one commit") {
+    Fixture f;
+    REQUIRE(f.append("Drafts", {"one", "two"}));
+    auto drafts = f.open("Drafts");
+    auto replace = [&](std::string mailbox, uint32_t uid, std::string content) {
+        uint64_t spool = f.w.spool(f.alice->channel, content);
+        proto::AppendMessages request{std::move(mailbox), {{spool, content.size(), 0, {}, {}, ""}}, {}};
+        request.replaced = proto::ReplacedMessage{drafts.mailbox.id, {uid}};
+        return f.w.call(*f.alice, std::move(request));
+    };
+    auto replaced = replace("Drafts", 1, "three");
+    REQUIRE(replaced);
+    CHECK(replaced->uids == std::vector<proto::Uid>{{3}});
+    auto changes = f.w.call(*f.alice, proto::GetChanges{drafts.mailbox.id, drafts.mailbox.highest_modseq});
+    REQUIRE(changes);
+    REQUIRE(changes->expunged.size() == 1);
+    CHECK(changes->expunged[0].first == 1);
+    REQUIRE(changes->changed.size() == 1);
+    CHECK(changes->changed[0].uid == 3);
+    CHECK(changes->mailbox.messages == 2);
+    CHECK(changes->mailbox.size == 8);
+    // What cannot be done leaves all as it was.
+    CHECK(error_of(replace("Drafts", 1, "four")).code == ErrorCode::bad_request);
+    CHECK(error_of(replace("No such", 2, "four")).code == ErrorCode::not_found);
+    CHECK(f.open("Drafts").count == 2);
+    CHECK(replace("Sent", 2, "sent"));
+    CHECK(f.open("Drafts").count == 1);
+    CHECK(f.open("Sent").count == 1);
+    f.w.settle();
+    CHECK(count_files("accounts/alice/msg") == 2);
+}
+
+TEST_CASE("annotations go with their mailbox, and are bounded") {
+    Fixture f;
+    using Entry = proto::MetadataEntry;
+    CHECK(f.w.call(*f.alice, proto::SetMetadata{"Sent", {Entry{"/private/comment", "mine"}}}));
+    CHECK(f.w.call(*f.alice, proto::SetMetadata{"", {Entry{"/shared/comment", std::string("a\0b", 3)}}}));
+    CHECK(f.w.call(*f.alice, proto::RenameMailbox{"Sent", "Gone"}));
+    auto entries = f.w.call(*f.alice, proto::GetMetadata{"Gone"});
+    REQUIRE(entries);
+    REQUIRE(entries->entries.size() == 1);
+    CHECK(entries->entries[0].value == "mine");
+    CHECK(f.w.call(*f.alice, proto::GetMetadata{""})->entries[0].value == std::string("a\0b", 3));
+    CHECK(error_of(f.w.call(*f.alice, proto::GetMetadata{"Sent"})).code == ErrorCode::not_found);
+    CHECK(f.w.call(*f.alice, proto::DeleteMailbox{"Gone"}));
+    CHECK(f.w.call(*f.alice, proto::CreateMailbox{"Gone", 0}));
+    CHECK(f.w.call(*f.alice, proto::GetMetadata{"Gone"})->entries.empty());
+    CHECK(f.w.call(*f.alice, proto::SetMetadata{"", {Entry{"/shared/comment", {}}}}));
+    CHECK(f.w.call(*f.alice, proto::GetMetadata{""})->entries.empty());
+    std::vector<Entry> many;
+    for (int i = 0; i < 1001; i++) many.push_back({"/shared/" + std::to_string(i), "x"});
+    CHECK(error_of(f.w.call(*f.alice, proto::SetMetadata{"", many})).code == ErrorCode::over_quota);
+    CHECK(error_of(f.w.call(*f.alice, proto::SetMetadata{"", {Entry{"/X", "x"}}})).code == ErrorCode::bad_request);
+    CHECK(f.w.call(*f.alice, proto::GetMetadata{""})->entries.empty());
+    // RFC 7162 3.2: a change of an annotation counts as one of the mailbox
+    auto before = f.open("Trash").mailbox.highest_modseq;
+    CHECK(f.w.call(*f.alice, proto::SetMetadata{"Trash", {Entry{"/private/comment", "x"}}}));
+    CHECK(f.open("Trash").mailbox.highest_modseq > before);
+}
+
+TEST_CASE("what the account holds") {
+    Fixture f;
+    REQUIRE(f.append("INBOX", {"one", "three"}));
+    REQUIRE(f.append("Sent", {"four"}));
+    auto use = f.w.call(*f.alice, proto::GetQuota{});
+    REQUIRE(use);
+    CHECK(use->bytes == 12);
+    CHECK(use->messages == 3);
+}
+
 TEST_CASE("credentials are kept") {
     Fixture f;
     auto none = f.w.call(f.w.authd, proto::GetCredentials{"alice"});

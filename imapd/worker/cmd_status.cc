@@ -1,0 +1,42 @@
+// STATUS (RFC 3501 6.3.10, RFC 9051 6.3.11; SIZE RFC 8438, APPENDLIMIT RFC 7889 4).
+#include "imapd/worker/commands.h"
+
+namespace mox::imapd {
+
+void write_status(Session& session, const proto::Mailbox& mailbox, uint32_t items) {
+    std::string out = "* STATUS ";
+    session.append_name(out, mailbox.name);
+    std::string_view before = " (";
+    auto add = [&](uint32_t bit, std::string_view name, uint64_t value) {
+        if ((items & bit) == 0) return;
+        out += before;
+        out += name;
+        out += ' ';
+        append_number(out, value);
+        before = " ";
+    };
+    add(kStatusMessages, "MESSAGES", mailbox.messages);
+    add(kStatusRecent, "RECENT", 0);
+    add(kStatusUidNext, "UIDNEXT", mailbox.uidnext);
+    add(kStatusUidValidity, "UIDVALIDITY", mailbox.uidvalidity);
+    add(kStatusUnseen, "UNSEEN", mailbox.unseen);
+    add(kStatusSize, "SIZE", mailbox.size);
+    add(kStatusDeleted, "DELETED", mailbox.deleted);
+    add(kStatusAppendLimit, "APPENDLIMIT", session.max_message_size());
+    add(kStatusHighestModSeq, "HIGHESTMODSEQ", mailbox.highest_modseq);
+    session.stream().write(out + ")\r\n");
+}
+
+async::Task<Answer> cmd_status(Session& session, const Command& command) {
+    const auto& args = std::get<StatusArguments>(command.arguments);
+    auto list = co_await session.ask(proto::ListMailboxes{});
+    for (const auto& mailbox : list.mailboxes) {
+        if (mailbox.name != args.name) continue;
+        if (args.items & kStatusHighestModSeq) session.enable_condstore();  // RFC 7162 3.1
+        write_status(session, mailbox, args.items);
+        co_return Answer{Answer::Status::ok, "done"};
+    }
+    co_return Answer{Answer::Status::no, "[NONEXISTENT] no such mailbox"};
+}
+
+}  // namespace mox::imapd

@@ -1,0 +1,98 @@
+#include "imapd/worker/search_run.h"
+
+#include <algorithm>
+
+#include "common/mail/utf8.h"
+#include "imapd/worker/batches.h"
+
+namespace mox::imapd {
+namespace {
+
+// The outcome for each row: the indexes that match, and those that need a closer look.
+struct Progress {
+    std::vector<char> matches;  // by row index
+    std::vector<uint32_t> undecided;
+};
+
+void note(Progress& progress, uint32_t index, Match match) {
+    if (match == Match::unknown)
+        progress.undecided.push_back(index);
+    else
+        progress.matches[index] = match == Match::yes;
+}
+
+Candidate candidate(const MailboxView& view, uint32_t index) {
+    return {view.rows()[index]};
+}
+
+async::Task<void> decide_by_rows(Session& session, const Search& search, Progress& progress) {
+    const auto& view = session.view();
+    for (uint32_t index = 0; index < view.rows().size(); index++) {
+        note(progress, index, search.decide(candidate(view, index)));
+        if (index % 65536 == 65535) co_await async::Yield();
+    }
+}
+
+async::Task<void> decide_by_infos(Session& session, const Search& search, Progress& progress) {
+    InfoSource source(session, to_selection(std::exchange(progress.undecided, {})));
+    for (;;) {
+        auto batch = co_await source.next();
+        if (batch.empty()) break;
+        for (const auto& [index, info] : batch) {
+            auto what = candidate(session.view(), index);
+            what.info = &info;
+            note(progress, index, search.decide(what));
+        }
+        co_await async::Yield();
+    }
+}
+
+async::Task<void> decide_by_files(Session& session, const Search& search, Progress& progress) {
+    FileSource source(session, to_selection(std::exchange(progress.undecided, {})));
+    for (;;) {
+        auto batch = co_await source.next();
+        if (batch.empty()) break;
+        for (const auto& [index, message] : batch) {
+            auto what = candidate(session.view(), index);
+            what.info = &message.info();
+            what.message = &message;
+            note(progress, index, search.decide(what));
+            co_await async::Yield();  // a large message takes its time: the other sessions have their turn
+        }
+    }
+}
+
+bool has_text(const SearchKey& key, bool (*accept)(std::string_view)) {
+    return !accept(key.text) || !accept(key.field) ||
+           std::ranges::any_of(key.children, [&](const auto& child) { return has_text(child, accept); });
+}
+
+}  // namespace
+
+void check_charset(const SearchArguments& args, const Features& features) {
+    if (features.utf8 && !args.charset.empty()) fail_bad("no CHARSET with UTF8=ACCEPT");  // RFC 6855 3
+    if (!args.charset.empty() && args.charset != "US-ASCII" && args.charset != "UTF-8")
+        fail_no("[BADCHARSET (US-ASCII UTF-8)] charset not supported");  // RFC 3501 6.4.4
+    // DEVIATES RFC 3501 6.4.4: without CHARSET too, UTF-8 is taken; there are clients that send it so.
+    if (has_text(args.key, mail::is_utf8)) fail_bad("search text is not UTF-8");
+}
+
+void check_numbers(const SearchKey& key, const Features& features) {
+    if (!features.uidonly) return;
+    if (key.kind == SearchKey::Kind::set && !key.numbers.saved) fail_bad("[UIDREQUIRED] message numbers are given up");
+    for (const auto& child : key.children) check_numbers(child, features);
+}
+
+async::Task<std::vector<uint32_t>> find_messages(Session& session, const Search& search) {
+    Progress progress;
+    progress.matches.resize(session.view().rows().size());
+    co_await decide_by_rows(session, search, progress);
+    if (!progress.undecided.empty()) co_await decide_by_infos(session, search, progress);
+    if (!progress.undecided.empty()) co_await decide_by_files(session, search, progress);
+    std::vector<uint32_t> found;
+    for (uint32_t index = 0; index < progress.matches.size(); index++)
+        if (progress.matches[index]) found.push_back(index);
+    co_return found;
+}
+
+}  // namespace mox::imapd
