@@ -16,6 +16,7 @@
 #include "imapd/grammar/append.h"
 #include "imapd/grammar/scanner.h"
 #include "imapd/grammar/sequence_set.h"
+#include "proto/account.h"
 
 namespace mox::imapd {
 
@@ -40,12 +41,19 @@ enum class Verb : uint8_t {
     name_space,
     status,
     append,
+    getquota,
+    getquotaroot,
+    getmetadata,
+    setmetadata,
+    compress,
     idle,
     check,
     close,
     unselect,
     expunge,
     search,
+    sort,
+    thread,
     fetch,
     store,
     copy,
@@ -103,10 +111,12 @@ enum StatusItem : uint32_t {
     kStatusUidNext = 4,
     kStatusUidValidity = 8,
     kStatusUnseen = 16,
-    kStatusSize = 32,            // RFC 8438
-    kStatusDeleted = 64,         // RFC 9051 6.3.11
-    kStatusAppendLimit = 128,    // RFC 7889 4
-    kStatusHighestModSeq = 256,  // RFC 7162 3.1.7
+    kStatusSize = 32,             // RFC 8438
+    kStatusDeleted = 64,          // RFC 9051 6.3.11
+    kStatusAppendLimit = 128,     // RFC 7889 4
+    kStatusHighestModSeq = 256,   // RFC 7162 3.1.7
+    kStatusMailboxId = 512,       // RFC 8474 4.3
+    kStatusDeletedStorage = 1024  // RFC 9208 4.1.4
 };
 struct StatusArguments {
     std::string name;
@@ -121,7 +131,27 @@ struct ListArguments {
     bool recursive_match = false;
     bool return_subscribed = false;
     bool return_children = false;
-    uint32_t return_status = 0;  // StatusItem bits, 0: none
+    uint32_t return_status = 0;                // StatusItem bits, 0: none
+    std::vector<std::string> return_metadata;  // names of annotations (RFC 9590 3)
+};
+struct CompressArguments {
+    std::string mechanism;  // upper case
+};
+struct QuotaArguments {
+    std::string root;
+};
+/// GETMETADATA (RFC 5464 4.2).
+struct GetMetadataArguments {
+    std::string mailbox;  // empty: the account
+    std::optional<uint32_t> max_size;
+    enum class Depth : uint8_t { none, one, infinity, kEnd };
+    Depth depth = Depth::none;
+    std::vector<std::string> names;  // lower case
+};
+/// SETMETADATA (RFC 5464 4.3).
+struct SetMetadataArguments {
+    std::string mailbox;
+    std::vector<proto::MetadataEntry> entries;
 };
 /// APPEND and REPLACE up to the first message's bytes, which are not here: they follow in the stream.
 struct AppendArguments {
@@ -158,6 +188,7 @@ struct SearchKey {
         saved_before,
         saved_on,
         saved_since,
+        email_id,
         from,
         to,
         cc,
@@ -193,6 +224,23 @@ struct SearchArguments {
     SearchKey key;
 };
 
+struct SortKey {
+    enum class Kind : uint8_t { arrival, cc, date, from, size, subject, to, display_from, display_to, kEnd };
+    Kind kind = Kind::arrival;
+    bool reverse = false;
+};
+/// SORT (RFC 5256 3, RFC 5267 3, RFC 5957).
+struct SortArguments {
+    std::vector<SortKey> keys;
+    SearchArguments search;
+};
+/// THREAD (RFC 5256 3).
+struct ThreadArguments {
+    enum class Algorithm : uint8_t { ordered_subject, references, kEnd };
+    Algorithm algorithm = Algorithm::references;
+    SearchArguments search;
+};
+
 /// A part of a message to be fetched: BODY[numbers.kind]<offset.count>, BINARY[numbers]<offset.count>,
 /// BINARY.SIZE[numbers] (RFC 9051 6.4.5).
 struct Section {
@@ -218,7 +266,11 @@ enum FetchItem : uint32_t {
     kFetchEnvelope = 16,
     kFetchBody = 32,
     kFetchBodyStructure = 64,
-    kFetchModSeq = 128  // RFC 7162 3.1.4.2
+    kFetchModSeq = 128,    // RFC 7162 3.1.4.2
+    kFetchSaveDate = 256,  // RFC 8514 4.2
+    kFetchEmailId = 512,   // RFC 8474 5.2
+    kFetchThreadId = 1024,
+    kFetchPreview = 2048  // RFC 8970 3.1
 };
 struct FetchArguments {
     SequenceSet set;
@@ -244,7 +296,8 @@ struct CopyArguments {
 using Arguments =
     std::variant<NoArguments, LoginArguments, AuthenticateArguments, IdArguments, EnableArguments, MailboxArguments,
                  SelectArguments, CreateArguments, RenameArguments, StatusArguments, ListArguments, AppendArguments,
-                 ExpungeArguments, SearchArguments, FetchArguments, StoreArguments, CopyArguments>;
+                 ExpungeArguments, SearchArguments, SortArguments, ThreadArguments, CompressArguments, QuotaArguments,
+                 GetMetadataArguments, SetMetadataArguments, FetchArguments, StoreArguments, CopyArguments>;
 
 struct Command {
     std::string tag;
@@ -254,8 +307,9 @@ struct Command {
 };
 
 /// Bounds of a command beyond those of its text.
-constexpr size_t kMaxDepth = 64;      // nested search keys
-constexpr size_t kMaxKeys = 2000;     // of one SEARCH
+constexpr size_t kMaxDepth = 64;   // nested search keys
+constexpr size_t kMaxKeys = 2000;  // of one SEARCH
+constexpr size_t kMaxSortKeys = 20;
 constexpr size_t kMaxSections = 100;  // BODY[...] of one FETCH
 
 /// The verb's name, upper case, for metrics and logs.

@@ -1,4 +1,4 @@
-// Within the grammar: the two commands whose arguments have files of their own.
+// Within the grammar: the commands whose arguments have files of their own.
 #pragma once
 
 #include "imapd/grammar/command.h"
@@ -9,7 +9,19 @@ namespace mox::imapd {
 Arguments parse_fetch(Scanner& in);
 /// What stands between the brackets of BODY[...]. Throws SyntaxError.
 void parse_section_spec(Scanner& in, Section& section);
+/// Arguments of GETQUOTA, GETMETADATA, SETMETADATA. Throw SyntaxError.
+Arguments parse_getquota(Scanner& in);
+Arguments parse_getmetadata(Scanner& in);
+Arguments parse_setmetadata(Scanner& in);
+/// Names of annotations: one, or several in parentheses; in lower case.
+std::vector<std::string> parse_metadata_names(Scanner& in);
 /// Arguments of SEARCH. Throws SyntaxError.
 Arguments parse_search(Scanner& in);
+/// Arguments of SORT and THREAD. Throw SyntaxError.
+Arguments parse_sort(Scanner& in);
+Arguments parse_thread(Scanner& in);
+/// The RETURN options in parentheses; the keys up to the end of the command.
+SearchReturns parse_returns(Scanner& in);
+SearchKey parse_search_keys(Scanner& in);
 
 }  // namespace mox::imapd

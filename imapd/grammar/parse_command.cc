@@ -48,6 +48,11 @@ Arguments parse_id(Scanner& in) {
     return args;
 }
 
+Arguments parse_compress(Scanner& in) {
+    in.space();
+    return CompressArguments{text::to_upper(in.atom("mechanism"))};
+}
+
 Arguments parse_enable(Scanner& in) {
     EnableArguments args;
     in.space();
@@ -159,7 +164,9 @@ uint32_t parse_status_items(Scanner& in) {
                                                                 {"SIZE", kStatusSize},
                                                                 {"DELETED", kStatusDeleted},
                                                                 {"APPENDLIMIT", kStatusAppendLimit},
-                                                                {"HIGHESTMODSEQ", kStatusHighestModSeq}};
+                                                                {"HIGHESTMODSEQ", kStatusHighestModSeq},
+                                                                {"MAILBOXID", kStatusMailboxId},
+                                                                {"DELETED-STORAGE", kStatusDeletedStorage}};
     uint32_t items = 0;
     in.expect('(');
     do {
@@ -215,6 +222,9 @@ void parse_list_return(Scanner& in, ListArguments& args) {
         else if (in.take_word("STATUS")) {
             in.space();
             args.return_status = parse_status_items(in);
+        } else if (in.take_word("METADATA")) {  // RFC 9590 3
+            in.space();
+            args.return_metadata = parse_metadata_names(in);
         } else if (!in.take_word("SPECIAL-USE"))
             throw SyntaxError("unknown LIST return option");
     } while (in.take(' '));
@@ -356,12 +366,19 @@ constexpr std::array kCommands = {
     Row{"NAMESPACE", Verb::name_space, parse_none},
     Row{"STATUS", Verb::status, parse_status},
     Row{"APPEND", Verb::append, parse_append},
+    Row{"GETQUOTA", Verb::getquota, parse_getquota},
+    Row{"GETQUOTAROOT", Verb::getquotaroot, parse_mailbox},
+    Row{"GETMETADATA", Verb::getmetadata, parse_getmetadata},
+    Row{"SETMETADATA", Verb::setmetadata, parse_setmetadata},
+    Row{"COMPRESS", Verb::compress, parse_compress},
     Row{"IDLE", Verb::idle, parse_none},
     Row{"CHECK", Verb::check, parse_none},
     Row{"CLOSE", Verb::close, parse_none},
     Row{"UNSELECT", Verb::unselect, parse_none},
     Row{"EXPUNGE", Verb::expunge, parse_expunge, parse_uid_expunge},
     Row{"SEARCH", Verb::search, parse_search, parse_search},
+    Row{"SORT", Verb::sort, parse_sort, parse_sort},
+    Row{"THREAD", Verb::thread, parse_thread, parse_thread},
     Row{"FETCH", Verb::fetch, parse_fetch, parse_fetch},
     Row{"STORE", Verb::store, parse_store, parse_store},
     Row{"COPY", Verb::copy, parse_copy, parse_copy},

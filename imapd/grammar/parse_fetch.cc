@@ -122,10 +122,16 @@ void parse_item(Scanner& in, FetchArguments& args) {
     if (in.take_word("RFC822.HEADER")) return add_section(args, make_rfc822(Section::Kind::header, "RFC822.HEADER"));
     if (in.take_word("RFC822.TEXT")) return add_section(args, make_rfc822(Section::Kind::text, "RFC822.TEXT"));
     if (in.take_word("RFC822")) return add_section(args, make_rfc822(Section::Kind::whole, "RFC822"));
+    if (in.take_word("PREVIEW")) {
+        in.take_prefix(" (LAZY)");  // RFC 8970 4.1: previews are never late here
+        args.items |= kFetchPreview;
+        return;
+    }
     constexpr std::pair<std::string_view, uint32_t> kItems[] = {
         {"UID", kFetchUid},          {"FLAGS", kFetchFlags},       {"INTERNALDATE", kFetchInternalDate},
         {"RFC822.SIZE", kFetchSize}, {"ENVELOPE", kFetchEnvelope}, {"BODYSTRUCTURE", kFetchBodyStructure},
-        {"BODY", kFetchBody},        {"MODSEQ", kFetchModSeq}};
+        {"BODY", kFetchBody},        {"MODSEQ", kFetchModSeq},     {"SAVEDATE", kFetchSaveDate},
+        {"EMAILID", kFetchEmailId},  {"THREADID", kFetchThreadId}};
     for (const auto& [name, bit] : kItems) {
         if (!in.take_word(name)) continue;
         args.items |= bit;

@@ -28,6 +28,7 @@ constexpr std::array kKeys = {
     Row{"CC", Kind::cc, Operand::text},
     Row{"DELETED", Kind::flags, Operand::none, proto::kDeleted},
     Row{"DRAFT", Kind::flags, Operand::none, proto::kDraft},
+    Row{"EMAILID", Kind::email_id, Operand::text},
     Row{"FLAGGED", Kind::flags, Operand::none, proto::kFlagged},
     Row{"FROM", Kind::from, Operand::text},
     Row{"HEADER", Kind::header, Operand::header},
@@ -41,6 +42,10 @@ constexpr std::array kKeys = {
     Row{"ON", Kind::on, Operand::date},
     Row{"OR", Kind::or_, Operand::two_keys},
     Row{"RECENT", Kind::none},
+    Row{"SAVEDATESUPPORTED", Kind::all},
+    Row{"SAVEDBEFORE", Kind::saved_before, Operand::date},
+    Row{"SAVEDON", Kind::saved_on, Operand::date},
+    Row{"SAVEDSINCE", Kind::saved_since, Operand::date},
     Row{"SEEN", Kind::flags, Operand::none, proto::kSeen},
     Row{"SENTBEFORE", Kind::sent_before, Operand::date},
     Row{"SENTON", Kind::sent_on, Operand::date},
@@ -49,6 +54,7 @@ constexpr std::array kKeys = {
     Row{"SMALLER", Kind::smaller, Operand::size},
     Row{"SUBJECT", Kind::subject, Operand::text},
     Row{"TEXT", Kind::text, Operand::text},
+    Row{"THREADID", Kind::none, Operand::text},  // RFC 8474 6: no message has one here
     Row{"TO", Kind::to, Operand::text},
     Row{"UID", Kind::uid_set, Operand::uid_set},
     Row{"UNANSWERED", Kind::no_flags, Operand::none, proto::kAnswered},
@@ -176,6 +182,8 @@ SearchKey parse_key(Scanner& in, Place place) {
     throw SyntaxError("unknown search key");
 }
 
+}  // namespace
+
 // RFC 4731 3.1, RFC 5182 2.1, RFC 9394 3.1
 SearchReturns parse_returns(Scanner& in) {
     constexpr std::pair<std::string_view, uint32_t> kItems[] = {
@@ -205,7 +213,14 @@ SearchReturns parse_returns(Scanner& in) {
     return returns;
 }
 
-}  // namespace
+SearchKey parse_search_keys(Scanner& in) {
+    SearchKey all;
+    all.kind = Kind::and_;
+    size_t left = kMaxKeys;
+    do all.children.push_back(parse_key(in, {1, left}));
+    while (in.take(' '));
+    return all;
+}
 
 Arguments parse_search(Scanner& in) {
     SearchArguments args;
@@ -220,10 +235,7 @@ Arguments parse_search(Scanner& in) {
         args.charset = text::to_upper(in.astring());
         in.space();
     }
-    args.key.kind = Kind::and_;
-    size_t left = kMaxKeys;
-    do args.key.children.push_back(parse_key(in, {1, left}));
-    while (in.take(' '));
+    args.key = parse_search_keys(in);
     return args;
 }
 

@@ -141,6 +141,7 @@ std::string Scanner::quoted() {
 }
 
 std::string Scanner::literal() {
+    bool binary = take('~');  // RFC 4466 4 literal8
     expect('{');
     uint64_t size = number64();
     take('+');  // RFC 7888
@@ -150,7 +151,7 @@ std::string Scanner::literal() {
     if (size > rest().size()) throw SyntaxError("wrong literal");
     std::string bytes(rest().substr(0, size));
     at_ += size;
-    if (bytes.find('\0') != std::string::npos) throw SyntaxError("NUL in a literal");  // RFC 3501 9 CHAR8
+    if (!binary && bytes.find('\0') != std::string::npos) throw SyntaxError("NUL in a literal");  // RFC 3501 9 CHAR8
     return bytes;
 }
 
@@ -170,6 +171,11 @@ std::string Scanner::astring() {
 std::optional<std::string> Scanner::nstring() {
     if (take_word("NIL")) return std::nullopt;
     return string();
+}
+
+std::optional<std::string> Scanner::nstring8() {
+    if (text::istarts_with(rest(), "~{")) return literal();
+    return nstring();
 }
 
 std::string Scanner::mailbox() {

@@ -73,6 +73,8 @@ class Scanner {
     std::string string();
     std::string astring();
     std::optional<std::string> nstring();
+    /// `nstring / literal8`: any bytes (RFC 5464 5 value).
+    std::optional<std::string> nstring8();
     /// `mailbox` of RFC 3501 9, decoded.
     std::string mailbox();
     /// `list-mailbox`: a pattern, still encoded.

@@ -68,7 +68,7 @@ std::vector<Item> Source<Item>::take(Reply reply) {
         }
         if (at == wanted_.size() || session_.view().rows()[wanted_[at]].uid != message.uid.value) continue;
         if constexpr (std::is_same_v<Item, RowInfo>)
-            out.push_back({wanted_[at], decode_info(message.info)});
+            out.push_back({wanted_[at], decode_info(message.info), message.content});
         else
             out.push_back({wanted_[at], StoredMessage(std::move(message))});
         at++;

@@ -31,6 +31,7 @@ class SelectionWalk {
 struct RowInfo {
     uint32_t index;
     mail::MessageInfo info;
+    proto::ContentId content;
 };
 /// A row with its parse and file.
 struct RowFile {

@@ -16,7 +16,7 @@
 namespace mox::imapd {
 namespace {
 
-constexpr uint32_t kInfoItems = kFetchEnvelope | kFetchBody | kFetchBodyStructure;
+constexpr uint32_t kInfoItems = kFetchEnvelope | kFetchBody | kFetchBodyStructure | kFetchEmailId;
 constexpr size_t kSeenAtOnce = 512;  // messages that get \Seen in one change
 
 // What came of a FETCH, for its answer.
@@ -42,10 +42,10 @@ async::Task<Outcome> fetch_infos(Session& session, Selection selection, uint32_t
     for (;;) {
         auto batch = co_await source.next();
         if (batch.empty()) break;
-        for (const auto& [index, info] : batch) {
+        for (const auto& [index, info, content] : batch) {
             FetchAnswer answer(session, index);
             answer.write_row_items(items);
-            answer.write_info_items(info, items);
+            answer.write_info_items(info, content, items);
             answer.finish();
             co_await session.flush_some();
         }
@@ -84,7 +84,8 @@ async::Task<Outcome> fetch_files(Session& session, Selection selection, const Fe
         for (const auto& [index, message] : batch) {
             FetchAnswer answer(session, index);
             answer.write_row_items(newly_seen.contains(message.uid()) ? seen_items : items);
-            answer.write_info_items(message.info(), items);
+            answer.write_info_items(message.info(), message.content(), items);
+            if (items & kFetchPreview) answer.write_preview(message);
             for (const auto& section : args.sections) {
                 auto written = co_await answer.write_section(message, section);
                 outcome.unknown_encoding |= written == FetchAnswer::Written::unknown_encoding;
@@ -169,7 +170,7 @@ async::Task<Answer> cmd_fetch(Session& session, const Command& command) {
     if (command.numbers == Numbers::uid && !session.features().uidonly) items |= kFetchUid;
     if (args.changed_since) items |= kFetchModSeq;  // RFC 7162 3.1.4.1
     Outcome outcome;
-    if (!args.sections.empty())
+    if (!args.sections.empty() || (items & kFetchPreview))
         outcome = co_await fetch_sections(session, std::move(selection), args, items);
     else if (items & kInfoItems)
         outcome = co_await fetch_infos(session, std::move(selection), items);

@@ -98,7 +98,8 @@ void append_attributes(std::string& out, const Entry& entry, const ListArguments
         if (entry.mailbox->special_use & bit) add(name);
 }
 
-void write_entry(Session& session, const std::string& name, const Entry& entry, const ListArguments& args) {
+async::Task<void> write_entry(Session& session, const std::string& name, const Entry& entry,
+                              const ListArguments& args) {
     std::string out = "* LIST (";
     append_attributes(out, entry, args);
     out += ") \"/\" ";
@@ -110,8 +111,10 @@ void write_entry(Session& session, const std::string& name, const Entry& entry, 
         out += "))";
     }
     session.stream().write(out + "\r\n");
-    // RFC 5819 2: no STATUS for what cannot be selected
-    if (args.return_status != 0 && entry.mailbox != nullptr) write_status(session, *entry.mailbox, args.return_status);
+    // RFC 5819 2, RFC 9590 3: nothing more of what cannot be selected
+    if (entry.mailbox == nullptr) co_return;
+    if (args.return_status != 0) co_await write_status(session, *entry.mailbox, args.return_status);
+    if (!args.return_metadata.empty()) co_await write_metadata(session, entry.mailbox->name, args.return_metadata);
 }
 
 }  // namespace
@@ -128,7 +131,7 @@ async::Task<Answer> cmd_list(Session& session, const Command& command) {
     if (args.return_status & kStatusHighestModSeq) session.enable_condstore();  // RFC 7162 3.1
     for (const auto& [name, entry] : entries) {
         if (!entry.matches || (!entry.selected && !entry.has_hidden_below)) continue;
-        write_entry(session, name, entry, args);
+        co_await write_entry(session, name, entry, args);
         co_await session.flush_some();
     }
     co_return Answer{Answer::Status::ok, "done"};

@@ -1,5 +1,6 @@
 // CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE (RFC 3501 6.3.3 to 6.3.7, RFC 6154 3).
 #include "imapd/worker/commands.h"
+#include "imapd/worker/object_id.h"
 
 namespace mox::imapd {
 
@@ -8,8 +9,10 @@ async::Task<Answer> cmd_create(Session& session, const Command& command) {
     // RFC 3501 6.3.3: a trailing separator says that names below it will follow; the mailbox is made all the same
     if (args.name.size() > 1 && args.name.ends_with('/')) args.name.pop_back();
     if (args.unknown_special_use) fail_no("[USEATTR] no mailbox can have that use");  // RFC 6154 3
-    co_await session.ask(proto::CreateMailbox{args.name, args.special_use});
-    co_return Answer{Answer::Status::ok, "created"};
+    auto created = co_await session.ask(proto::CreateMailbox{args.name, args.special_use});
+    if (created.created.empty()) co_return Answer{Answer::Status::ok, "created"};
+    // RFC 8474 4.1
+    co_return Answer{Answer::Status::ok, "[MAILBOXID (" + mailbox_id(created.created.back()) + ")] created"};
 }
 
 async::Task<Answer> cmd_delete(Session& session, const Command& command) {

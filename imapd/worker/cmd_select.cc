@@ -1,5 +1,6 @@
 // SELECT, EXAMINE (RFC 3501 6.3.1, 6.3.2) with QRESYNC (RFC 7162 3.2.5), CLOSE (6.4.2), UNSELECT (RFC 3691).
 #include "imapd/worker/commands.h"
+#include "imapd/worker/object_id.h"
 #include "imapd/worker/vanished.h"
 
 namespace mox::imapd {
@@ -25,6 +26,7 @@ void write_opened(Session& session, const MailboxView& view) {
     out += "* OK [UIDVALIDITY " + std::to_string(view.mailbox().uidvalidity) + "] UIDs are valid\r\n";
     out += "* OK [UIDNEXT " + std::to_string(view.mailbox().uidnext) + "] next UID\r\n";
     out += "* OK [HIGHESTMODSEQ " + std::to_string(view.told_modseq()) + "] highest\r\n";  // RFC 7162 3.1.2.1
+    out += "* OK [MAILBOXID (" + mailbox_id(view.mailbox()) + ")] for ever\r\n";           // RFC 8474 4.2
     if (rev2) {                                                                            // RFC 9051 6.3.2
         out += "* LIST () \"/\" ";
         session.append_name(out, view.mailbox().name);

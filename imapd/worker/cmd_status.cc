@@ -1,9 +1,26 @@
-// STATUS (RFC 3501 6.3.10, RFC 9051 6.3.11; SIZE RFC 8438, APPENDLIMIT RFC 7889 4).
+// STATUS (RFC 3501 6.3.10, RFC 9051 6.3.11; SIZE RFC 8438, APPENDLIMIT RFC 7889 4, MAILBOXID RFC 8474 4.3).
 #include "imapd/worker/commands.h"
+#include "imapd/worker/object_id.h"
 
 namespace mox::imapd {
 
-void write_status(Session& session, const proto::Mailbox& mailbox, uint32_t items) {
+namespace {
+
+// RFC 9208 4.1.4: what expunging would free; no counter, so the messages are looked at
+async::Task<uint64_t> count_deleted_storage(Session& session, std::string name) {
+    auto view = MailboxView::load(co_await session.ask(proto::OpenMailbox{std::move(name)}), Access::read_only);
+    uint64_t bytes = 0;
+    if (!view) co_return bytes;
+    for (const auto& row : view->rows())
+        if (row.flags & proto::kDeleted) bytes += row.size;
+    co_return bytes;
+}
+
+}  // namespace
+
+async::Task<void> write_status(Session& session, const proto::Mailbox& mailbox, uint32_t items) {
+    std::optional<uint64_t> deleted_storage;
+    if (items & kStatusDeletedStorage) deleted_storage = co_await count_deleted_storage(session, mailbox.name);
     std::string out = "* STATUS ";
     session.append_name(out, mailbox.name);
     std::string_view before = " (";
@@ -24,6 +41,15 @@ void write_status(Session& session, const proto::Mailbox& mailbox, uint32_t item
     add(kStatusDeleted, "DELETED", mailbox.deleted);
     add(kStatusAppendLimit, "APPENDLIMIT", session.max_message_size());
     add(kStatusHighestModSeq, "HIGHESTMODSEQ", mailbox.highest_modseq);
+    if (items & kStatusMailboxId) {  // RFC 8474 4.3
+        out += before;
+        out += "MAILBOXID (" + mailbox_id(mailbox) + ')';
+        before = " ";
+    }
+    if (deleted_storage) {
+        out += before;
+        out += "DELETED-STORAGE " + std::to_string(*deleted_storage);
+    }
     session.stream().write(out + ")\r\n");
 }
 
@@ -33,7 +59,7 @@ async::Task<Answer> cmd_status(Session& session, const Command& command) {
     for (const auto& mailbox : list.mailboxes) {
         if (mailbox.name != args.name) continue;
         if (args.items & kStatusHighestModSeq) session.enable_condstore();  // RFC 7162 3.1
-        write_status(session, mailbox, args.items);
+        co_await write_status(session, mailbox, args.items);
         co_return Answer{Answer::Status::ok, "done"};
     }
     co_return Answer{Answer::Status::no, "[NONEXISTENT] no such mailbox"};

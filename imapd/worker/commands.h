@@ -27,8 +27,10 @@ struct CommandRow {
 /// The row of a verb; nothing for those of the time before login.
 const CommandRow* find_command(Verb verb);
 
-/// The answer to STATUS, also within LIST.
-void write_status(Session& session, const proto::Mailbox& mailbox, uint32_t items);
+/// The answer to STATUS, also within LIST. `mailbox` outlives the task.
+async::Task<void> write_status(Session& session, const proto::Mailbox& mailbox, uint32_t items);
+/// The answer to GETMETADATA of these annotations, also within LIST.
+async::Task<void> write_metadata(Session& session, std::string mailbox, std::vector<std::string> names);
 
 async::Task<Answer> cmd_capability(Session& session, const Command& command);
 async::Task<Answer> cmd_noop(Session& session, const Command& command);
@@ -45,10 +47,17 @@ async::Task<Answer> cmd_list(Session& session, const Command& command);
 async::Task<Answer> cmd_lsub(Session& session, const Command& command);
 async::Task<Answer> cmd_status(Session& session, const Command& command);
 async::Task<Answer> cmd_append(Session& session, const Command& command);
+async::Task<Answer> cmd_getquota(Session& session, const Command& command);
+async::Task<Answer> cmd_getquotaroot(Session& session, const Command& command);
+async::Task<Answer> cmd_getmetadata(Session& session, const Command& command);
+async::Task<Answer> cmd_setmetadata(Session& session, const Command& command);
+async::Task<Answer> cmd_compress(Session& session, const Command& command);
 async::Task<Answer> cmd_idle(Session& session, const Command& command);
 async::Task<Answer> cmd_close(Session& session, const Command& command);
 async::Task<Answer> cmd_expunge(Session& session, const Command& command);
 async::Task<Answer> cmd_search(Session& session, const Command& command);
+async::Task<Answer> cmd_sort(Session& session, const Command& command);
+async::Task<Answer> cmd_thread(Session& session, const Command& command);
 async::Task<Answer> cmd_fetch(Session& session, const Command& command);
 async::Task<Answer> cmd_store(Session& session, const Command& command);
 async::Task<Answer> cmd_copy(Session& session, const Command& command);

@@ -4,6 +4,8 @@
 #include <array>
 
 #include "imapd/worker/decoded_part.h"
+#include "imapd/worker/object_id.h"
+#include "imapd/worker/preview.h"
 
 namespace mox::imapd {
 namespace {
@@ -65,9 +67,21 @@ void FetchAnswer::write_row_items(uint32_t items) {
         append_number(out, row.modseq);
         out += ')';
     }
+    if (items & kFetchSaveDate) {  // RFC 8514 4.2
+        auto& out = item("SAVEDATE");
+        out += '"';
+        out += mail::format_internal_date({row.saved, 0});
+        out += '"';
+    }
+    if (items & kFetchThreadId) item("THREADID") += "NIL";  // RFC 8474 5.2: not supported
 }
 
-void FetchAnswer::write_info_items(const mail::MessageInfo& info, uint32_t items) {
+void FetchAnswer::write_preview(const StoredMessage& message) {
+    mail::append_string(item("PREVIEW"), make_preview(message), session_.features().strings());
+}
+
+void FetchAnswer::write_info_items(const mail::MessageInfo& info, const proto::ContentId& content, uint32_t items) {
+    if (items & kFetchEmailId) item("EMAILID") += '(' + email_id(content) + ')';  // RFC 8474 5.2
     auto utf8 = session_.features().strings();
     auto revision = session_.features().revision();
     if (items & kFetchEnvelope) {

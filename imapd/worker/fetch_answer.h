@@ -23,7 +23,8 @@ class FetchAnswer {
     void finish();
 
     void write_row_items(uint32_t items);
-    void write_info_items(const mail::MessageInfo& info, uint32_t items);
+    void write_info_items(const mail::MessageInfo& info, const proto::ContentId& content, uint32_t items);
+    void write_preview(const StoredMessage& message);
     /// How it went: `unknown_encoding` was answered with NIL (RFC 3516 4.3).
     enum class Written : uint8_t { done, unknown_encoding, kEnd };
     async::Task<Written> write_section(const StoredMessage& message, const Section& section);

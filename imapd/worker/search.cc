@@ -4,7 +4,9 @@
 #include <optional>
 
 #include "common/mail/encoded_word.h"
+#include "common/text/ascii.h"
 #include "imapd/worker/message_text.h"
+#include "imapd/worker/object_id.h"
 
 namespace mox::imapd {
 namespace {
@@ -123,6 +125,16 @@ Match Search::decide(const Node& node, const Candidate& candidate, const Found* 
             return to_match(received_day(row) == node.date);
         case Kind::since:
             return to_match(received_day(row) >= node.date);
+        // RFC 8514 4.3: the same of the day on which it was saved
+        case Kind::saved_before:
+            return to_match(mail::day_of({row.saved, 0}) < node.date);
+        case Kind::saved_on:
+            return to_match(mail::day_of({row.saved, 0}) == node.date);
+        case Kind::saved_since:
+            return to_match(mail::day_of({row.saved, 0}) >= node.date);
+        case Kind::email_id:
+            return candidate.content ? to_match(text::iequals(email_id(*candidate.content), node.text))
+                                     : Match::unknown;
         case Kind::larger:
             return to_match(row.size > node.size);
         case Kind::smaller:

@@ -22,6 +22,7 @@ struct Candidate {
     const proto::MessageRow& row;
     const mail::MessageInfo* info = nullptr;
     const StoredMessage* message = nullptr;
+    const proto::ContentId* content = nullptr;  // there with the parse
 };
 
 class Search {

@@ -34,13 +34,18 @@ async::Task<void> decide_by_rows(Session& session, const Search& search, Progres
 }
 
 async::Task<void> decide_by_infos(Session& session, const Search& search, Progress& progress) {
+    const size_t goal = progress.undecided.size();
+    size_t done = 0;
     InfoSource source(session, to_selection(std::exchange(progress.undecided, {})));
     for (;;) {
         auto batch = co_await source.next();
         if (batch.empty()) break;
-        for (const auto& [index, info] : batch) {
+        co_await session.tell_progress(done, goal);
+        done += batch.size();
+        for (const auto& [index, info, content] : batch) {
             auto what = candidate(session.view(), index);
             what.info = &info;
+            what.content = &content;
             note(progress, index, search.decide(what));
         }
         co_await async::Yield();
@@ -48,13 +53,18 @@ async::Task<void> decide_by_infos(Session& session, const Search& search, Progre
 }
 
 async::Task<void> decide_by_files(Session& session, const Search& search, Progress& progress) {
+    const size_t goal = progress.undecided.size();
+    size_t done = 0;
     FileSource source(session, to_selection(std::exchange(progress.undecided, {})));
     for (;;) {
         auto batch = co_await source.next();
         if (batch.empty()) break;
+        co_await session.tell_progress(done, goal);
+        done += batch.size();
         for (const auto& [index, message] : batch) {
             auto what = candidate(session.view(), index);
             what.info = &message.info();
+            what.content = &message.content();
             what.message = &message;
             note(progress, index, search.decide(what));
             co_await async::Yield();  // a large message takes its time: the other sessions have their turn

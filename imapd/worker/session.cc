@@ -5,6 +5,7 @@
 
 #include "imapd/grammar/capabilities.h"
 #include "imapd/worker/commands.h"
+#include "imapd/worker/deflate_transport.h"
 
 namespace mox::imapd {
 namespace {
@@ -31,12 +32,19 @@ constexpr std::array kTable = {
     CommandRow{Verb::name_space, State::authenticated, Updates::all, cmd_namespace},
     CommandRow{Verb::status, State::authenticated, Updates::all, cmd_status},
     CommandRow{Verb::append, State::authenticated, Updates::all, cmd_append},
+    CommandRow{Verb::getquota, State::authenticated, Updates::all, cmd_getquota},
+    CommandRow{Verb::getquotaroot, State::authenticated, Updates::all, cmd_getquotaroot},
+    CommandRow{Verb::getmetadata, State::authenticated, Updates::all, cmd_getmetadata},
+    CommandRow{Verb::setmetadata, State::authenticated, Updates::all, cmd_setmetadata},
+    CommandRow{Verb::compress, State::authenticated, Updates::all, cmd_compress},
     CommandRow{Verb::idle, State::authenticated, Updates::all, cmd_idle},
     CommandRow{Verb::check, State::selected, Updates::all, cmd_noop},
     CommandRow{Verb::close, State::selected, Updates::none, cmd_close},
     CommandRow{Verb::unselect, State::selected, Updates::none, cmd_close},
     CommandRow{Verb::expunge, State::selected, Updates::all, cmd_expunge},
     CommandRow{Verb::search, State::selected, Updates::no_expunge, cmd_search, true},
+    CommandRow{Verb::sort, State::selected, Updates::no_expunge, cmd_sort, true},
+    CommandRow{Verb::thread, State::selected, Updates::no_expunge, cmd_thread, true},
     CommandRow{Verb::fetch, State::selected, Updates::no_expunge, cmd_fetch, true},
     CommandRow{Verb::store, State::selected, Updates::no_expunge, cmd_store, true},
     CommandRow{Verb::copy, State::selected, Updates::all, cmd_copy, true},
@@ -167,6 +175,15 @@ async::Task<void> Session::flush_some() {
     if (stream_.pending_output() < kFlushAt) co_return;
     co_await flush();
     co_await async::Yield();  // the other sessions of the account have their turn
+}
+
+async::Task<void> Session::tell_progress(uint64_t done, uint64_t goal) {
+    if (async::Clock::now() < progress_due_) co_return;
+    progress_due_ = async::Clock::now() + limits_.progress;
+    // RFC 9585: a tag that would end the response code is not told
+    std::string tag = tag_.find(']') == std::string::npos ? '"' + tag_ + '"' : "NIL";
+    untagged("OK [INPROGRESS (" + tag + ' ' + std::to_string(done) + ' ' + std::to_string(goal) + ")] still at it");
+    co_await flush();
 }
 
 void Session::need_write_access() {
@@ -309,6 +326,8 @@ async::Task<void> Session::skip_message(MessageLiteral literal) {
 async::Task<void> Session::run_command(RawCommand raw) {
     next_message(raw.message);
     std::string tag = find_tag(raw.text);
+    tag_ = tag;
+    progress_due_ = async::Clock::now() + limits_.progress;
     Answer reply;
     std::string_view name = "UNKNOWN";
     try {
@@ -325,11 +344,22 @@ async::Task<void> Session::run_command(RawCommand raw) {
     counters_.commands[{name, to_string(reply.status)}]++;
     write_answer(tag.empty() ? "*" : tag, reply);
     if (bad_in_row_ >= kMaxBadInRow) throw SessionOver("too many bad commands");
+    if (compression_ == Compression::next) {
+        co_await start_compression();
+        co_return;
+    }
     // Pipelined commands share their packets.
     if (find_buffered_line())
         co_await flush_some();
     else
         co_await flush();
+}
+
+async::Task<void> Session::start_compression() {
+    co_await flush();
+    if (!stream_.buffered().empty()) throw FatalInput("text behind COMPRESS");
+    stream_.replace_transport(std::make_unique<DeflateTransport>(stream_.release_transport()));
+    compression_ = Compression::on;
 }
 
 bool Session::find_buffered_line() const {

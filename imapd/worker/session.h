@@ -60,7 +60,8 @@ struct SessionLimits {
     async::Clock::duration idle = std::chrono::minutes(30);  // RFC 3501 5.4: at least 30 minutes
     async::Clock::duration idle_command = std::chrono::minutes(30);
     async::Clock::duration write = std::chrono::minutes(5);
-    async::Clock::duration piece = std::chrono::minutes(2);  // between pieces of a message being appended
+    async::Clock::duration piece = std::chrono::minutes(2);      // between pieces of a message being appended
+    async::Clock::duration progress = std::chrono::seconds(10);  // between words on how far a long command is
 };
 
 class Session : private AccountObserver {
@@ -94,6 +95,9 @@ class Session : private AccountObserver {
     /// Sends what has been collected once it is more than a few packets.
     async::Task<void> flush_some();
     async::Task<void> flush();
+
+    /// Tells a client that waits long how far the command is: `done` of `goal` messages (RFC 9585).
+    async::Task<void> tell_progress(uint64_t done, uint64_t goal);
 
     /// Asks storaged; an error ends the command.
     template <class M>
@@ -135,6 +139,9 @@ class Session : private AccountObserver {
     async::Notify& news() { return news_event_; }
     bool ending() const { return !over_.empty(); }
     void end(std::string text) { over_ = std::move(text); }
+    bool is_compressed() const { return compression_ == Compression::on; }
+    /// What follows the answer to the present command is compressed, both ways.
+    void compress_after_answer() { compression_ = Compression::next; }
     /// Ends after the present command without a BYE of its own (LOGOUT has sent it).
     void log_out() { logged_out_ = true; }
 
@@ -152,6 +159,7 @@ class Session : private AccountObserver {
     void write_answer(std::string_view tag, const Answer& answer);
     void add_modseq(Answer& answer, Refreshed refreshed);
     bool find_buffered_line() const;
+    async::Task<void> start_compression();
     async::Task<void> say_bye();
 
     Account& account_;
@@ -161,12 +169,16 @@ class Session : private AccountObserver {
     log::Logger log_;
     async::Stream stream_;
     Features features_;
+    std::string tag_;                             // of the present command
+    async::Clock::time_point progress_due_ = {};  // when a word on it is due
     std::optional<MailboxView> view_;
     std::optional<MessageLiteral> message_;
     bool behind_message_ = false;  // the rest of an APPEND is still to be read
     bool news_ = false;
     async::Notify news_event_;
     std::string over_;
+    enum class Compression : uint8_t { off, next, on };
+    Compression compression_ = Compression::off;
     bool logged_out_ = false;
     bool write_broken_ = false;
     int bad_in_row_ = 0;

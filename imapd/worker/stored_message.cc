@@ -59,6 +59,7 @@ StoredMessage::StoredMessage(proto::MessageFile file)
     : uid_(file.uid.value),
       prefix_(std::move(file.prefix)),
       file_size_(file.size),
+      content_(file.content),
       file_(std::move(file.file)),
       info_(decode_info(file.info, file.size)) {}
 

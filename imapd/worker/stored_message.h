@@ -32,6 +32,7 @@ class StoredMessage {
     uint32_t uid() const { return uid_; }
     const std::string& prefix() const { return prefix_; }
     const mail::MessageInfo& info() const { return info_; }
+    const proto::ContentId& content() const { return content_; }
     uint64_t size() const { return prefix_.size() + file_size_; }
 
     /// The bytes of the whole message that a section means, before its partial; nothing if there is no such part. For
@@ -47,6 +48,7 @@ class StoredMessage {
     uint32_t uid_;
     std::string prefix_;
     uint64_t file_size_;
+    proto::ContentId content_;
     Fd file_;
     mail::MessageInfo info_;
 };

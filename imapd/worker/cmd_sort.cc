@@ -1,0 +1,115 @@
+// SORT and THREAD, UID SORT and UID THREAD (RFC 5256), with results of RFC 5267 3 (ESORT).
+#include <algorithm>
+
+#include "imapd/worker/batches.h"
+#include "imapd/worker/commands.h"
+#include "imapd/worker/search_answer.h"
+#include "imapd/worker/search_run.h"
+#include "imapd/worker/sorting.h"
+#include "imapd/worker/threading.h"
+
+namespace mox::imapd {
+namespace {
+
+// What is found, and whether a key spoke of modseqs.
+async::Task<Found> find(Session& session, const SearchArguments& args) {
+    check_charset(args, session.features());
+    check_numbers(args.key, session.features());
+    Search search(args.key, session.view());
+    if (search.has_modseq()) session.enable_condstore();
+    auto indexes = co_await find_messages(session, search);
+    co_return Found{session.view(), std::move(indexes), search.has_modseq()};
+}
+
+async::Task<std::vector<uint32_t>> sort(Session& session, std::vector<uint32_t> indexes, std::vector<SortKey> keys) {
+    bool infos = std::ranges::any_of(keys, needs_info);
+    Sorter sorter(std::move(keys));
+    if (!infos) {
+        for (uint32_t index : indexes) sorter.add(index, session.view().rows()[index], nullptr);
+        co_return sorter.take();
+    }
+    InfoSource source(session, to_selection(indexes));
+    size_t done = 0;
+    for (auto batch = co_await source.next(); !batch.empty(); batch = co_await source.next()) {
+        co_await session.tell_progress(done, indexes.size());
+        done += batch.size();
+        for (const auto& item : batch) sorter.add(item.index, session.view().rows()[item.index], &item.info);
+        co_await async::Yield();
+    }
+    co_return sorter.take();
+}
+
+// The id in a Message-ID or the first of In-Reply-To, without <>.
+std::string first_id(const std::optional<std::string>& field) {
+    if (!field) return {};
+    auto begin = field->find('<');
+    auto end = field->find('>', begin == std::string::npos ? 0 : begin);
+    if (begin == std::string::npos || end == std::string::npos) return {};
+    return field->substr(begin + 1, end - begin - 1);
+}
+
+ThreadMessage thread_message(uint32_t index, const proto::MessageRow& row, const mail::MessageInfo& info) {
+    ThreadMessage message{index, sent_date(row, &info), {}, {}, info.references};
+    if (!info.parts[0].envelope) return message;
+    const auto& envelope = info.envelopes[*info.parts[0].envelope];
+    message.subject = base_subject(envelope.subject.value_or(""));
+    message.id = first_id(envelope.message_id);
+    // RFC 5256 3: without References the first id of In-Reply-To
+    if (message.references.empty())
+        if (auto id = first_id(envelope.in_reply_to); !id.empty()) message.references.push_back(std::move(id));
+    return message;
+}
+
+async::Task<std::vector<ThreadMessage>> read_messages(Session& session, std::vector<uint32_t> indexes) {
+    std::vector<ThreadMessage> messages;
+    InfoSource source(session, to_selection(indexes));
+    for (auto batch = co_await source.next(); !batch.empty(); batch = co_await source.next()) {
+        co_await session.tell_progress(messages.size(), indexes.size());
+        for (const auto& item : batch)
+            messages.push_back(thread_message(item.index, session.view().rows()[item.index], item.info));
+        co_await async::Yield();
+    }
+    co_return messages;
+}
+
+async::Task<void> sort_messages(Session& session, const Command& command) {
+    const auto& args = std::get<SortArguments>(command.arguments);
+    auto found = co_await find(session, args.search);
+    found.indexes = co_await sort(session, std::move(found.indexes), args.keys);
+    const auto& returns = args.search.returns;
+    if (returns.items & kReturnSave) session.view().save(saved_indexes(returns, found));
+    if (returns.given)
+        session.stream().write(extended_answer(command, returns, found));
+    else
+        session.stream().write(plain_answer("SORT", found, command.numbers));
+}
+
+}  // namespace
+
+async::Task<Answer> cmd_sort(Session& session, const Command& command) {
+    const auto& args = std::get<SortArguments>(command.arguments);
+    try {
+        co_await sort_messages(session, command);
+    } catch (const CommandFailed& failed) {
+        // RFC 5182 2.1: a NO leaves nothing saved
+        bool saves = (args.search.returns.items & kReturnSave) != 0;
+        if (saves && failed.answer.status == Answer::Status::no) session.view().save({});
+        throw;
+    }
+    co_return Answer{Answer::Status::ok, "sorted"};
+}
+
+async::Task<Answer> cmd_thread(Session& session, const Command& command) {
+    const auto& args = std::get<ThreadArguments>(command.arguments);
+    auto found = co_await find(session, args.search);
+    auto messages = co_await read_messages(session, std::move(found.indexes));
+    auto threads = args.algorithm == ThreadArguments::Algorithm::references ? thread_by_references(messages)
+                                                                            : thread_by_subject(messages);
+    auto text = write_threads(threads, messages, [&](uint32_t index) {
+        return command.numbers == Numbers::uid ? session.view().rows()[index].uid : index + 1;
+    });
+    session.untagged(text.empty() ? "THREAD" : "THREAD " + text);  // RFC 5256 4
+    co_return Answer{Answer::Status::ok, "threaded"};
+}
+
+}  // namespace mox::imapd

@@ -1,0 +1,87 @@
+#include "imapd/worker/deflate_transport.h"
+
+#include <algorithm>
+#include <new>
+
+namespace mox::imapd {
+namespace {
+
+constexpr size_t kChunk = 16 * 1024;
+constexpr size_t kMaxWrite = 64 * 1024;  // compressed at once
+// RFC 4978 4: raw DEFLATE. The peer may use the largest window; ours is smaller, it takes less memory.
+constexpr int kReadWindow = -15;
+constexpr int kWriteWindow = -13;
+constexpr int kMemLevel = 5;
+
+Bytef* bytes_of(const char* data) {
+    return reinterpret_cast<Bytef*>(const_cast<char*>(data));
+}
+
+}  // namespace
+
+DeflateTransport::DeflateTransport(std::unique_ptr<async::Transport> below) : below_(std::move(below)) {
+    if (inflateInit2(&in_, kReadWindow) != Z_OK) throw std::bad_alloc();
+    int result = deflateInit2(&out_, Z_DEFAULT_COMPRESSION, Z_DEFLATED, kWriteWindow, kMemLevel, Z_DEFAULT_STRATEGY);
+    if (result != Z_OK) {
+        inflateEnd(&in_);
+        throw std::bad_alloc();
+    }
+}
+
+DeflateTransport::~DeflateTransport() {
+    inflateEnd(&in_);
+    deflateEnd(&out_);
+}
+
+size_t DeflateTransport::inflate_into(std::span<char> into) {
+    in_.next_out = bytes_of(into.data());
+    in_.avail_out = static_cast<uInt>(into.size());
+    int result = inflate(&in_, Z_SYNC_FLUSH);
+    if (result != Z_OK && result != Z_BUF_ERROR) throw async::ConnectionLost("the peer's DEFLATE is broken or ended");
+    return into.size() - in_.avail_out;
+}
+
+async::IoResult DeflateTransport::read(std::span<char> into) {
+    into = into.first(std::min(into.size(), kMaxWrite));
+    for (;;) {
+        if (size_t n = inflate_into(into); n > 0) return {async::IoResult::State::done, n};
+        input_.resize(kChunk);
+        auto got = below_->read(input_);
+        if (got.state != async::IoResult::State::done) return got;
+        in_.next_in = bytes_of(input_.data());
+        in_.avail_in = static_cast<uInt>(got.count);
+    }
+}
+
+void DeflateTransport::deflate_all(std::string_view bytes) {
+    pending_.clear();
+    sent_ = 0;
+    out_.next_in = bytes_of(bytes.data());
+    out_.avail_in = static_cast<uInt>(bytes.size());
+    do {
+        size_t size = pending_.size();
+        pending_.resize(size + kChunk);
+        out_.next_out = bytes_of(pending_.data() + size);
+        out_.avail_out = kChunk;
+        // The peer can read all that was written: nothing waits in here for more.
+        if (deflate(&out_, Z_SYNC_FLUSH) == Z_STREAM_ERROR) throw async::ConnectionLost("DEFLATE failed");
+        pending_.resize(pending_.size() - out_.avail_out);
+    } while (out_.avail_out == 0);
+}
+
+// The writer is told of its bytes when all that stands for them has gone down; until then it comes again with the same.
+async::IoResult DeflateTransport::write(std::string_view bytes) {
+    if (taken_ == 0) {
+        taken_ = std::min(bytes.size(), kMaxWrite);
+        deflate_all(bytes.substr(0, taken_));
+    }
+    while (sent_ < pending_.size()) {
+        auto put = below_->write(std::string_view(pending_).substr(sent_));
+        if (put.state != async::IoResult::State::done) return put;
+        sent_ += put.count;
+    }
+    std::string().swap(pending_);
+    return {async::IoResult::State::done, std::exchange(taken_, 0)};
+}
+
+}  // namespace mox::imapd

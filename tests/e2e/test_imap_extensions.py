@@ -1,0 +1,176 @@
+"""Extensions of IMAP over the whole suite: what depends on the storage, on TLS, on restarts. The forms of answers are tested
+in tests/unit/imapd."""
+
+import re
+import zlib
+
+import pytest
+from mox import fetched, message
+
+pytestmark = pytest.mark.imap
+
+
+@pytest.fixture
+def raw(suite):
+    with suite.imap_raw(login=True, port="imaps") as client:
+        yield client
+
+
+@pytest.fixture
+def box(raw, mailbox):
+    raw.ok(f"SELECT {mailbox}")
+    raw.mailbox = mailbox
+    return raw
+
+
+def code(lines, name):
+    for line in lines:
+        if found := re.search(rb"\[" + name.encode() + rb" ([^\]]*)\]", line):
+            return found.group(1).decode()
+    return None
+
+
+def esearch(lines):
+    line = next(line for line in lines if line.startswith(b"* ESEARCH"))
+    return line.split(b")", 1)[1].decode().strip()
+
+
+def test_announced(raw):
+    announced = next(line for line in raw.ok("CAPABILITY") if line.startswith(b"* CAPABILITY")).decode().split()
+    for name in (
+        "IMAP4rev2 UTF8=ACCEPT CONDSTORE QRESYNC ESEARCH SEARCHRES WITHIN PARTIAL UIDONLY SORT SORT=DISPLAY ESORT THREAD=REFERENCES "
+        "THREAD=ORDEREDSUBJECT BINARY MULTIAPPEND CATENATE REPLACE SAVEDATE OBJECTID PREVIEW QUOTA METADATA LIST-METADATA COMPRESS=DEFLATE"
+    ).split():
+        assert name in announced, name
+    assert any(name.startswith("APPENDLIMIT=") for name in announced)
+
+
+def test_modseqs_over_a_restart(own_suite):
+    """What is told of changes is as true after all processes were new (RFC 7162 3.2.5)."""
+    with own_suite.imap_raw(login=True) as client:
+        client.ok("CREATE box")
+        for _ in range(6):
+            client.put(message(), "box")
+        client.ok("ENABLE QRESYNC")
+        lines = client.ok("SELECT box")
+        validity, modseq = code(lines, "UIDVALIDITY"), code(lines, "HIGHESTMODSEQ")
+        mailbox_id = code(lines, "MAILBOXID")
+        ids = [a["EMAILID"] for a in fetched(client.ok("FETCH 1:* (EMAILID)")).values()]
+        client.ok(r"STORE 2 +FLAGS.SILENT (\Flagged)")
+        client.ok(r"STORE 4,5 +FLAGS.SILENT (\Deleted)")
+        later = code(client.ok("EXPUNGE"), "HIGHESTMODSEQ")
+        client.ok('SETMETADATA box (/private/comment "kept")')
+    assert int(later) > int(modseq)
+    own_suite.terminate()
+    own_suite.run()
+    with own_suite.imap_raw(login=True) as client:
+        client.ok("ENABLE QRESYNC")
+        lines = client.ok(f"SELECT box (QRESYNC ({validity} {modseq} 1:6))")
+        assert b"* VANISHED (EARLIER) 4:5" in lines
+        changed = fetched(lines)
+        assert [answer["UID"] for answer in changed.values()] == ["2"]
+        assert code(lines, "MAILBOXID") == mailbox_id
+        assert int(code(lines, "HIGHESTMODSEQ")) >= int(later)
+        assert [a["EMAILID"] for a in fetched(client.ok("FETCH 1:* (EMAILID)")).values()] == ids[:3] + ids[5:]
+        assert b'* METADATA box (/private/comment "kept")' in client.ok("GETMETADATA box /private/comment")
+        client.ok(r"STORE 1 +FLAGS.SILENT (\Seen)")
+        assert int(fetched(client.ok("FETCH 1 (MODSEQ)"))[1]["MODSEQ"][0]) > int(later)
+
+
+def test_several_messages_at_once(box):
+    first, second = message(subject="first"), message(subject="second", body="x" * 100000 + "\r\n")
+    tag = box.tag()
+    box.write(f"{tag} APPEND {box.mailbox} (\\Seen) {{{len(first)}+}}\r\n".encode() + first + f" {{{len(second)}+}}\r\n".encode() + second + b"\r\n")
+    assert re.match(rb"OK \[APPENDUID \d+ 1:2\]", box.until(tag)[1])
+    answers = fetched(box.ok("FETCH 1:2 (FLAGS BODY.PEEK[])"))
+    assert answers[1]["BODY[]"] == first and answers[2]["BODY[]"] == second
+
+
+def test_replaced(box):
+    uid = box.put(message(), box.mailbox)
+    new = message(subject="better")
+    tag = box.tag()
+    box.write(f"{tag} UID REPLACE {uid} {box.mailbox} (\\Draft) {{{len(new)}+}}\r\n".encode() + new + b"\r\n")
+    lines, last = box.until(tag)
+    assert last.startswith(b"OK") and b"* 1 EXPUNGE" in lines
+    assert fetched(box.ok("FETCH 1:* (BODY.PEEK[])"))[1]["BODY[]"] == new
+
+
+def test_put_together(box):
+    old = message(subject="old", body="kept\r\n")
+    uid = box.put(old, box.mailbox)
+    validity = code(box.ok(f"SELECT {box.mailbox}"), "UIDVALIDITY")
+    tag = box.tag()
+    url = f"/{box.mailbox};UIDVALIDITY={validity}/;UID={uid}/;SECTION=TEXT"
+    box.write(f'{tag} APPEND {box.mailbox} CATENATE (TEXT {{16+}}\r\nSubject: new\r\n\r\n URL "{url}")\r\n')
+    assert box.until(tag)[1].startswith(b"OK [APPENDUID")
+    assert fetched(box.ok("FETCH 2 (BODY.PEEK[])"))[2]["BODY[]"] == b"Subject: new\r\n\r\nkept\r\n"
+    lines, last = box.command(f'APPEND {box.mailbox} CATENATE (URL "/{box.mailbox}/;UID=99")')
+    assert last.startswith(b"NO [BADURL ")
+
+
+def test_searching_and_sorting(box):
+    for subject, sender in (("Beta", "b@x.example"), ("Re: alpha", "a@x.example"), ("Alpha", "c@x.example")):
+        box.put(message(subject=subject, sender=sender), box.mailbox)
+    assert esearch(box.ok("UID SEARCH RETURN (MIN MAX COUNT) SUBJECT alpha")) == "UID MIN 2 MAX 3 COUNT 2"
+    box.ok("SEARCH RETURN (SAVE) SUBJECT alpha")
+    assert set(fetched(box.ok("FETCH $ (UID)"))) == {2, 3}
+    assert b"* SORT 2 1 3" in box.ok("SORT (FROM) UTF-8 ALL")
+    assert b"* THREAD (1)(3 2)" in box.ok("THREAD REFERENCES UTF-8 ALL") or b"* THREAD (3 2)(1)" in box.ok("THREAD REFERENCES UTF-8 ALL")
+    assert re.search(rb'SAVEDATE "[ \d]\d-', b"".join(box.ok("FETCH 1 (SAVEDATE)")))
+    assert b"* SEARCH 1 2 3" in box.ok("SEARCH YOUNGER 86400 SAVEDATESUPPORTED")
+    assert fetched(box.ok("FETCH 1 (PREVIEW)"))[1]["PREVIEW"] == b"Hello."
+
+
+def test_copies_share_their_identifier(box):
+    box.put(message(), box.mailbox)
+    box.ok(f"COPY 1 {box.mailbox}")
+    answers = fetched(box.ok("FETCH 1:2 (EMAILID)"))
+    assert answers[1]["EMAILID"] == answers[2]["EMAILID"]
+
+
+def test_rev2(suite, mailbox):
+    with suite.imap_raw(login=True, port="imaps") as client:
+        client.ok("ENABLE IMAP4rev2")
+        client.ok(f'CREATE "{mailbox}/été"')
+        client.put(message(), f"{mailbox}/été")
+        lines = client.ok(f'SELECT "{mailbox}/été"')
+        assert f'* LIST () "/" "{mailbox}/été"'.encode() in lines
+        assert not any(b"RECENT" in line for line in lines)
+        assert esearch(client.ok("SEARCH ALL")) == "ALL 1"
+        client.ok("UNSELECT")
+        client.ok(f'DELETE "{mailbox}/été"')
+
+
+def test_quota(raw):
+    lines = raw.ok("GETQUOTAROOT INBOX")
+    assert b'* QUOTAROOT INBOX ""' in lines
+    assert any(line.startswith(b'* QUOTA "" (') for line in lines)
+
+
+def test_compressed(suite, mailbox):
+    """Under TLS, with a message that is larger than all buffers."""
+    large = message(body="The same line again and again.\r\n" * 20000)
+    with suite.imap_raw(login=True, port="imaps") as client:
+        client.put(large, mailbox)
+        client.ok("COMPRESS DEFLATE")
+        out, into = zlib.compressobj(wbits=-15), zlib.decompressobj(wbits=-15)
+        received = 0
+        plain_write, plain_fill = client.write, client.socket.recv
+
+        def write(data):
+            data = data if isinstance(data, bytes) else data.encode()
+            plain_write(out.compress(data) + out.flush(zlib.Z_SYNC_FLUSH))
+
+        def fill():
+            nonlocal received
+            data = plain_fill(65536)
+            assert data
+            received += len(data)
+            client.buffer += into.decompress(data)
+
+        client.write, client.fill = write, fill
+        client.ok(f"SELECT {mailbox}")
+        assert fetched(client.ok("FETCH 1 (BODY.PEEK[])"))[1]["BODY[]"] == large
+        assert received < len(large) / 10
+        client.ok("LOGOUT")

@@ -1,0 +1,98 @@
+// COMPRESS=DEFLATE (RFC 4978).
+#include "imapd/worker/deflate_transport.h"
+#include "tests/unit/imapd/harness.h"
+
+using namespace mox;
+using namespace mox::imapd;
+using namespace mox::imapd::fake;
+
+namespace {
+
+// A client's side of the compression.
+struct Peer {
+    z_stream in{}, out{};
+    Peer() {
+        REQUIRE(inflateInit2(&in, -15) == Z_OK);
+        REQUIRE(deflateInit2(&out, Z_BEST_COMPRESSION, Z_DEFLATED, -15, 8, Z_DEFAULT_STRATEGY) == Z_OK);
+    }
+    ~Peer() {
+        inflateEnd(&in);
+        deflateEnd(&out);
+    }
+    std::string deflate(std::string text) {
+        std::string to(text.size() + 1000, '\0');
+        out.next_in = reinterpret_cast<Bytef*>(text.data());
+        out.avail_in = static_cast<uInt>(text.size());
+        out.next_out = reinterpret_cast<Bytef*>(to.data());
+        out.avail_out = static_cast<uInt>(to.size());
+        REQUIRE(::deflate(&out, Z_SYNC_FLUSH) == Z_OK);
+        to.resize(to.size() - out.avail_out);
+        return to;
+    }
+    std::string inflate(std::string text) {
+        std::string to(4 << 20, '\0');
+        in.next_in = reinterpret_cast<Bytef*>(text.data());
+        in.avail_in = static_cast<uInt>(text.size());
+        in.next_out = reinterpret_cast<Bytef*>(to.data());
+        in.avail_out = static_cast<uInt>(to.size());
+        int result = ::inflate(&in, Z_SYNC_FLUSH);
+        CHECK((result == Z_OK || result == Z_BUF_ERROR));
+        to.resize(to.size() - in.avail_out);
+        return to;
+    }
+};
+
+// What the session sends until `end` has come, inflated.
+std::string read_until(World& world, Client& client, Peer& peer, std::string_view end) {
+    std::string all;
+    char buffer[65536];
+    for (int i = 0; i < 20000 && all.find(end) == std::string::npos; i++) {
+        world.step();
+        auto n = ::recv(client.fd(), buffer, sizeof buffer, 0);
+        if (n > 0) all += peer.inflate(std::string(buffer, static_cast<size_t>(n)));
+    }
+    return all;
+}
+
+}  // namespace
+
+TEST_CASE("a compressed session") {
+    World world;
+    std::string large;
+    for (int i = 0; large.size() < 1000000; i++) large += "line " + std::to_string(i) + " of a large message\r\n";
+    world.store.add(*world.store.find("INBOX"), "Subject: x\r\n\r\n" + large);
+    auto client = world.login();
+    Peer peer;
+    CHECK(client.answer("COMPRESS LZW") == "BAD unknown mechanism");
+    CHECK(client.answer("COMPRESS deflate") == "OK DEFLATE active");
+    client.write(peer.deflate("a SELECT INBOX\r\n"));
+    CHECK(read_until(world, client, peer, "a OK").find("* 1 EXISTS\r\n") != std::string::npos);
+    client.write(peer.deflate("b COMPRESS DEFLATE\r\n"));
+    CHECK(read_until(world, client, peer, "\r\n") == "b NO [COMPRESSIONACTIVE] DEFLATE is active\r\n");
+    client.write(peer.deflate("c FETCH 1 BODY.PEEK[TEXT]\r\nd NOOP\r\n"));
+    auto all = read_until(world, client, peer, "d OK done\r\n");
+    CHECK(all.find(large) != std::string::npos);
+    // Byte by byte, and an IDLE in between.
+    for (char c : peer.deflate("e IDLE\r\n")) client.write(std::string_view(&c, 1));
+    CHECK(read_until(world, client, peer, "\r\n") == "+ idling\r\n");
+    client.write(peer.deflate("DONE\r\nf LOGOUT\r\n"));
+    CHECK(read_until(world, client, peer, "f OK").find("e OK idled") == 0);
+}
+
+TEST_CASE("what is no DEFLATE ends the session") {
+    World world;
+    auto client = world.login();
+    CHECK(client.answer("COMPRESS DEFLATE") == "OK DEFLATE active");
+    client.write("a NOOP\r\n\xff\xff\xff\xff\xff\xff\xff");
+    CHECK(client.closed());
+    world.settle();
+    CHECK(world.sessions.empty());
+}
+
+TEST_CASE("nothing may be pipelined behind COMPRESS") {
+    World world;
+    auto client = world.login();
+    client.write("a COMPRESS DEFLATE\r\nb NOOP\r\n");
+    CHECK(client.until("a").back() == "a BAD text behind COMPRESS");
+    CHECK(client.until("b").back() == "b OK done");
+}

@@ -1,0 +1,127 @@
+// SAVEDATE (RFC 8514), OBJECTID (RFC 8474), PREVIEW (RFC 8970), QUOTA (RFC 9208), METADATA (RFC 5464, RFC 9590).
+#include "imapd/worker/preview.h"
+#include "tests/unit/imapd/harness.h"
+
+using namespace mox;
+using namespace mox::imapd;
+using namespace mox::imapd::fake;
+
+namespace {
+
+bool has(const Lines& lines, std::string_view line) {
+    return std::ranges::find(lines, line) != lines.end();
+}
+
+}  // namespace
+
+TEST_CASE("when messages were saved") {
+    World world;
+    auto& box = *world.store.find("INBOX");
+    world.store.saved = 1704067200 + 86399;  // 1-Jan-2024, one second before the next day
+    world.store.add(box, "a: b\r\n\r\n");
+    world.store.saved++;
+    world.store.add(box, "a: b\r\n\r\n");
+    auto client = world.login();
+    client.ok("SELECT INBOX");
+    CHECK(client.ok("FETCH 1 (SAVEDATE)") == Lines{"* 1 FETCH (SAVEDATE \" 1-Jan-2024 23:59:59 +0000\")"});
+    CHECK(client.ok("SEARCH SAVEDON 1-Jan-2024") == Lines{"* SEARCH 1"});
+    CHECK(client.ok("SEARCH SAVEDSINCE 2-Jan-2024") == Lines{"* SEARCH 2"});
+    CHECK(client.ok("SEARCH SAVEDBEFORE 2-Jan-2024") == Lines{"* SEARCH 1"});
+    CHECK(client.ok("SEARCH SAVEDATESUPPORTED") == Lines{"* SEARCH 1 2"});
+}
+
+TEST_CASE("identifiers of mailboxes and messages") {
+    World world;
+    auto& box = *world.store.find("INBOX");
+    world.store.add(box, "a: b\r\n\r\n");
+    world.store.add(box, "a: b\r\n\r\n");
+    auto client = world.login();
+    auto created = client.answer("CREATE new");
+    CHECK(created.starts_with("OK [MAILBOXID (F"));
+    auto id = created.substr(15, created.find(')') - 15);
+    CHECK(client.ok("STATUS new (MAILBOXID MESSAGES)") == Lines{"* STATUS new (MESSAGES 0 MAILBOXID (" + id + "))"});
+    client.ok("RENAME new newer");
+    CHECK(has(client.ok("SELECT newer"), "* OK [MAILBOXID (" + id + ")] for ever"));
+    client.ok("SELECT INBOX");
+    CHECK(client.ok("FETCH 1:2 (EMAILID THREADID)") ==
+          Lines{"* 1 FETCH (THREADID NIL EMAILID (M1-3e8))", "* 2 FETCH (THREADID NIL EMAILID (M2-3e8))"});
+    CHECK(client.ok("FETCH 2 (EMAILID BODY.PEEK[])").front().starts_with("* 2 FETCH (EMAILID (M2-3e8) BODY[] {"));
+    CHECK(client.ok("SEARCH EMAILID M2-3e8") == Lines{"* SEARCH 2"});
+    CHECK(client.ok("SEARCH OR EMAILID M9-3e8 THREADID x") == Lines{"* SEARCH"});
+}
+
+TEST_CASE("previews") {
+    World world;
+    auto& box = *world.store.find("INBOX");
+    world.store.add(box,
+                    "Content-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: quoted-printable\r\n\r\n"
+                    "  H=C3=A9llo\r\n\r\n\tworld.\r\nOn Monday you wrote:\r\n> old\r\nmore\r\n-- \r\nsignature\r\n");
+    world.store.add(box,
+                    "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: "
+                    "text/html\r\n\r\n<p>html</p>\r\n--b\r\nContent-Type: text/plain\r\n\r\nplain\r\n--b--\r\n");
+    world.store.add(box, "MIME-Version: 1.0\r\nContent-Type: image/png\r\n\r\nxx\r\n");
+    auto client = world.login();
+    client.ok("SELECT INBOX");
+    CHECK(client.ok("FETCH 1 (PREVIEW)") == Lines{"* 1 FETCH (PREVIEW {18}\r\nH\xc3\xa9llo world. more)"});
+    CHECK(client.ok("FETCH 2:3 (UID PREVIEW (LAZY))") ==
+          Lines{"* 2 FETCH (UID 2 PREVIEW \"plain\")", "* 3 FETCH (UID 3 PREVIEW \"\")"});
+    CHECK(box.messages[0].row.flags == 0);
+    CHECK(preview_of_plain(std::string(1000, 'x')).size() == 200);
+    std::string accents;
+    for (int i = 0; i < 300; i++) accents += "\xc3\xa9";
+    CHECK(preview_of_plain(accents).size() == 400);
+    CHECK(preview_of_plain("> all\n> quoted\n").empty());
+    CHECK(preview_of_html("<html><head><title>t</title></head><style>a{}</style><!-- <p>no</p> --><p>One&nbsp;&amp; "
+                          "two<br>three &#228; &bogus; &</p><script>x</script>") == "One & two three \xc3\xa4 &");
+    for (std::string_view odd : {"<", "<p", "&", "&amp", "<style>", "<!--", "<style></style", "a<"})
+        CHECK(preview_of_html(odd).size() <= 4);
+}
+
+TEST_CASE("quota") {
+    World world;
+    world.store.add(*world.store.find("INBOX"), "a: b\r\n\r\n" + std::string(3000, 'x'));
+    auto client = world.login();
+    CHECK(client.ok("GETQUOTA \"\"") == Lines{"* QUOTA \"\" ()"});
+    world.store.quota = 10240;
+    CHECK(client.ok("GETQUOTAROOT INBOX") == Lines{"* QUOTAROOT INBOX \"\"", "* QUOTA \"\" (STORAGE 3 10)"});
+    CHECK(client.answer("GETQUOTA other").starts_with("NO"));
+    client.ok("SELECT INBOX");
+    client.ok("STORE 1 +FLAGS.SILENT (\\Deleted)");
+    CHECK(client.ok("STATUS INBOX (DELETED DELETED-STORAGE)") ==
+          Lines{"* STATUS INBOX (DELETED 1 DELETED-STORAGE 3008)"});
+}
+
+TEST_CASE("annotations") {
+    World world;
+    world.store.make("box");
+    auto client = world.login();
+    client.ok("SETMETADATA INBOX (/private/comment \"My own comment\" /shared/Comment {6+}\r\nshared)");
+    CHECK(client.ok("GETMETADATA INBOX /private/comment") ==
+          Lines{"* METADATA INBOX (/private/comment \"My own comment\")"});
+    CHECK(client.ok("GETMETADATA INBOX (/shared/comment /private/none)") ==
+          Lines{"* METADATA INBOX (/shared/comment \"shared\" /private/none NIL)"});
+    auto lines = client.command("GETMETADATA INBOX (MAXSIZE 10) (/shared/comment /private/comment)");
+    CHECK(lines == Lines{"* METADATA INBOX (/shared/comment \"shared\")", "OK [METADATA LONGENTRIES 14] done"});
+    CHECK(client.command("GETMETADATA (MAXSIZE 10) INBOX (/shared/comment /private/comment)") == lines);
+    client.ok("SETMETADATA INBOX (/private/f/v/a \"1\" /private/f/v/b/c \"2\" /private/f/vx \"3\")");
+    CHECK(client.ok("GETMETADATA INBOX (DEPTH 1) /private/f/v") == Lines{"* METADATA INBOX (/private/f/v/a \"1\")"});
+    CHECK(client.ok("GETMETADATA INBOX (DEPTH infinity) /private/f/v") ==
+          Lines{"* METADATA INBOX (/private/f/v/a \"1\" /private/f/v/b/c \"2\")"});
+    client.ok("SETMETADATA INBOX (/private/f/v/a NIL)");
+    CHECK(client.ok("GETMETADATA INBOX (DEPTH 1) /private/f/v").empty());
+    client.ok("SETMETADATA \"\" (/shared/vendor/x/y ~{3+}\r\n" + std::string("a\0b", 3) + ")");
+    CHECK(client.ok("GETMETADATA \"\" /shared/vendor/x/y") ==
+          Lines{"* METADATA \"\" (/shared/vendor/x/y ~{3}\r\n" + std::string("a\0b", 3) + ")"});
+    // RFC 9590
+    CHECK(client.ok("LIST \"\" % RETURN (METADATA (/shared/comment))") ==
+          Lines{R"(* LIST (\HasNoChildren) "/" INBOX)", "* METADATA INBOX (/shared/comment \"shared\")",
+                R"(* LIST (\HasNoChildren) "/" box)", "* METADATA box (/shared/comment NIL)"});
+    for (std::string bad : {"/other/x", "/private/", "/private/a*", "/private/a//b", "/private", "comment"})
+        CHECK(client.answer("GETMETADATA INBOX \"" + bad + "\"").starts_with("BAD"));
+    CHECK(client.answer("SETMETADATA INBOX (/private/x {3+}\r\n" + std::string("a\0b", 3) + ")").starts_with("BAD"));
+    CHECK(client.answer("GETMETADATA nowhere /private/comment").starts_with("NO [NONEXISTENT]"));
+    CHECK(client.answer("SETMETADATA INBOX (/private/x {70000+}\r\n" + std::string(70000, 'x') + ")")
+              .starts_with("NO [METADATA MAXSIZE 65536]"));
+    world.store.over_quota = true;
+    CHECK(client.answer("SETMETADATA INBOX (/private/x \"y\")").starts_with("NO [METADATA TOOMANY]"));
+}
