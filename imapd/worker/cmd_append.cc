@@ -1,6 +1,9 @@
 // APPEND (RFC 3501 6.3.11) with APPENDUID (RFC 4315 3), of several messages (RFC 3502), of parts that are here already
 // (CATENATE, RFC 4469), and REPLACE (RFC 8508).
 //
+// DEVIATES RFC 6855 4: header fields with bytes above ASCII are taken whether UTF8=ACCEPT is enabled or not; clients
+// copy the mail there is, also such as nobody could send today.
+//
 // Messages are received one after the other and given to storaged together: all or none. One that is refused before its
 // literal is asked for is never sent; what is on its way already is read and dropped by the session.
 #include "imapd/worker/catenate.h"

@@ -275,6 +275,39 @@ def test_mutt_reads(suite, need, mailbox, mutt, tmp_path):
     assert text.count(b"\nSubject: for mutt ") == 3
 
 
+def test_mutt_comes_back(suite, need, mailbox, mutt, tmp_path):
+    """With a header cache mutt asks for what changed since it left (CONDSTORE, QRESYNC): removals, flags, new mail."""
+    raws = [message(subject=f"for mutt {i}") for i in range(6)]
+    with suite.imap() as client:
+        for raw in raws[:5]:
+            client.put(raw, mailbox)
+    url = f"imaps://{USER.replace('@', '%40')}@localhost:{suite.ports['imaps']}/{mailbox}"
+    settings = f'set header_cache="{tmp_path}/cache" imap_condstore=yes imap_qresync=yes mbox_type=mbox'
+
+    def look(push):
+        command = f"mutt -d 3 -n -F '{tmp_path}/muttrc' -e '{settings}' -f '{url}' -e 'push \"{push}\"'"
+        run("timeout", "30", need("script"), "-qec", command, "/dev/null", env={"HOME": str(tmp_path), "TERM": "vt100", "COLUMNS": "80", "LINES": "24"}, stdin=b"")
+        return (tmp_path / ".muttdebug0").read_text(errors="replace")
+
+    (tmp_path / "cache").mkdir()
+    assert "ENABLE QRESYNC" in look("<quit>")
+    with suite.imap_raw(login=True) as client:
+        client.ok(f"SELECT {mailbox}")
+        client.ok(r"STORE 2 +FLAGS.SILENT (\Deleted)")
+        client.ok("EXPUNGE")
+        client.ok(r"STORE 1 +FLAGS.SILENT (\Flagged)")
+        client.put(raws[5], mailbox)
+    all_of_it, flagged = tmp_path / "all", tmp_path / "flagged"
+    copy = "<tag-pattern>{pattern}<enter><tag-prefix><copy-message><kill-line>{file}<enter><untag-pattern>~A<enter>"
+    log = look(copy.format(pattern="~A", file=all_of_it) + copy.format(pattern="~F", file=flagged) + "<quit>")
+    assert " VANISHED)" in log and "VANISHED (EARLIER) 2" in log
+    text = wait_for(lambda: all_of_it.exists() and flagged.exists() and all_of_it.read_bytes(), 5, "the files that mutt writes")
+    for i, raw in enumerate(raws):
+        assert (mox.test_id_of(raw).encode() in text) == (i != 1), i
+    only = flagged.read_bytes()
+    assert mox.test_id_of(raws[0]).encode() in only and only.count(b"\nSubject: for mutt ") == 1
+
+
 # -------------------------------------------------------------------------------------- smtp-source, smtp-sink
 
 
