@@ -9,6 +9,10 @@ namespace mox::imapd {
 Arguments parse_fetch(Scanner& in);
 /// What stands between the brackets of BODY[...]. Throws SyntaxError.
 void parse_section_spec(Scanner& in, Section& section);
+/// Arguments of LIST, LSUB and STATUS. Throw SyntaxError.
+Arguments parse_list(Scanner& in);
+Arguments parse_lsub(Scanner& in);
+Arguments parse_status(Scanner& in);
 /// Arguments of GETQUOTA, GETMETADATA, SETMETADATA. Throw SyntaxError.
 Arguments parse_getquota(Scanner& in);
 Arguments parse_getmetadata(Scanner& in);
