@@ -14,7 +14,7 @@ from mox import parse_imap
 
 pytestmark = pytest.mark.imap
 
-ROUNDS = int(os.environ.get("MOX_MODEL_ROUNDS", "60"))
+ROUNDS = int(os.environ.get("MOX_MODEL_ROUNDS", "200"))
 SEEDS = [int(os.environ["MOX_MODEL_SEED"])] if "MOX_MODEL_SEED" in os.environ else [1, 2, 3]
 FLAGS = ["\\Seen", "\\Flagged", "\\Answered", "\\Deleted", "\\Draft", "$Junk", "red", "blue"]
 KINDS = ["plain", "condstore", "qresync", "rev2", "uidonly"]
