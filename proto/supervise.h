@@ -276,7 +276,8 @@ struct PeerLost {
 #define MOX_COMMON_CHILD_MESSAGES \
     ::mox::proto::GivePeer, ::mox::proto::SetLogLevel, ::mox::proto::Shutdown, ::mox::proto::GetMetrics
 
-using ToStoraged = ipc::Messages<ConfigureStoraged, RemoveAccount, OpenAccountForAdmin, MOX_COMMON_CHILD_MESSAGES>;
+using ToStoraged =
+    ipc::Messages<ConfigureStoraged, RemoveAccount, OpenAccountForAdmin, OpenStoreForAdmin, MOX_COMMON_CHILD_MESSAGES>;
 using ToAuthd = ipc::Messages<ConfigureAuthd, GiveSignClient, SetPassword, MOX_COMMON_CHILD_MESSAGES>;
 using ToDnsd = ipc::Messages<ConfigureDnsd, MOX_COMMON_CHILD_MESSAGES>;
 using ToSmtpd = ipc::Messages<ConfigureSmtpd, GiveSigner, MOX_COMMON_CHILD_MESSAGES>;

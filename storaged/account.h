@@ -4,12 +4,14 @@
 // opened on demand and closed when it has been idle, or when too many are open.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "common/ipc/channel.h"
+#include "proto/admin.h"
 #include "proto/supervise.h"
 #include "storaged/mail_store.h"
 #include "storaged/strand.h"
@@ -40,6 +42,7 @@ class Account : public std::enable_shared_from_this<Account> {
     void close_channels(std::string_view reason);
     size_t channels() const { return channels_.size(); }
 
+    std::shared_ptr<Strand> strand() { return strand_; }
     bool store_open() const { return strand_->store_open(); }
     bool idle() const { return strand_->idle() && uses_ == 0; }
     async::Clock::time_point last_use() const { return last_use_; }
@@ -85,6 +88,12 @@ class Accounts {
     async::Task<Result<proto::AccountChannel>> open_channel(std::string name, ipc::Role peer);
     /// Moves the directory of an account to removed/.
     async::Task<Result<proto::Done>> remove(std::string name);
+    /// The accounts that are configured, and the directories in removed/.
+    async::Task<Result<proto::StoreNames>> names();
+    /// Puts another directory in the place of a configured account; the present one is moved to removed/. `prepare`
+    /// runs in a thread before, with the UIDVALIDITY that no mailbox of the account has had up to now, and returns the
+    /// directory.
+    async::Task<Result<proto::Done>> replace(std::string name, std::function<Result<std::string>(uint64_t)> prepare);
     /// Closes databases that were not used for long, when many are open; call before one more is opened.
     void make_room();
     /// Closes all channels and stores, for the end of the process.
@@ -95,7 +104,9 @@ class Accounts {
     struct Entry {
         std::shared_ptr<Account> account;
         bool configured = false;
+        bool replaced = false;  // being put in place: nobody finds it
     };
+    async::Task<Result<proto::Done>> take_out_of_use(std::shared_ptr<Account> account);
     async::Task<void> close_regularly();
     async::Task<void> close_unused();
     Engine& engine_;

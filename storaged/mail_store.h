@@ -58,7 +58,8 @@ struct ImportedMessage {
 
 class MailStore : public Store {
   public:
-    MailStore(const std::string& account, Journal& journal, Counters& counters);
+    /// In this directory: accounts/NAME, but for one that is being restored.
+    MailStore(const std::string& directory, Journal& journal, Counters& counters);
 
     /// Bytes the account may hold, 0 for no limit. From any thread.
     void set_quota(uint64_t bytes) { quota_ = bytes; }
@@ -99,6 +100,16 @@ class MailStore : public Store {
     // ---- credentials
     Result<proto::StoredCredentials> credentials();
     Result<proto::Done> set_credentials(const proto::Credentials& credentials);
+
+    // ---- restoring (restoring.cc)
+    uint64_t next_uidvalidity();
+    /// Gives each mailbox a UIDVALIDITY that is above all that it or another store of the account has had: uids may
+    /// have been used for other messages meanwhile (RFC 3501 2.3.1.1).
+    void renew_uidvalidity(uint64_t above);
+    Result<proto::StagedMessages> list_messages(const std::string& mailbox, uint32_t after);
+
+    std::span<const Check> checks() const override;
+    const char* files_sql() const override;
 
   protected:
     void fill_new() override;

@@ -7,6 +7,8 @@
 #include <sys/file.h>
 
 #include "common/log/log.h"
+#include "storaged/admin_channel.h"
+#include "storaged/stage.h"
 #include "storaged/storage_channel.h"
 
 namespace mox::storaged {
@@ -34,6 +36,7 @@ Fd set_up_directory() {
     try {
         make_directories("accounts");
         prepare_spool();
+        prepare_stages();
         sync_directory(".");  // they may be there since a process that ended before it did this
     } catch (const StoreFailure& failure) {
         log::fatal("cannot set up the data directory", {{"error", failure.what()}});
@@ -54,8 +57,8 @@ Server::Server(Options options)
     : lock_(set_up_directory()),
       engine_(options.threads, std::move(options.journal)),
       accounts_(engine_),
-      queue_(
-          std::make_shared<Strand>(engine_, std::make_unique<QueueStore>(engine_.journal, engine_.counters), "queue")) {
+      queue_(std::make_shared<Strand>(engine_, std::make_unique<QueueStore>("", engine_.journal, engine_.counters),
+                                      "queue")) {
     queue_->on_effects([this](const Effects& effects) { tell_queued(effects); });
 }
 
@@ -73,6 +76,14 @@ void Server::accept(Fd socket, ipc::PeerId peer) {
     channels_.add(std::move(socket), std::move(peer), proto::StorageMessages{}, std::move(handler));
 }
 
+Result<proto::StoreChannel> Server::open_for_admin() {
+    auto [ours, theirs] = ipc::make_socket_pair();
+    if (!ours) return temporary(ErrorCode::busy, "too many open files");
+    admins_.add(std::move(ours), {ipc::Role::moxctl, "moxctl"}, proto::StoreAdminMessages{},
+                std::make_unique<AdminChannel>(*this));
+    return proto::StoreChannel{std::move(theirs)};
+}
+
 void Server::tell_queued(const Effects& effects) {
     if (!effects.queue_grew) return;
     channels_.for_each([](StorageChannel& handler, ipc::Channel& channel) {
@@ -86,6 +97,7 @@ async::Task<Result<proto::Done>> Server::remove_account(proto::RemoveAccount mes
 
 async::Task<void> Server::shut_down() {
     channels_.close_all("shutting down");
+    admins_.close_all("shutting down");
     bool finished = true;
     try {
         co_await engine_.deliveries.join(async::in(kFinishUp));

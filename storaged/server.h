@@ -17,6 +17,7 @@
 
 namespace mox::storaged {
 
+class AdminChannel;
 class StorageChannel;
 
 struct Options {
@@ -35,6 +36,8 @@ class Server {
     void configure(const proto::ConfigureStoraged& config);
     /// Serves a peer until its channel is lost.
     void accept(Fd socket, ipc::PeerId peer);
+    /// A new channel for an administrator's moxctl.
+    Result<proto::StoreChannel> open_for_admin();
     async::Task<Result<proto::Done>> remove_account(proto::RemoveAccount message);
     /// Closes all channels, lets what is under way finish (a few seconds at most) and closes all databases.
     async::Task<void> shut_down();
@@ -51,6 +54,7 @@ class Server {
     Accounts accounts_;
     std::shared_ptr<Strand> queue_;
     process::Served<StorageChannel> channels_;
+    process::Served<AdminChannel> admins_;
 };
 
 }  // namespace mox::storaged
