@@ -77,17 +77,28 @@ Result<proto::Done> put_in_place(Engine& engine, const std::string& name,
 
 }  // namespace
 
-Account::Account(Engine& engine, std::string name, uint64_t quota)
+Account::Account(Engine& engine, std::string name)
     : engine_(engine),
       name_(std::move(name)),
       strand_(std::make_shared<Strand>(engine, make_store(name_, engine), name_)),
       store_(static_cast<MailStore&>(strand_->store())) {
-    store_.set_quota(quota);
     strand_->on_effects([this](const Effects& effects) { tell(effects); });
 }
 
 Account::~Account() {
     strand_->on_effects({});
+}
+
+void Account::configure(const proto::ConfigureStoraged::Account& config) {
+    store_.set_quota(config.quota);
+    expiries_ = config.expiries;
+    next_expiry_ = 0;
+}
+
+void Account::forget_use() {
+    store_.forget_use();
+    was_opened_ = false;
+    next_expiry_ = 0;
 }
 
 Fd Account::open_channel(ipc::Role peer) {
@@ -120,14 +131,15 @@ Accounts::Accounts(Engine& engine) : engine_(engine) {
 
 void Accounts::configure(const std::vector<proto::ConfigureStoraged::Account>& accounts) {
     for (auto& [name, entry] : accounts_) entry.configured = false;
-    for (const auto& [name, quota] : accounts) {
+    for (const auto& config : accounts) {
+        const std::string& name = config.name;
         if (!is_account_name(name)) {
             log::error("this account name cannot be a directory: the account is left out", {{"account", name}});
             continue;
         }
         Entry& entry = accounts_[name];
-        if (entry.account == nullptr) entry.account = std::make_shared<Account>(engine_, name, quota);
-        entry.account->set_quota(quota);
+        if (entry.account == nullptr) entry.account = std::make_shared<Account>(engine_, name);
+        entry.account->configure(config);
         entry.configured = true;
     }
     for (auto& [name, entry] : accounts_)
@@ -142,6 +154,13 @@ std::shared_ptr<Account> Accounts::find(const std::string& name) {
 
 size_t Accounts::size() const {
     return static_cast<size_t>(std::ranges::count_if(accounts_, [](const auto& a) { return a.second.configured; }));
+}
+
+std::vector<std::shared_ptr<Account>> Accounts::all() const {
+    std::vector<std::shared_ptr<Account>> all;
+    for (const auto& [name, entry] : accounts_)
+        if (entry.configured && !entry.replaced) all.push_back(entry.account);
+    return all;
 }
 
 async::Task<Result<proto::AccountChannel>> Accounts::open_channel(std::string name, ipc::Role peer) {
@@ -166,6 +185,7 @@ async::Task<Result<proto::Done>> Accounts::take_out_of_use(std::shared_ptr<Accou
         co_await async::sleep_for(10ms);
     }
     co_await account->close_store();
+    account->forget_use();
     co_return proto::Done{};
 }
 

@@ -22,18 +22,28 @@ class AccountChannel;
 
 class Account : public std::enable_shared_from_this<Account> {
   public:
-    Account(Engine& engine, std::string name, uint64_t quota);
+    Account(Engine& engine, std::string name);
     ~Account();
     Account(const Account&) = delete;
     Account& operator=(const Account&) = delete;
 
     const std::string& name() const { return name_; }
-    void set_quota(uint64_t bytes) { store_.set_quota(bytes); }
+    void configure(const proto::ConfigureStoraged::Account& config);
+    using Expiries = std::vector<proto::ConfigureStoraged::Expiry>;
+    const Expiries& expiries() const { return expiries_; }
+    /// When the next message may expire, Unix seconds; 0: not known.
+    int64_t next_expiry() const { return next_expiry_; }
+    void set_next_expiry(int64_t when) { next_expiry_ = when; }
+    /// Whether what it uses is counted.
+    bool was_opened() const { return was_opened_; }
+    /// It is no longer there, or is another one when it is opened again.
+    void forget_use();
 
     /// An operation on the store, see Strand::run. What is named in `work` must be owned by it.
     template <class F>
     auto run(Access access, F work) {
         last_use_ = async::Clock::now();
+        was_opened_ = true;
         return strand_->run<MailStore>(access, std::move(work));
     }
 
@@ -71,6 +81,9 @@ class Account : public std::enable_shared_from_this<Account> {
     std::shared_ptr<Strand> strand_;
     MailStore& store_;  // the strand's
     size_t uses_ = 0;
+    Expiries expiries_;
+    int64_t next_expiry_ = 0;
+    bool was_opened_ = false;
     async::Clock::time_point last_use_ = async::Clock::now();
     std::vector<std::unique_ptr<AccountChannel>> channels_;
     async::Scope scope_;  // last: its tasks use all of the above
@@ -84,6 +97,8 @@ class Accounts {
     void configure(const std::vector<proto::ConfigureStoraged::Account>& accounts);
     std::shared_ptr<Account> find(const std::string& name);
     size_t size() const;
+    /// Those that are configured.
+    std::vector<std::shared_ptr<Account>> all() const;
     /// A channel for a worker, or moxctl, to the account of that name, whose store is open then.
     async::Task<Result<proto::AccountChannel>> open_channel(std::string name, ipc::Role peer);
     /// Moves the directory of an account to removed/.

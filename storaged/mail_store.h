@@ -20,6 +20,7 @@
 #include "proto/account.h"
 #include "proto/admin.h"
 #include "proto/storage.h"
+#include "proto/supervise.h"
 #include "storaged/store.h"
 
 namespace mox::storaged {
@@ -64,6 +65,9 @@ class MailStore : public Store {
     /// Bytes the account may hold, 0 for no limit. From any thread.
     void set_quota(uint64_t bytes) { quota_ = bytes; }
 
+    /// The account is no longer there: what it used is free.
+    void forget_use();
+
     // ---- mailboxes (mailboxes.cc)
     Result<proto::MailboxList> list();
     Result<proto::CreatedMailboxes> create(const std::string& name, uint32_t special_use);
@@ -97,6 +101,15 @@ class MailStore : public Store {
     Result<proto::MessagesCopied> move(const proto::MoveMessages& request);
     Result<proto::MessagesExpunged> expunge(const proto::Expunge& request);
 
+    // ---- retention (expiring.cc)
+    struct Expired {
+        uint64_t messages = 0;
+        bool more = false;     // there are more to go now
+        int64_t next_due = 0;  // when the next one goes at the earliest, Unix seconds
+    };
+    /// Removes messages that have been in their mailbox for too long, some at a time.
+    Result<Expired> expire(const std::vector<proto::ConfigureStoraged::Expiry>& expiries, int64_t now);
+
     // ---- credentials
     Result<proto::StoredCredentials> credentials();
     Result<proto::Done> set_credentials(const proto::Credentials& credentials);
@@ -114,6 +127,7 @@ class MailStore : public Store {
   protected:
     void fill_new() override;
     bool row_has_file(uint64_t file) override;
+    void note_use() override;
 
   private:
     struct Row {
@@ -175,7 +189,9 @@ class MailStore : public Store {
                                           uint64_t modseq);
     Result<uint32_t> take_uids(uint64_t mailbox, size_t count);
     void insert_row(uint64_t mailbox, uint32_t uid, uint64_t modseq, const Row& row);
-    void remove_row(uint64_t mailbox, const Row& row);
+    /// Takes messages out of a mailbox; the modseq.
+    uint64_t remove_rows(uint64_t mailbox, const std::vector<Row>& rows);
+    uint64_t expire_one(const proto::Mailbox& mailbox, int64_t before, int64_t& oldest);
     void add_tombstones(uint64_t mailbox, const std::vector<std::pair<uint32_t, uint64_t>>& uids);
     void drop_content(uint64_t content);
     Result<proto::MessagesCopied> move_rows(const proto::Mailbox& source, const proto::Mailbox& destination,
@@ -183,6 +199,7 @@ class MailStore : public Store {
     Result<std::vector<Row>> rows_to_copy(uint64_t mailbox, const std::vector<proto::UidRange>& uids);
 
     std::atomic<uint64_t> quota_ = 0;
+    uint64_t counted_use_ = 0;  // of this store, in Counters::used
 };
 
 /// The tables of an account's database.

@@ -57,6 +57,7 @@ Server::Server(Options options)
     : lock_(set_up_directory()),
       engine_(options.threads, std::move(options.journal)),
       accounts_(engine_),
+      retention_(engine_, accounts_),
       queue_(std::make_shared<Strand>(engine_, std::make_unique<QueueStore>("", engine_.journal, engine_.counters),
                                       "queue")) {
     queue_->on_effects([this](const Effects& effects) { tell_queued(effects); });
@@ -69,6 +70,8 @@ Server::~Server() {
 
 void Server::configure(const proto::ConfigureStoraged& config) {
     accounts_.configure(config.accounts);
+    retention_.configure(config);
+    if (config.reserve != 0) engine_.reserve.set(config.reserve);
 }
 
 void Server::accept(Fd socket, ipc::PeerId peer) {
@@ -135,6 +138,9 @@ std::string Server::metrics() {
                   "Times all that the journal speaks of was written to its own place.", j.checkpoints);
     append_metric(out, "spool_files_total", "counter", "Spool files created.", c.spool_files);
     append_metric(out, "messages_opened_total", "counter", "Message files asked for by clients.", c.messages_opened);
+    append_metric(out, "expired_total", "counter", "Messages removed because they had been in a mailbox for too long.",
+                  c.expired);
+    append_metric(out, "used_bytes", "gauge", "Bytes of the messages of all accounts that were opened.", c.used);
     append_metric(out, "open_databases", "gauge", "Databases that are open.", c.open_stores);
     append_metric(out, "accounts", "gauge", "Accounts that are configured.", accounts_.size());
     append_metric(out, "waiting_jobs", "gauge", "Jobs that wait for a thread.", engine_.pool.queued());

@@ -13,6 +13,7 @@
 #include "proto/supervise.h"
 #include "storaged/account.h"
 #include "storaged/queue_store.h"
+#include "storaged/retention.h"
 #include "storaged/spool.h"
 
 namespace mox::storaged {
@@ -52,6 +53,7 @@ class Server {
     Fd lock_;
     Engine engine_;
     Accounts accounts_;
+    Retention retention_;
     std::shared_ptr<Strand> queue_;
     process::Served<StorageChannel> channels_;
     process::Served<AdminChannel> admins_;

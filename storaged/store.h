@@ -91,6 +91,9 @@ class Store {
     int64_t newest_version() const { return static_cast<int64_t>(upgrades_.size()); }
 
   protected:
+    /// After each commit, and when it is opened.
+    virtual void note_use() {}
+    Counters& counters() { return counters_; }
     /// After the creation of a new database, in its transaction.
     virtual void fill_new() = 0;
     virtual bool row_has_file(uint64_t file) = 0;
