@@ -179,3 +179,26 @@ def test_errors(start_suite, maildir, tmp_path):
         with pytest.raises(mox.ControlError, match=expected):
             suite.control(*arguments)
     shutil.rmtree(tmp_path / "x", ignore_errors=True)
+
+
+def test_the_importer_is_confined(start_suite, tmp_path):
+    """While it reads: no way to new privileges, a filter of system calls, no capability, one channel and its source."""
+    suite = start_suite()
+    fifo = str(tmp_path / "mbox")
+    os.mkfifo(fifo)
+    command = [os.path.join(mox.BUILD, "moxctl", "moxctl"), "-d", suite.data, "import", "mbox", "mox", fifo]
+    importer = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with open(fifo, "w") as writer:
+        writer.write("From a@b Thu Jan  1 00:00:10 1970\n" + text(1))
+        writer.flush()
+        status = mox.wait_for(
+            lambda: (s := mox.proc_status(importer.pid)).get("Seccomp") == "2" and s, 10, "the filter of system calls"
+        )
+        assert status["NoNewPrivs"] == "1"
+        assert int(status["CapEff"], 16) == 0 and int(status["CapPrm"], 16) == 0
+        links = [os.readlink(f"/proc/{importer.pid}/fd/{n}") for n in os.listdir(f"/proc/{importer.pid}/fd")]
+        assert len([link for link in links if link.startswith("socket:")]) == 1
+        assert [link for link in links if link == fifo] == [fifo]
+    out, errors = importer.communicate(timeout=20)
+    assert importer.returncode == 0, errors
+    assert "1 messages imported" in out
