@@ -83,11 +83,14 @@ def test_what_is_not_taken_is_named(start_suite, maildir):
 def test_archives_and_mbox(start_suite, maildir, tmp_path):
     suite = start_suite()
     tgz = str(tmp_path / "mail.tgz")
+    os.makedirs(f"{maildir}/.Void/cur")
     with tarfile.open(tgz, "w:gz") as archive:
         archive.add(maildir, "home/alice/Maildir")
     assert suite.control_json("import", "-m", "Tar", "tgz", "mox", tgz)["imported"] == 4
     assert subjects(suite, "Tar") == ["message 1", "message 2"]
     assert subjects(suite, "Tar/Sent/2024") == ["message 3"]
+    with suite.imap() as imap:
+        assert imap.open("Tar/Void") == 0
     archive = str(tmp_path / "mail.zip")
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as z:
         z.writestr("Takeout/Inbox.mbox", "From a@b Thu Jan  1 00:00:10 1970\n" + text(5))
@@ -109,6 +112,8 @@ def test_round_trip(start_suite, maildir, tmp_path, kind):
     suite = start_suite()
     suite.control("import", "maildir", "mox", maildir)
     suite.deliver(mox.message(subject="delivered"))
+    with suite.imap() as imap:
+        imap.ok(imap.create("Empty"))
     out = str(tmp_path / "out")
     exported = suite.control_json("export", kind, "mox", out)
     assert exported["exported"] == 5 and exported["not_taken"] == 0
@@ -120,6 +125,8 @@ def test_round_trip(start_suite, maildir, tmp_path, kind):
     back = suite.control_json("import", "-m", "Back", kind, "mox", out)
     assert back["imported"] == 5
     assert subjects(suite, "Back/INBOX") == subjects(suite, "INBOX")
+    with suite.imap() as imap:
+        assert imap.open("Back/Empty") == 0
 
     def plain(name):
         return [line.split(b"(", 1)[1].split(b"UID")[0] for line in flags(suite, name)]
