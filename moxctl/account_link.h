@@ -1,4 +1,5 @@
-// AccountLink: moxctl's end of the channel to the mail of one account (proto/admin.h).
+// AccountLink and StoreLink: moxctl's ends of the channels to the mail of one account, and to the store
+// (proto/admin.h).
 #pragma once
 
 #include <chrono>
@@ -42,6 +43,27 @@ class AccountLink {
         void on(const proto::MailboxListChanged&) {}
     };
     Events events_;
+    ipc::Channel channel_;
+};
+
+/// moxctl's end of the channel to the store as a whole.
+class StoreLink {
+  public:
+    explicit StoreLink(Fd socket) : channel_(std::move(socket), {ipc::Role::storaged, "storaged"}) { channel_.start(); }
+
+    /// The reply, or Failed. Checking and copying a large store takes its time.
+    template <class M>
+    async::Task<typename M::Reply> ask(M message) {
+        auto reply = co_await channel_.call(std::move(message), async::in(std::chrono::hours(1)));
+        if (!reply) throw Failed(std::move(reply.error()));
+        co_return std::move(*reply);
+    }
+    template <class M>
+    void send(M message) {
+        channel_.send(std::move(message));
+    }
+
+  private:
     ipc::Channel channel_;
 };
 

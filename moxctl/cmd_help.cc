@@ -16,7 +16,8 @@ constexpr std::string_view kTail =
     "    -s socket      The control socket of moxd. Default: the environment variable\n"
     "                   MOXCTL_SOCKET, else /run/mox/control.\n"
     "    -d directory   The same as -s directory/control, for local mode.\n"
-    "    --again        Of import: whatever was imported before.\n"
+    "    --again        Of import and restore: whatever was brought before.\n"
+    "    --fix          Of verify: move files that belong to no message aside.\n"
     "    --json         Print JSON, for programs; may stand anywhere.\n"
     "    -h             Print this.\n";
 

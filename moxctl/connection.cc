@@ -58,7 +58,7 @@ void Connection::fail(Error error) {
 namespace {
 
 template <class M>
-async::Task<void> ask_for_channel(ipc::Channel& moxd, M message, Result<proto::AccountChannel>& answer) {
+async::Task<void> ask_for_channel(ipc::Channel& moxd, M message, Result<typename M::Reply>& answer) {
     answer = co_await moxd.call(std::move(message), async::in(kCallLimit));
 }
 
@@ -68,7 +68,7 @@ Fd Connection::open_channel(auto message) {
     connect();
     ipc::Channel moxd(std::move(socket_), {ipc::Role::moxd, "moxd"});
     moxd.start();
-    Result<proto::AccountChannel> answer = temporary(ErrorCode::internal, "no answer");
+    Result<typename decltype(message)::Reply> answer = temporary(ErrorCode::internal, "no answer");
     run_to_end(ask_for_channel(moxd, std::move(message), answer));
     if (!answer) fail(std::move(answer.error()));
     return std::move(answer->channel);
@@ -76,6 +76,10 @@ Fd Connection::open_channel(auto message) {
 
 Fd Connection::open_account(const std::string& account) {
     return open_channel(proto::CtlOpenAccount{account});
+}
+
+Fd Connection::open_store() {
+    return open_channel(proto::CtlOpenStore{});
 }
 
 bool Connection::wait_for_end(std::chrono::milliseconds limit) {

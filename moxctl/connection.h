@@ -43,6 +43,8 @@ class Connection {
 
     /// A channel to the mail of an account (proto/admin.h). Throws as call(). Needs a loop.
     Fd open_account(const std::string& account);
+    /// The same to the store as a whole.
+    Fd open_store();
     void close() { socket_.reset(); }
 
     /// Waits until moxd closed the connection; false when it did not in that time.

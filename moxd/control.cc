@@ -255,4 +255,9 @@ async::Task<Result<proto::AccountChannel>> Control::on(proto::CtlOpenAccount m) 
     co_return co_await supervisor_.link(ipc::Role::storaged).call(proto::OpenAccountForAdmin{m.account}, 20s);
 }
 
+async::Task<Result<proto::StoreChannel>> Control::on(proto::CtlOpenStore) {
+    log::info("an administrator opens the store");
+    return supervisor_.link(ipc::Role::storaged).call(proto::OpenStoreForAdmin{}, 20s);
+}
+
 }  // namespace mox::moxd

@@ -40,6 +40,7 @@ class Control {
     async::Task<Result<proto::QueueAffected>> on(proto::CtlQueueKick m);
     async::Task<Result<proto::QueueAffected>> on(proto::CtlQueueDrop m);
     async::Task<Result<proto::AccountChannel>> on(proto::CtlOpenAccount m);
+    async::Task<Result<proto::StoreChannel>> on(proto::CtlOpenStore);
 
     async::Task<Result<ipc::Done>> set_password(std::string account, ipc::Secret password);
 

@@ -256,9 +256,37 @@ std::vector<Endpoint> endpoints(const Settings& s) {
     return result;
 }
 
+namespace {
+
+/// Those of the account count before those of its first address's domain, and those before the ones for all.
+std::vector<proto::ConfigureStoraged::Expiry> expiries_of(const Settings& s, const config::Account& account) {
+    std::map<std::string, std::optional<config::Seconds>> chosen;
+    auto take = [&](const std::vector<config::Expiry>& expiries) {
+        for (const auto& expiry : expiries) chosen.try_emplace(expiry.mailbox, expiry.after);
+    };
+    take(account.expiries);
+    if (!account.addresses.empty()) {
+        auto domain = std::ranges::find(s.domains.domains, account.addresses[0].domain, &config::Domain::name);
+        if (domain != s.domains.domains.end()) take(domain->expiries);
+    }
+    take(s.domains.expiries);
+    std::vector<proto::ConfigureStoraged::Expiry> expiries;
+    for (const auto& [mailbox, after] : chosen)
+        if (after) expiries.push_back({mailbox, after->count()});
+    return expiries;
+}
+
+}  // namespace
+
 proto::ConfigureStoraged for_storaged(const Settings& s) {
-    proto::ConfigureStoraged m{log_of(s), {}};
-    for (const auto& account : s.domains.accounts) m.accounts.push_back({account.name, account.quota.value_or(0)});
+    proto::ConfigureStoraged m{};
+    m.log = log_of(s);
+    for (const auto& account : s.domains.accounts)
+        m.accounts.push_back({account.name, account.quota.value_or(0), expiries_of(s, account)});
+    const config::Storage& storage = s.config.storage;
+    m.quota = storage.quota.value_or(0);
+    m.reserve = storage.reserve;
+    m.keep_removed = storage.keep_removed.value_or(config::Seconds(0)).count();
     return m;
 }
 

@@ -57,4 +57,137 @@ struct OpenAccountForAdmin {
     std::string account;
 };
 
+// ---- the store as a whole. A store is an account's or, where the account's name is empty, the queue's.
+
+/// Message files lie in directories by the bits of their number above these: 5 is 0/5, 8193 is 1/8193.
+constexpr unsigned kMessageDirectoryShift = 13;
+constexpr size_t kMaxFilesAtOnce = 100;
+
+struct StoreChannel {
+    Fd channel;
+};
+struct OpenStoreForAdmin {
+    MOX_MESSAGE(OpenStoreForAdmin, 0x0351, StoreChannel, from(Role::moxd))
+};
+
+struct StoreNames {
+    std::vector<std::string> accounts;  // configured
+    std::vector<std::string> removed;   // "NAME.TIME": accounts out of use
+};
+struct ListStores {
+    MOX_MESSAGE(ListStores, 0x0352, StoreNames, from(Role::moxctl))
+};
+
+/// What becomes of files that no row knows: they are never deleted.
+enum class Strays : uint8_t { leave, move_aside, kEnd };
+struct StoreChecked {
+    std::vector<std::string> problems;  // bounded; the last one then says that there are more
+    uint64_t messages;                  // files that rows know
+    uint64_t moved_aside;
+};
+/// Checks rows against each other, their indexes and their files. The store goes on working in between.
+struct CheckStore {
+    MOX_MESSAGE(CheckStore, 0x0353, StoreChecked, from(Role::moxctl))
+    std::string account;
+    Strays strays;
+};
+
+/// A row of the list of a store's message files: 16 bytes, ascending.
+struct FileRow {
+    uint64_t number;
+    uint64_t size;
+};
+static_assert(sizeof(FileRow) == 16);
+struct BackupBegun {
+    uint64_t backup;
+    Fd database;     // read-only: a copy as of one moment
+    Fd files;        // sealed memory file of FileRow: those that the copy speaks of; absent when count is 0
+    uint64_t count;  // rows
+};
+/// From now on, until EndBackup or the end of the channel, no file that the copy speaks of is erased.
+struct BeginBackup {
+    MOX_MESSAGE(BeginBackup, 0x0354, BackupBegun, from(Role::moxctl))
+    std::string account;
+};
+struct OpenedFile {
+    uint64_t number;
+    Fd file;
+};
+struct OpenedFiles {
+    std::vector<OpenedFile> files;  // those that are there with the right size
+};
+struct OpenBackupFiles {
+    MOX_MESSAGE(OpenBackupFiles, 0x0355, OpenedFiles, from(Role::moxctl))
+    uint64_t backup;
+    std::vector<FileRow> files;  // at most kMaxFilesAtOnce
+};
+struct EndBackup {
+    MOX_MESSAGE(EndBackup, 0x0356, NoReply, from(Role::moxctl))
+    uint64_t backup;
+};
+
+/// A database from a backup, copied to a place of its own, upgraded there if need be, and looked at.
+struct Staged {
+    uint64_t stage;
+    Fd files;  // as BackupBegun's
+    uint64_t count;
+    std::vector<std::string> problems;  // of its rows
+};
+struct StageDatabase {
+    MOX_MESSAGE(StageDatabase, 0x0357, Staged, from(Role::moxctl))
+    std::string account;  // whose it is
+    Fd database;
+    uint64_t size;
+};
+struct StagedMessage {
+    uint32_t uid;
+    uint64_t file;
+    uint64_t file_size;
+    std::string prefix;
+    uint32_t flags;
+    std::vector<std::string> keywords;
+    Timestamp received;
+};
+struct StagedMessages {
+    std::vector<StagedMessage> messages;  // ascending; none: there are no more
+};
+/// The messages of a staged mailbox with a uid above `after`, some at a time. Errors: not_found.
+struct ListStaged {
+    MOX_MESSAGE(ListStaged, 0x0358, StagedMessages, from(Role::moxctl))
+    uint64_t stage;
+    std::string mailbox;
+    uint32_t after;
+};
+struct StagedFile {
+    uint64_t number;
+    uint64_t size;
+    Fd file;
+};
+/// Copies message files to a stage.
+struct StageFiles {
+    MOX_MESSAGE(StageFiles, 0x0359, Done, from(Role::moxctl))
+    uint64_t stage;
+    std::vector<StagedFile> files;  // at most kMaxFilesAtOnce
+};
+/// Puts a complete stage in the place of its account, which is moved to removed/. All mailboxes get new UIDVALIDITY
+/// values. Errors: bad_request when a file is missing; not_found when the account is not configured.
+struct InstallStage {
+    MOX_MESSAGE(InstallStage, 0x035a, Done, from(Role::moxctl))
+    uint64_t stage;
+};
+struct DropStage {
+    MOX_MESSAGE(DropStage, 0x035b, NoReply, from(Role::moxctl))
+    uint64_t stage;
+};
+/// Puts an account that was removed back; what has its name now is moved to removed/.
+struct UndeleteAccount {
+    MOX_MESSAGE(UndeleteAccount, 0x035c, Done, from(Role::moxctl))
+    std::string account;
+    std::string removed;  // as in StoreNames
+};
+
+/// Served by storaged on a channel of moxctl.
+using StoreAdminMessages = ipc::Messages<ListStores, CheckStore, BeginBackup, OpenBackupFiles, EndBackup, StageDatabase,
+                                         ListStaged, StageFiles, InstallStage, DropStage, UndeleteAccount>;
+
 }  // namespace mox::proto

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "common/ipc/message.h"
+#include "proto/admin.h"
 #include "proto/queue.h"
-#include "proto/storage.h"
 
 namespace mox::proto {
 
@@ -119,9 +119,14 @@ struct CtlOpenAccount {
     std::string account;
 };
 
+/// A channel to the store as a whole, for backup, verification and restoring (proto/admin.h).
+struct CtlOpenStore {
+    MOX_MESSAGE(CtlOpenStore, 0x0231, StoreChannel, from(Role::moxctl))
+};
+
 using ControlMessages =
     ipc::Messages<CtlStatus, CtlStop, CtlReload, CtlRestart, CtlLog, CtlAccountAdd, CtlAccountRemove, CtlAccountList,
                   CtlPassword, CtlAddressAdd, CtlAddressRemove, CtlDomainAdd, CtlDomainRemove, CtlDomainList,
-                  CtlQueueList, CtlQueueKick, CtlQueueDrop, CtlOpenAccount>;
+                  CtlQueueList, CtlQueueKick, CtlQueueDrop, CtlOpenAccount, CtlOpenStore>;
 
 }  // namespace mox::proto

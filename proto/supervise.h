@@ -66,11 +66,19 @@ struct LogConfig {
 struct ConfigureStoraged {
     MOX_MESSAGE(ConfigureStoraged, 0x0101, Done, from(Role::moxd))
     LogConfig log;
+    struct Expiry {
+        std::string mailbox;
+        int64_t after;  // seconds since a message came into it
+    };
     struct Account {
         std::string name;
         uint64_t quota;  // bytes, 0 = unlimited
+        std::vector<Expiry> expiries;
     };
     std::vector<Account> accounts;
+    uint64_t quota;        // bytes of all accounts together, 0 = unlimited
+    uint64_t reserve;      // bytes that stay free on the file system
+    int64_t keep_removed;  // seconds until a removed account is deleted, 0 = for ever
 };
 
 struct DirectoryDomain {
@@ -276,7 +284,8 @@ struct PeerLost {
 #define MOX_COMMON_CHILD_MESSAGES \
     ::mox::proto::GivePeer, ::mox::proto::SetLogLevel, ::mox::proto::Shutdown, ::mox::proto::GetMetrics
 
-using ToStoraged = ipc::Messages<ConfigureStoraged, RemoveAccount, OpenAccountForAdmin, MOX_COMMON_CHILD_MESSAGES>;
+using ToStoraged =
+    ipc::Messages<ConfigureStoraged, RemoveAccount, OpenAccountForAdmin, OpenStoreForAdmin, MOX_COMMON_CHILD_MESSAGES>;
 using ToAuthd = ipc::Messages<ConfigureAuthd, GiveSignClient, SetPassword, MOX_COMMON_CHILD_MESSAGES>;
 using ToDnsd = ipc::Messages<ConfigureDnsd, MOX_COMMON_CHILD_MESSAGES>;
 using ToSmtpd = ipc::Messages<ConfigureSmtpd, GiveSigner, MOX_COMMON_CHILD_MESSAGES>;

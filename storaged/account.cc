@@ -5,6 +5,7 @@
 #include <cstring>
 #include <ctime>
 #include <fcntl.h>
+#include <filesystem>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -21,9 +22,10 @@ constexpr auto kIdle = 60s;       // then the database is closed
 constexpr auto kLook = 10s;       // how often that is looked for
 constexpr size_t kMaxOpen = 200;  // databases; about 0.7 MiB each
 constexpr auto kWaitForIdle = 30s;
+constexpr size_t kMaxRemoved = 10000;  // named in one reply
 
 std::unique_ptr<MailStore> make_store(const std::string& name, Engine& engine) {
-    return std::make_unique<MailStore>(name, engine.journal, engine.counters);
+    return std::make_unique<MailStore>("accounts/" + name, engine.journal, engine.counters);
 }
 
 /// Moves the directory aside and makes that durable. All its files are in their places first: an account of the same
@@ -48,19 +50,55 @@ Result<proto::Done> move_aside(Engine& engine, const std::string& name) {
     return proto::Done{};
 }
 
+std::vector<std::string> removed_accounts() {
+    std::vector<std::string> names;
+    std::error_code none;
+    for (const auto& entry : std::filesystem::directory_iterator("removed", none))
+        if (names.size() < kMaxRemoved) names.push_back(entry.path().filename());
+    std::ranges::sort(names);
+    return names;
+}
+
+/// In a thread, with the account out of use.
+Result<proto::Done> put_in_place(Engine& engine, const std::string& name,
+                                 const std::function<Result<std::string>(uint64_t)>& prepare, uint64_t above) {
+    auto directory = prepare(above);
+    if (!directory) return std::unexpected(std::move(directory.error()));
+    auto aside = move_aside(engine, name);
+    if (!aside && aside.error().code != ErrorCode::not_found) return aside;
+    // All of the new one is on disk, and nothing of it is left in the journal under its old name.
+    if (int error = engine.journal.checkpoint(); error != 0) return std::unexpected(error_of_errno(error));
+    std::string to = "accounts/" + name;
+    if (renameat2(AT_FDCWD, directory->c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) != 0)
+        return std::unexpected(error_of_errno(errno));
+    sync_directory("accounts");
+    return proto::Done{};
+}
+
 }  // namespace
 
-Account::Account(Engine& engine, std::string name, uint64_t quota)
+Account::Account(Engine& engine, std::string name)
     : engine_(engine),
       name_(std::move(name)),
       strand_(std::make_shared<Strand>(engine, make_store(name_, engine), name_)),
       store_(static_cast<MailStore&>(strand_->store())) {
-    store_.set_quota(quota);
     strand_->on_effects([this](const Effects& effects) { tell(effects); });
 }
 
 Account::~Account() {
     strand_->on_effects({});
+}
+
+void Account::configure(const proto::ConfigureStoraged::Account& config) {
+    store_.set_quota(config.quota);
+    expiries_ = config.expiries;
+    next_expiry_ = 0;
+}
+
+void Account::forget_use() {
+    store_.forget_use();
+    was_opened_ = false;
+    next_expiry_ = 0;
 }
 
 Fd Account::open_channel(ipc::Role peer) {
@@ -93,14 +131,15 @@ Accounts::Accounts(Engine& engine) : engine_(engine) {
 
 void Accounts::configure(const std::vector<proto::ConfigureStoraged::Account>& accounts) {
     for (auto& [name, entry] : accounts_) entry.configured = false;
-    for (const auto& [name, quota] : accounts) {
+    for (const auto& config : accounts) {
+        const std::string& name = config.name;
         if (!is_account_name(name)) {
             log::error("this account name cannot be a directory: the account is left out", {{"account", name}});
             continue;
         }
         Entry& entry = accounts_[name];
-        if (entry.account == nullptr) entry.account = std::make_shared<Account>(engine_, name, quota);
-        entry.account->set_quota(quota);
+        if (entry.account == nullptr) entry.account = std::make_shared<Account>(engine_, name);
+        entry.account->configure(config);
         entry.configured = true;
     }
     for (auto& [name, entry] : accounts_)
@@ -109,11 +148,19 @@ void Accounts::configure(const std::vector<proto::ConfigureStoraged::Account>& a
 
 std::shared_ptr<Account> Accounts::find(const std::string& name) {
     auto found = accounts_.find(name);
-    return found == accounts_.end() || !found->second.configured ? nullptr : found->second.account;
+    bool there = found != accounts_.end() && found->second.configured && !found->second.replaced;
+    return there ? found->second.account : nullptr;
 }
 
 size_t Accounts::size() const {
     return static_cast<size_t>(std::ranges::count_if(accounts_, [](const auto& a) { return a.second.configured; }));
+}
+
+std::vector<std::shared_ptr<Account>> Accounts::all() const {
+    std::vector<std::shared_ptr<Account>> all;
+    for (const auto& [name, entry] : accounts_)
+        if (entry.configured && !entry.replaced) all.push_back(entry.account);
+    return all;
 }
 
 async::Task<Result<proto::AccountChannel>> Accounts::open_channel(std::string name, ipc::Role peer) {
@@ -130,19 +177,51 @@ async::Task<Result<proto::AccountChannel>> Accounts::open_channel(std::string na
     co_return proto::AccountChannel{std::move(channel)};
 }
 
+/// Ends its channels and closes its store, once nothing is under way any more.
+async::Task<Result<proto::Done>> Accounts::take_out_of_use(std::shared_ptr<Account> account) {
+    account->close_channels("the account is taken out of use");
+    for (async::Deadline limit = async::in(kWaitForIdle); !account->idle();) {
+        if (async::Clock::now() >= limit) co_return temporary(ErrorCode::busy, "the account is in use");
+        co_await async::sleep_for(10ms);
+    }
+    co_await account->close_store();
+    account->forget_use();
+    co_return proto::Done{};
+}
+
 async::Task<Result<proto::Done>> Accounts::remove(std::string name) {
     if (!is_account_name(name)) co_return permanent(ErrorCode::not_found, "no such account");
     if (auto found = accounts_.find(name); found != accounts_.end()) {
         found->second.configured = false;
-        std::shared_ptr<Account> account = found->second.account;
-        account->close_channels("the account is removed");
-        for (async::Deadline limit = async::in(kWaitForIdle); !account->idle();) {
-            if (async::Clock::now() >= limit) co_return temporary(ErrorCode::busy, "the account is in use");
-            co_await async::sleep_for(10ms);
-        }
-        co_await account->close_store();
+        auto out_of_use = co_await take_out_of_use(found->second.account);
+        if (!out_of_use) co_return out_of_use;
     }
     co_return co_await engine_.pool.run([&engine = engine_, name] { return move_aside(engine, name); });
+}
+
+async::Task<Result<proto::StoreNames>> Accounts::names() {
+    proto::StoreNames names;
+    for (const auto& [name, entry] : accounts_)
+        if (entry.configured) names.accounts.push_back(name);
+    names.removed = co_await engine_.pool.run([] { return removed_accounts(); });
+    co_return names;
+}
+
+async::Task<Result<proto::Done>> Accounts::replace(std::string name,
+                                                   std::function<Result<std::string>(uint64_t)> prepare) {
+    auto account = find(name);
+    if (account == nullptr) co_return permanent(ErrorCode::not_found, "no such account: add it first");
+    accounts_[name].replaced = true;
+    auto used = co_await account->run(Access::read,
+                                      [](MailStore& store) -> Result<uint64_t> { return store.next_uidvalidity(); });
+    auto done = co_await take_out_of_use(account);
+    if (done && used)
+        done = co_await engine_.pool.run([&engine = engine_, name, prepare = std::move(prepare), above = *used] {
+            return put_in_place(engine, name, prepare, above);
+        });
+    accounts_[name].replaced = false;
+    if (!used) co_return std::unexpected(std::move(used.error()));
+    co_return done;
 }
 
 async::Task<void> Accounts::close_all() {

@@ -4,12 +4,14 @@
 // opened on demand and closed when it has been idle, or when too many are open.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "common/ipc/channel.h"
+#include "proto/admin.h"
 #include "proto/supervise.h"
 #include "storaged/mail_store.h"
 #include "storaged/strand.h"
@@ -20,18 +22,28 @@ class AccountChannel;
 
 class Account : public std::enable_shared_from_this<Account> {
   public:
-    Account(Engine& engine, std::string name, uint64_t quota);
+    Account(Engine& engine, std::string name);
     ~Account();
     Account(const Account&) = delete;
     Account& operator=(const Account&) = delete;
 
     const std::string& name() const { return name_; }
-    void set_quota(uint64_t bytes) { store_.set_quota(bytes); }
+    void configure(const proto::ConfigureStoraged::Account& config);
+    using Expiries = std::vector<proto::ConfigureStoraged::Expiry>;
+    const Expiries& expiries() const { return expiries_; }
+    /// When the next message may expire, Unix seconds; 0: not known.
+    int64_t next_expiry() const { return next_expiry_; }
+    void set_next_expiry(int64_t when) { next_expiry_ = when; }
+    /// Whether what it uses is counted.
+    bool was_opened() const { return was_opened_; }
+    /// It is no longer there, or is another one when it is opened again.
+    void forget_use();
 
     /// An operation on the store, see Strand::run. What is named in `work` must be owned by it.
     template <class F>
     auto run(Access access, F work) {
         last_use_ = async::Clock::now();
+        was_opened_ = true;
         return strand_->run<MailStore>(access, std::move(work));
     }
 
@@ -40,6 +52,7 @@ class Account : public std::enable_shared_from_this<Account> {
     void close_channels(std::string_view reason);
     size_t channels() const { return channels_.size(); }
 
+    std::shared_ptr<Strand> strand() { return strand_; }
     bool store_open() const { return strand_->store_open(); }
     bool idle() const { return strand_->idle() && uses_ == 0; }
     async::Clock::time_point last_use() const { return last_use_; }
@@ -68,6 +81,9 @@ class Account : public std::enable_shared_from_this<Account> {
     std::shared_ptr<Strand> strand_;
     MailStore& store_;  // the strand's
     size_t uses_ = 0;
+    Expiries expiries_;
+    int64_t next_expiry_ = 0;
+    bool was_opened_ = false;
     async::Clock::time_point last_use_ = async::Clock::now();
     std::vector<std::unique_ptr<AccountChannel>> channels_;
     async::Scope scope_;  // last: its tasks use all of the above
@@ -81,10 +97,18 @@ class Accounts {
     void configure(const std::vector<proto::ConfigureStoraged::Account>& accounts);
     std::shared_ptr<Account> find(const std::string& name);
     size_t size() const;
+    /// Those that are configured.
+    std::vector<std::shared_ptr<Account>> all() const;
     /// A channel for a worker, or moxctl, to the account of that name, whose store is open then.
     async::Task<Result<proto::AccountChannel>> open_channel(std::string name, ipc::Role peer);
     /// Moves the directory of an account to removed/.
     async::Task<Result<proto::Done>> remove(std::string name);
+    /// The accounts that are configured, and the directories in removed/.
+    async::Task<Result<proto::StoreNames>> names();
+    /// Puts another directory in the place of a configured account; the present one is moved to removed/. `prepare`
+    /// runs in a thread before, with the UIDVALIDITY that no mailbox of the account has had up to now, and returns the
+    /// directory.
+    async::Task<Result<proto::Done>> replace(std::string name, std::function<Result<std::string>(uint64_t)> prepare);
     /// Closes databases that were not used for long, when many are open; call before one more is opened.
     void make_room();
     /// Closes all channels and stores, for the end of the process.
@@ -95,7 +119,9 @@ class Accounts {
     struct Entry {
         std::shared_ptr<Account> account;
         bool configured = false;
+        bool replaced = false;  // being put in place: nobody finds it
     };
+    async::Task<Result<proto::Done>> take_out_of_use(std::shared_ptr<Account> account);
     async::Task<void> close_regularly();
     async::Task<void> close_unused();
     Engine& engine_;

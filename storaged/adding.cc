@@ -1,4 +1,5 @@
 #include <ctime>
+#include <utility>
 
 #include "storaged/mail_store.h"
 #include "storaged/names.h"
@@ -40,12 +41,33 @@ void MailStore::note_changed(uint64_t mailbox, uint64_t modseq, const Delta& del
     known = std::max(known, modseq);
 }
 
+// The use of the whole is exact but for what other accounts add at this moment.
+void MailStore::note_use() {
+    uint64_t used = 0;
+    {
+        auto row = db().query("SELECT used FROM state");
+        if (row.next()) used = row.number(0);
+    }
+    counters().used += used - counted_use_;
+    counted_use_ = used;
+}
+
+void MailStore::forget_use() {
+    counters().used -= std::exchange(counted_use_, 0);
+}
+
 bool MailStore::over_quota(uint64_t more) {
     uint64_t quota = quota_;
-    if (quota == 0) return false;
-    auto row = db().query("SELECT used FROM state");
-    row.next();
-    return row.number(0) + more > quota;
+    uint64_t whole = counters().quota;
+    if (quota == 0 && whole == 0) return false;
+    uint64_t used = 0;
+    {
+        auto row = db().query("SELECT used FROM state");
+        if (row.next()) used = row.number(0);
+    }
+    if (quota != 0 && used + more > quota) return true;
+    // What others use, as of their last commits, and this one now.
+    return whole != 0 && counters().used - counted_use_ + used + more > whole;
 }
 
 Result<uint64_t> MailStore::keyword_bits(uint64_t mailbox, const std::vector<std::string>& names, bool create) {
@@ -140,7 +162,7 @@ Result<proto::MessagesAppended> MailStore::append(const std::string& name, const
     if (replaced) {
         auto rows = rows_in(replaced->mailbox.value, {{replaced->uid.value, replaced->uid.value}}, 0, 1);
         if (rows.empty()) return permanent(ErrorCode::bad_request, "the message to be replaced is gone");
-        remove_row(replaced->mailbox.value, rows.front());
+        remove_rows(replaced->mailbox.value, {rows.front()});
     }
     uint64_t bytes = 0;
     for (const NewMessage& message : messages) bytes += message.prefix.size() + message.content->size();

@@ -194,30 +194,24 @@ Result<proto::MessagesExpunged> MailStore::expunge(const proto::Expunge& request
     std::vector<Row> rows = rows_in(id, request.uids, proto::kDeleted, proto::kMaxMessagesPerCopy);
     proto::MessagesExpunged expunged{{}, mailbox->highest_modseq};
     if (rows.empty()) return expunged;
+    for (const Row& row : rows) append_uid(expunged.uids, row.uid);
+    expunged.highest_modseq = remove_rows(id, rows);
+    return expunged;
+}
+
+uint64_t MailStore::remove_rows(uint64_t mailbox, const std::vector<Row>& rows) {
     std::vector<std::pair<uint32_t, uint64_t>> gone;
     ModSeqs modseqs(*this);
     Delta delta;
     for (const Row& row : rows) {
-        db().run("DELETE FROM message WHERE mailbox = ? AND uid = ?", id, row.uid);
+        db().run("DELETE FROM message WHERE mailbox = ? AND uid = ?", mailbox, row.uid);
         drop_content(row.content);
         gone.emplace_back(row.uid, modseqs.for_row());
-        append_uid(expunged.uids, row.uid);
         delta.add(row.flags, row.size, -1);
     }
-    add_tombstones(id, gone);
-    note_changed(id, modseqs.last(), delta);
-    expunged.highest_modseq = modseqs.last();
-    return expunged;
-}
-
-void MailStore::remove_row(uint64_t mailbox, const Row& row) {
-    uint64_t modseq = next_modseq();
-    db().run("DELETE FROM message WHERE mailbox = ? AND uid = ?", mailbox, row.uid);
-    drop_content(row.content);
-    add_tombstones(mailbox, {{row.uid, modseq}});
-    Delta delta;
-    delta.add(row.flags, row.size, -1);
-    note_changed(mailbox, modseq, delta);
+    add_tombstones(mailbox, gone);
+    note_changed(mailbox, modseqs.last(), delta);
+    return modseqs.last();
 }
 
 void MailStore::add_tombstones(uint64_t mailbox, const std::vector<std::pair<uint32_t, uint64_t>>& uids) {

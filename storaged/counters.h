@@ -1,4 +1,4 @@
-// What storaged counts for its metrics; from any thread.
+// What storaged counts for its metrics, and the quota of the whole; from any thread.
 #pragma once
 
 #include <atomic>
@@ -18,6 +18,9 @@ struct Counters {
     std::atomic<uint64_t> spool_files = 0;  // created
     std::atomic<uint64_t> messages_opened = 0;
     std::atomic<uint64_t> open_stores = 0;  // now
+    std::atomic<uint64_t> used = 0;         // bytes of the messages of all accounts that were opened
+    std::atomic<uint64_t> quota = 0;        // for them all together; 0: no limit
+    std::atomic<uint64_t> expired = 0;      // messages
 };
 
 }  // namespace mox::storaged

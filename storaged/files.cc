@@ -1,5 +1,6 @@
 #include "storaged/files.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
@@ -177,6 +178,19 @@ Fd open_message(const FileTree& tree, uint64_t file, uint64_t size) {
         fd.reset();
     }
     return fd;
+}
+
+std::vector<uint64_t> directories_of(const FileTree& tree) {
+    std::vector<uint64_t> directories = numbers_in(tree.root);
+    std::ranges::sort(directories);
+    return directories;
+}
+
+std::vector<uint64_t> files_in(const FileTree& tree, uint64_t directory) {
+    std::vector<uint64_t> files = numbers_in(fmt::format("{}/{}", tree.root, directory));
+    std::erase_if(files, [&](uint64_t file) { return file >> kDirectoryShift != directory; });
+    std::ranges::sort(files);
+    return files;
 }
 
 std::vector<uint64_t> files_from(const FileTree& tree, uint64_t from) {

@@ -12,12 +12,13 @@
 #include <vector>
 
 #include "common/async/fd.h"
+#include "proto/admin.h"
 #include "storaged/failure.h"
 
 namespace mox::storaged {
 
 /// Files in one directory: 8192, so that listing one stays quick.
-constexpr unsigned kDirectoryShift = 13;
+constexpr unsigned kDirectoryShift = proto::kMessageDirectoryShift;
 
 /// Where numbered files of one kind lie: "accounts/alice/msg" holds .../0/1 to .../0/8191 and so on.
 struct FileTree {
@@ -53,6 +54,10 @@ Fd open_message(const FileTree& tree, uint64_t file, uint64_t size);
 
 /// All files of a tree with a number not below `from`, in directories that hold such.
 std::vector<uint64_t> files_from(const FileTree& tree, uint64_t from);
+/// The directories of a tree that hold files, by number, ascending.
+std::vector<uint64_t> directories_of(const FileTree& tree);
+/// The files in one of them.
+std::vector<uint64_t> files_in(const FileTree& tree, uint64_t directory);
 /// Puts a file that no row knows aside, where an admin can look at it.
 void put_aside(const FileTree& tree, uint64_t file);
 

@@ -20,6 +20,7 @@
 #include "proto/account.h"
 #include "proto/admin.h"
 #include "proto/storage.h"
+#include "proto/supervise.h"
 #include "storaged/store.h"
 
 namespace mox::storaged {
@@ -58,10 +59,14 @@ struct ImportedMessage {
 
 class MailStore : public Store {
   public:
-    MailStore(const std::string& account, Journal& journal, Counters& counters);
+    /// In this directory: accounts/NAME, but for one that is being restored.
+    MailStore(const std::string& directory, Journal& journal, Counters& counters);
 
     /// Bytes the account may hold, 0 for no limit. From any thread.
     void set_quota(uint64_t bytes) { quota_ = bytes; }
+
+    /// The account is no longer there: what it used is free.
+    void forget_use();
 
     // ---- mailboxes (mailboxes.cc)
     Result<proto::MailboxList> list();
@@ -96,13 +101,33 @@ class MailStore : public Store {
     Result<proto::MessagesCopied> move(const proto::MoveMessages& request);
     Result<proto::MessagesExpunged> expunge(const proto::Expunge& request);
 
+    // ---- retention (expiring.cc)
+    struct Expired {
+        uint64_t messages = 0;
+        bool more = false;     // there are more to go now
+        int64_t next_due = 0;  // when the next one goes at the earliest, Unix seconds
+    };
+    /// Removes messages that have been in their mailbox for too long, some at a time.
+    Result<Expired> expire(const std::vector<proto::ConfigureStoraged::Expiry>& expiries, int64_t now);
+
     // ---- credentials
     Result<proto::StoredCredentials> credentials();
     Result<proto::Done> set_credentials(const proto::Credentials& credentials);
 
+    // ---- restoring (restoring.cc)
+    uint64_t next_uidvalidity();
+    /// Gives each mailbox a UIDVALIDITY that is above all that it or another store of the account has had: uids may
+    /// have been used for other messages meanwhile (RFC 3501 2.3.1.1).
+    void renew_uidvalidity(uint64_t above);
+    Result<proto::StagedMessages> list_messages(const std::string& mailbox, uint32_t after);
+
+    std::span<const Check> checks() const override;
+    const char* files_sql() const override;
+
   protected:
     void fill_new() override;
     bool row_has_file(uint64_t file) override;
+    void note_use() override;
 
   private:
     struct Row {
@@ -164,7 +189,9 @@ class MailStore : public Store {
                                           uint64_t modseq);
     Result<uint32_t> take_uids(uint64_t mailbox, size_t count);
     void insert_row(uint64_t mailbox, uint32_t uid, uint64_t modseq, const Row& row);
-    void remove_row(uint64_t mailbox, const Row& row);
+    /// Takes messages out of a mailbox; the modseq.
+    uint64_t remove_rows(uint64_t mailbox, const std::vector<Row>& rows);
+    uint64_t expire_one(const proto::Mailbox& mailbox, int64_t before, int64_t& oldest);
     void add_tombstones(uint64_t mailbox, const std::vector<std::pair<uint32_t, uint64_t>>& uids);
     void drop_content(uint64_t content);
     Result<proto::MessagesCopied> move_rows(const proto::Mailbox& source, const proto::Mailbox& destination,
@@ -172,6 +199,7 @@ class MailStore : public Store {
     Result<std::vector<Row>> rows_to_copy(uint64_t mailbox, const std::vector<proto::UidRange>& uids);
 
     std::atomic<uint64_t> quota_ = 0;
+    uint64_t counted_use_ = 0;  // of this store, in Counters::used
 };
 
 /// The tables of an account's database.

@@ -1,5 +1,4 @@
 #include <ctime>
-#include <fmt/format.h>
 
 #include "common/text/ascii.h"
 #include "storaged/mail_store.h"
@@ -34,10 +33,8 @@ std::string end_of_children(std::string_view name) {
 
 }  // namespace
 
-MailStore::MailStore(const std::string& account, Journal& journal, Counters& counters)
-    : Store(fmt::format("accounts/{}/index.db", account),
-            {fmt::format("accounts/{}/msg", account), fmt::format("accounts/{}/stray", account)}, mail_upgrades(),
-            journal, counters) {}
+MailStore::MailStore(const std::string& directory, Journal& journal, Counters& counters)
+    : Store(directory + "/index.db", {directory + "/msg", directory + "/stray"}, mail_upgrades(), journal, counters) {}
 
 std::optional<proto::Mailbox> MailStore::find(std::string_view name) {
     auto row = db().query(

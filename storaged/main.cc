@@ -32,6 +32,7 @@ class Storaged : public process::Common {
     async::Task<Result<proto::AccountChannel>> on(proto::OpenAccountForAdmin message) {
         return server_.accounts().open_channel(std::move(message.account), ipc::Role::moxctl);
     }
+    Result<proto::StoreChannel> on(proto::OpenStoreForAdmin) { return server_.open_for_admin(); }
 
   protected:
     void shut_down() override { scope_.spawn(end()); }

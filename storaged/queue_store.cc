@@ -96,8 +96,27 @@ FileTree queue_tree() {
     return {"queue", "queue-stray"};
 }
 
-QueueStore::QueueStore(Journal& journal, Counters& counters)
-    : Store("queue.db", queue_tree(), kUpgrades, journal, counters) {}
+QueueStore::QueueStore(const std::string& directory, Journal& journal, Counters& counters)
+    : Store(directory + "queue.db", {directory + queue_tree().root, directory + queue_tree().strays}, kUpgrades,
+            journal, counters) {}
+
+std::span<const Check> QueueStore::checks() const {
+    static constexpr Check kChecks[] = {
+        {"SELECT m.id FROM message m LEFT JOIN (SELECT message, count(*) n FROM entry GROUP BY message) e"
+         " ON e.message = m.id WHERE m.entries != ifnull(e.n, 0)",
+         "wrong number of entries of a message"},
+        {"SELECT e.id FROM entry e LEFT JOIN message m ON m.id = e.message WHERE m.id IS NULL",
+         "an entry without its message"},
+        {"SELECT entries FROM state WHERE entries != (SELECT count(*) FROM entry)", "wrong count of entries"},
+        {"SELECT m.id FROM message m, state s WHERE m.id >= s.next_file", "a file number that is not given out yet"},
+        {"SELECT file FROM erase WHERE file IN (SELECT id FROM message)", "a file to be erased that is needed"},
+    };
+    return kChecks;
+}
+
+const char* QueueStore::files_sql() const {
+    return "SELECT id, file_size FROM message WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
+}
 
 void QueueStore::fill_new() {
     uint64_t queue = 0;

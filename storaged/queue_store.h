@@ -46,7 +46,8 @@ FileTree queue_tree();
 
 class QueueStore : public Store {
   public:
-    QueueStore(Journal& journal, Counters& counters);
+    /// `directory` is empty, or ends in a slash: where it is when it comes from a backup.
+    QueueStore(const std::string& directory, Journal& journal, Counters& counters);
 
     Result<proto::Enqueued> enqueue(const NewQueued& message);
     Result<proto::QueueEntries> due(const proto::QueueDue& request);
@@ -57,6 +58,9 @@ class QueueStore : public Store {
     Result<proto::Done> update(const proto::QueueUpdate& request);
     /// Ids that do not exist do not matter.
     Result<proto::Done> remove(const std::vector<uint64_t>& ids);
+
+    std::span<const Check> checks() const override;
+    const char* files_sql() const override;
 
   protected:
     void fill_new() override;

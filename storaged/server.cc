@@ -7,6 +7,8 @@
 #include <sys/file.h>
 
 #include "common/log/log.h"
+#include "storaged/admin_channel.h"
+#include "storaged/stage.h"
 #include "storaged/storage_channel.h"
 
 namespace mox::storaged {
@@ -34,6 +36,7 @@ Fd set_up_directory() {
     try {
         make_directories("accounts");
         prepare_spool();
+        prepare_stages();
         sync_directory(".");  // they may be there since a process that ended before it did this
     } catch (const StoreFailure& failure) {
         log::fatal("cannot set up the data directory", {{"error", failure.what()}});
@@ -54,8 +57,9 @@ Server::Server(Options options)
     : lock_(set_up_directory()),
       engine_(options.threads, std::move(options.journal)),
       accounts_(engine_),
-      queue_(
-          std::make_shared<Strand>(engine_, std::make_unique<QueueStore>(engine_.journal, engine_.counters), "queue")) {
+      retention_(engine_, accounts_),
+      queue_(std::make_shared<Strand>(engine_, std::make_unique<QueueStore>("", engine_.journal, engine_.counters),
+                                      "queue")) {
     queue_->on_effects([this](const Effects& effects) { tell_queued(effects); });
 }
 
@@ -66,11 +70,21 @@ Server::~Server() {
 
 void Server::configure(const proto::ConfigureStoraged& config) {
     accounts_.configure(config.accounts);
+    retention_.configure(config);
+    if (config.reserve != 0) engine_.reserve.set(config.reserve);
 }
 
 void Server::accept(Fd socket, ipc::PeerId peer) {
     auto handler = std::make_unique<StorageChannel>(*this, peer.role);
     channels_.add(std::move(socket), std::move(peer), proto::StorageMessages{}, std::move(handler));
+}
+
+Result<proto::StoreChannel> Server::open_for_admin() {
+    auto [ours, theirs] = ipc::make_socket_pair();
+    if (!ours) return temporary(ErrorCode::busy, "too many open files");
+    admins_.add(std::move(ours), {ipc::Role::moxctl, "moxctl"}, proto::StoreAdminMessages{},
+                std::make_unique<AdminChannel>(*this));
+    return proto::StoreChannel{std::move(theirs)};
 }
 
 void Server::tell_queued(const Effects& effects) {
@@ -86,6 +100,7 @@ async::Task<Result<proto::Done>> Server::remove_account(proto::RemoveAccount mes
 
 async::Task<void> Server::shut_down() {
     channels_.close_all("shutting down");
+    admins_.close_all("shutting down");
     bool finished = true;
     try {
         co_await engine_.deliveries.join(async::in(kFinishUp));
@@ -123,6 +138,9 @@ std::string Server::metrics() {
                   "Times all that the journal speaks of was written to its own place.", j.checkpoints);
     append_metric(out, "spool_files_total", "counter", "Spool files created.", c.spool_files);
     append_metric(out, "messages_opened_total", "counter", "Message files asked for by clients.", c.messages_opened);
+    append_metric(out, "expired_total", "counter", "Messages removed because they had been in a mailbox for too long.",
+                  c.expired);
+    append_metric(out, "used_bytes", "gauge", "Bytes of the messages of all accounts that were opened.", c.used);
     append_metric(out, "open_databases", "gauge", "Databases that are open.", c.open_stores);
     append_metric(out, "accounts", "gauge", "Accounts that are configured.", accounts_.size());
     append_metric(out, "waiting_jobs", "gauge", "Jobs that wait for a thread.", engine_.pool.queued());

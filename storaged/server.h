@@ -13,10 +13,12 @@
 #include "proto/supervise.h"
 #include "storaged/account.h"
 #include "storaged/queue_store.h"
+#include "storaged/retention.h"
 #include "storaged/spool.h"
 
 namespace mox::storaged {
 
+class AdminChannel;
 class StorageChannel;
 
 struct Options {
@@ -35,6 +37,8 @@ class Server {
     void configure(const proto::ConfigureStoraged& config);
     /// Serves a peer until its channel is lost.
     void accept(Fd socket, ipc::PeerId peer);
+    /// A new channel for an administrator's moxctl.
+    Result<proto::StoreChannel> open_for_admin();
     async::Task<Result<proto::Done>> remove_account(proto::RemoveAccount message);
     /// Closes all channels, lets what is under way finish (a few seconds at most) and closes all databases.
     async::Task<void> shut_down();
@@ -49,8 +53,10 @@ class Server {
     Fd lock_;
     Engine engine_;
     Accounts accounts_;
+    Retention retention_;
     std::shared_ptr<Strand> queue_;
     process::Served<StorageChannel> channels_;
+    process::Served<AdminChannel> admins_;
 };
 
 }  // namespace mox::storaged

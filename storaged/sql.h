@@ -106,6 +106,7 @@ class Database {
     bool checkpoint_and_truncate();
 
   private:
+    friend class DatabaseCopy;
     sqlite3_stmt* prepare(const char* sql);
     std::shared_ptr<LogFile> log_;
     sqlite3* connection_ = nullptr;

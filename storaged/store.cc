@@ -45,6 +45,7 @@ void Store::open() {
         }
         if (!marked_clean_ && !recovered_) recover();
         recovered_ = true;
+        note_use();
     } catch (...) {
         abandon();
         throw;
@@ -174,6 +175,7 @@ void Store::commit() {
     db_->execute("COMMIT");
     marked_clean_ = false;
     counters_.transactions++;
+    note_use();
 }
 
 void Store::roll_back() noexcept {

@@ -39,6 +39,12 @@ struct Effects {
 /// Statements that bring the schema from version n to n + 1, in order. The first makes a new database.
 using Upgrades = std::span<const char* const>;
 
+/// A statement whose rows are what is wrong, each a text, and what that is.
+struct Check {
+    const char* sql;
+    const char* wrong;
+};
+
 class Store {
   public:
     /// `database` is a path; directories above it are made. The tables `state` and `erase` are the Store's own.
@@ -78,7 +84,16 @@ class Store {
     /// These were unlinked: forgets them with the next commit. From any thread.
     void files_erased(std::vector<uint64_t> files);
 
+    /// What has to be true of the rows at any time (check.h).
+    virtual std::span<const Check> checks() const = 0;
+    /// A statement for (number, size) of the files that rows speak of, ascending, numbers ?1 to ?2.
+    virtual const char* files_sql() const = 0;
+    int64_t newest_version() const { return static_cast<int64_t>(upgrades_.size()); }
+
   protected:
+    /// After each commit, and when it is opened.
+    virtual void note_use() {}
+    Counters& counters() { return counters_; }
     /// After the creation of a new database, in its transaction.
     virtual void fill_new() = 0;
     virtual bool row_has_file(uint64_t file) = 0;

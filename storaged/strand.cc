@@ -162,7 +162,15 @@ void Strand::finish(Batch& batch) {
     start();
 }
 
+void Strand::release_erasures() {
+    if (--holds_ == 0 && !held_.empty()) erase_files(std::exchange(held_, {}));
+}
+
 void Strand::erase_files(std::vector<uint64_t> files) {
+    if (holds_ > 0) {
+        held_.insert(held_.end(), files.begin(), files.end());
+        return;
+    }
     engine_.pool.submit([self = shared_from_this(), files = std::move(files)]() mutable {
         std::vector<LinkedFile> names;
         for (uint64_t file : files) names.push_back({self->store_->tree(), file});

@@ -76,6 +76,9 @@ class Strand : public std::enable_shared_from_this<Strand> {
     /// True when nothing waits and nothing is under way.
     bool idle() const { return !running_ && waiting_.empty(); }
     bool store_open() const { return store_open_; }
+    /// Until as many releases, files whose last row is gone are kept.
+    void hold_erasures() { holds_++; }
+    void release_erasures();
     /// The store itself: only for what may be called from any thread.
     Store& store() { return *store_; }
     /// Closes the store; the next operation opens it again.
@@ -118,6 +121,8 @@ class Strand : public std::enable_shared_from_this<Strand> {
     std::deque<Operation> waiting_;
     bool running_ = false;
     bool store_open_ = false;
+    size_t holds_ = 0;
+    std::vector<uint64_t> held_;  // files to be erased behind the last release; a crash leaves them to the next opening
 };
 
 }  // namespace mox::storaged

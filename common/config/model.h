@@ -123,6 +123,14 @@ struct Queue {
     bool operator==(const Queue&) const = default;
 };
 
+/// What storaged keeps.
+struct Storage {
+    std::optional<uint64_t> quota;          // bytes of all accounts together; none: unlimited
+    uint64_t reserve = uint64_t{32} << 20;  // bytes that stay free on the file system
+    std::optional<Seconds> keep_removed;    // removed accounts are deleted after that; none: never
+    bool operator==(const Storage&) const = default;
+};
+
 struct Postmaster {
     std::string account;
     std::string mailbox = "Inbox";
@@ -143,6 +151,7 @@ struct Config {
     std::vector<Listener> listeners;
     Resolver resolver;
     Queue queue;
+    Storage storage;
     Postmaster postmaster;
     bool local_mode = false;  // unknown recipients go to the postmaster account, magic recipients work
     bool operator==(const Config&) const = default;
@@ -175,6 +184,14 @@ struct Route {
     bool operator==(const Route&) const = default;
 };
 
+/// Messages leave a mailbox so long after they came into it.
+struct Expiry {
+    std::string mailbox;
+    std::optional<Seconds> after;  // none: never, whatever is said for all
+    Origin origin;
+    bool operator==(const Expiry&) const = default;
+};
+
 struct Domain {
     std::string name;
     std::string description;
@@ -183,6 +200,7 @@ struct Domain {
     bool case_sensitive = false;
     std::vector<Route> routes;
     Origin origin;
+    std::vector<Expiry> expiries;  // of accounts whose first address is of this domain
     bool operator==(const Domain&) const = default;
 };
 
@@ -202,6 +220,7 @@ struct Account {
     std::string login_disabled;     // the text for the user; empty: login works
     std::vector<Route> routes;
     Origin origin;
+    std::vector<Expiry> expiries;  // before those of the domain, before those of all
     bool operator==(const Account&) const = default;
 };
 
@@ -212,6 +231,7 @@ struct Domains {
     std::vector<Account> accounts;
     std::vector<Transport> transports;
     std::vector<Route> routes;
+    std::vector<Expiry> expiries;
     bool operator==(const Domains&) const = default;
 };
 

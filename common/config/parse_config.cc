@@ -190,6 +190,14 @@ constexpr Rule<Queue> kQueueRules[] = {
     {"source-address", "source-address IP, ...", list<&Queue::source_addresses, as_ip>},
 };
 
+// ---- storage ----
+
+constexpr Rule<Storage> kStorageRules[] = {
+    {"quota", "quota SIZE", one<&Storage::quota, as_size<uint64_t{1} << 20, uint64_t{1} << 60>>},
+    {"reserve", "reserve SIZE", one<&Storage::reserve, as_size<uint64_t{1} << 20, uint64_t{1} << 50>>},
+    {"keep-removed", "keep-removed DURATION", one<&Storage::keep_removed, as_duration<kDay, 10'000 * kDay>>},
+};
+
 // ---- the file ----
 
 std::string Users::* user_of_role(size_t role) {
@@ -247,6 +255,7 @@ constexpr Rule<Config> kConfigRules[] = {
     {"listen", "listen NAME { address ...; services }", read_listen, Repeat::many, Need::required},
     {"resolver", "resolver { ... }", nested<&Config::resolver, kResolverRules>},
     {"queue", "queue { ... }", nested<&Config::queue, kQueueRules>},
+    {"storage", "storage { ... }", nested<&Config::storage, kStorageRules>},
     {"postmaster", "postmaster account NAME [mailbox NAME]", read_postmaster, Repeat::once, Need::required},
     {"local-mode", "local-mode [yes | no]", flag<&Config::local_mode>},
 };
@@ -279,7 +288,8 @@ std::vector<BlockKeywords> config_keywords() {
             keywords_of<Listener>("listen", kListenRules),
             keywords_of<Service>("smtp", kStarttlsServiceRules),
             keywords_of<Resolver>("resolver", kResolverRules),
-            keywords_of<Queue>("queue", kQueueRules)};
+            keywords_of<Queue>("queue", kQueueRules),
+            keywords_of<Storage>("storage", kStorageRules)};
 }
 
 std::expected<Config, std::vector<Diagnostic>> parse_config(std::string_view text, std::string file_name) {

@@ -35,6 +35,26 @@ void read_route(Reader& reader, const Statement& statement, ClassOf<Member>& out
     (out.*Member).push_back(std::move(route));
 }
 
+// ---- expire ----
+
+template <auto Member>
+void read_expire(Reader& reader, const Statement& statement, ClassOf<Member>& out) {
+    constexpr size_t kMaxExpiries = 1000;
+    constexpr int64_t kHour = 3600;
+    constexpr int64_t kLongest = 10'000 * 24 * kHour;
+    if (!reader.expect_words(statement, 2) || !reader.expect_no_block(statement)) return;
+    Expiry expiry{.origin = origin_of(statement.position)};
+    auto mailbox = as_mailbox(reader, word_of(statement, 0));
+    if (mailbox) expiry.mailbox = *mailbox;
+    if (word_of(statement, 1).text != "never")
+        expiry.after = as_duration<kHour, kLongest>(reader, word_of(statement, 1));
+    for (const Expiry& other : out.*Member)
+        if (mailbox && other.mailbox == *mailbox)
+            reader.fail(statement.position, "'expire' twice for one mailbox", "one");
+    if ((out.*Member).size() >= kMaxExpiries) return reader.fail(statement.position, "too many 'expire'", "fewer");
+    (out.*Member).push_back(std::move(expiry));
+}
+
 // ---- domain ----
 
 std::optional<std::string> as_separator(Reader& reader, const Word& word) {
@@ -65,6 +85,7 @@ constexpr Rule<Domain> kDomainRules[] = {
     {"disabled", "disabled [yes | no]", flag<&Domain::disabled>},
     {"localpart-separators", "localpart-separators \"+\", ... | none", read_separators},
     {"case-sensitive", "case-sensitive [yes | no]", flag<&Domain::case_sensitive>},
+    {"expire", "expire MAILBOX DURATION | never", read_expire<&Domain::expiries>, Repeat::many},
     {"route", "route { ... }", read_route<&Domain::routes>, Repeat::many},
 };
 
@@ -127,6 +148,7 @@ constexpr Rule<Account> kAccountRules[] = {
     {"address", "address ADDRESS, ... [{ mailbox NAME }]", read_address, Repeat::many},
     {"quota", "quota SIZE", one<&Account::quota, as_size<uint64_t{1} << 10, uint64_t{1} << 60>>},
     {"login-disabled", "login-disabled \"text\"", one<&Account::login_disabled, as_login_text>},
+    {"expire", "expire MAILBOX DURATION | never", read_expire<&Account::expiries>, Repeat::many},
     {"route", "route { ... }", read_route<&Account::routes>, Repeat::many},
 };
 
@@ -219,6 +241,7 @@ constexpr Rule<Domains> kDomainsRules[] = {
     {"domain", "domain NAME [{ ... }]", read_domain, Repeat::many},
     {"account", "account NAME [{ ... }]", read_account, Repeat::many},
     {"transport", "transport NAME { host ...; ... }", read_transport, Repeat::many},
+    {"expire", "expire MAILBOX DURATION | never", read_expire<&Domains::expiries>, Repeat::many},
     {"route", "route { ... }", read_route<&Domains::routes>, Repeat::many},
 };
 

@@ -63,6 +63,14 @@ std::optional<uint64_t> parse_size(std::string_view s) {
     return *number * factor;
 }
 
+std::string write_duration(std::chrono::seconds duration) {
+    int64_t seconds = duration.count();
+    if (seconds != 0 && seconds % 86400 == 0) return fmt::format("{}d", seconds / 86400);
+    if (seconds != 0 && seconds % 3600 == 0) return fmt::format("{}h", seconds / 3600);
+    if (seconds != 0 && seconds % 60 == 0) return fmt::format("{}m", seconds / 60);
+    return fmt::format("{}s", seconds);
+}
+
 std::string write_size(uint64_t size) {
     std::string unit;
     for (char letter : kSizeUnits) {

@@ -16,6 +16,8 @@ std::string write_size(uint64_t size);
 
 /// "30s", "5m", "4h", "7d", "7m30s": units in falling order, each at most once. At most 10 years.
 std::optional<std::chrono::seconds> parse_duration(std::string_view s);
+/// In the largest unit that fits: parse_duration() gives the same back.
+std::string write_duration(std::chrono::seconds duration);
 
 /// The name of a domain or host as A-labels in lower case (IDNA 2008 by libidn2). No final dot, no IP address.
 std::optional<std::string> parse_domain_name(std::string_view s);

@@ -44,6 +44,10 @@ void write(Writer& out, const Route& route) {
     out.close();
 }
 
+void write(Writer& out, const Expiry& expiry) {
+    out.line("expire " + quote(expiry.mailbox) + ' ' + (expiry.after ? write_duration(*expiry.after) : "never"));
+}
+
 void write(Writer& out, const Domain& domain) {
     const Domain defaults;
     Domain plain = defaults;
@@ -57,6 +61,7 @@ void write(Writer& out, const Domain& domain) {
         out.line("localpart-separators " + (separators.empty() ? "none" : quoted_list(separators)));
     }
     if (domain.case_sensitive) out.line("case-sensitive yes");
+    for (const Expiry& expiry : domain.expiries) write(out, expiry);
     for (const Route& route : domain.routes) write(out, route);
     out.close();
 }
@@ -75,6 +80,7 @@ void write(Writer& out, const Account& account) {
     for (const Address& address : account.addresses) write(out, address);
     if (account.quota) out.line("quota " + write_size(*account.quota));
     if (!account.login_disabled.empty()) out.line("login-disabled " + quote(account.login_disabled));
+    for (const Expiry& expiry : account.expiries) write(out, expiry);
     for (const Route& route : account.routes) write(out, route);
     out.close();
 }
@@ -118,6 +124,7 @@ std::string write_domains(const Domains& domains) {
     for (const Domain& domain : domains.domains) write(out, domain);
     for (const Account& account : domains.accounts) write(out, account);
     for (const Transport& transport : domains.transports) write(out, transport);
+    for (const Expiry& expiry : domains.expiries) write(out, expiry);
     for (const Route& route : domains.routes) write(out, route);
     return out.take();
 }

@@ -17,6 +17,11 @@ namespace {
 
 constexpr size_t kPiece = 64u << 10;
 
+bool is_maildir_part(std::string_view path) {
+    while (path.ends_with('/')) path.remove_suffix(1);
+    return path == "cur" || path == "new" || path.ends_with("/cur") || path.ends_with("/new");
+}
+
 }  // namespace
 
 void prepare_archives() {
@@ -101,6 +106,7 @@ void ArchiveSource::look_around() {
         } catch (const Skipped&) {
             continue;  // it is said in the second pass
         }
+        if (archive_entry_filetype(entry_) == AE_IFDIR && is_maildir_part(path_)) tree_.note_maildir(path_);
         if (archive_entry_filetype(entry_) != AE_IFREG) continue;
         FileKind kind = kind_of(path_);
         if (kind == FileKind::keywords) {
@@ -124,11 +130,25 @@ bool ArchiveSource::next(SourceMessage& message) {
             mbox_.reset();
         }
         if (!next_entry()) return false;
-        if (archive_entry_filetype(entry_) == AE_IFDIR) continue;
+        if (archive_entry_filetype(entry_) == AE_IFDIR) {
+            if (take_directory(message)) return true;
+            continue;
+        }
         if (kind_of(path_) == FileKind::ignored || kind_of(path_) == FileKind::keywords) continue;
         if (archive_entry_filetype(entry_) != AE_IFREG) throw Skipped(path_, "not a regular file");
         if (take_entry(message)) return true;
     }
+}
+
+/// The cur or new of a maildir says that there is one, also when no message is in it.
+bool ArchiveSource::take_directory(SourceMessage& message) {
+    while (path_.ends_with('/')) path_.pop_back();
+    if (!is_maildir_part(path_)) return false;
+    message = {};
+    message.origin = path_;
+    message.kind = SourceKind::mailbox;
+    message.mailbox = tree_.mailbox_of(directory_of(path_));
+    return true;
 }
 
 /// False when the entry is not a message by itself.
@@ -140,7 +160,7 @@ bool ArchiveSource::take_entry(SourceMessage& message) {
         std::string begin(5, '\0');
         la_ssize_t n = archive_read_data(archive_.get(), begin.data(), begin.size());
         if (n < 0) fail(n == ARCHIVE_FATAL);
-        if (n == 0) return false;
+        if (n == 0) return empty_mailbox(tree_, path_, message);
         if (begin != "From ") throw Skipped(path_, "neither in a maildir nor an mbox nor a message (.eml)");
         auto bytes = std::make_unique<EntryBytes>(*this, std::move(begin));
         mbox_ = std::make_unique<MboxSource>(std::move(bytes), path_, tree_.mailbox_for(path_));

@@ -34,6 +34,7 @@ class ArchiveSource : public Source {
     void open();
     bool next_entry();
     void look_around();
+    bool take_directory(SourceMessage& message);
     bool take_entry(SourceMessage& message);
     [[noreturn]] void fail(bool fatal);
     Fd file_;

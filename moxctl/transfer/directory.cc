@@ -82,7 +82,7 @@ bool DirectorySource::fill_names() {
         if (!is_directory(path, entry->d_type)) {
             names_.emplace_back(name);
             bytes += name.size() + sizeof(std::string);
-        } else if (name != "tmp") {
+        } else if (is_maildir_ |= name == "cur" || name == "new"; name != "tmp") {
             if (directories_.size() + below_.size() >= 4 * kMaxFolders) throw Broken("too many directories");
             below_.push_back(std::move(path));
         }
@@ -91,12 +91,18 @@ bool DirectorySource::fill_names() {
     return !names_.empty();
 }
 
-void DirectorySource::leave() {
+/// True when it was a maildir: then `message` says where its messages, if any, belong.
+bool DirectorySource::leave(SourceMessage& message) {
+    message = {};
+    message.origin = open_.path;
+    message.kind = SourceKind::mailbox;
+    message.mailbox = tree_.mailbox_of(open_.path);
     open_ = {};
     // What is below comes next, so that a mailbox is done before the next begins.
     std::ranges::sort(below_, std::greater());
     for (std::string& path : below_) directories_.push_front(std::move(path));
     below_.clear();
+    return std::exchange(is_maildir_, false);
 }
 
 bool DirectorySource::next(SourceMessage& message) {
@@ -107,7 +113,7 @@ bool DirectorySource::next(SourceMessage& message) {
             mbox_.reset();
         }
         if (names_.empty() && (open_.directory == nullptr || !fill_names())) {
-            if (open_.directory != nullptr) leave();
+            if (open_.directory != nullptr && leave(message)) return true;
             if (directories_.empty()) return false;
             std::string path = std::move(directories_.front());
             directories_.pop_front();
@@ -126,9 +132,10 @@ bool DirectorySource::take_file(const std::string& path, SourceMessage& message)
     if (kind == FileKind::ignored || kind == FileKind::keywords) return false;
     struct stat st{};
     Fd file = open_file(path, st);
-    if (kind == FileKind::perhaps) return begin_mbox(std::move(file), path);
     message = {};
     message.origin = path;
+    if (kind == FileKind::perhaps && st.st_size == 0) return empty_mailbox(tree_, path, message);
+    if (kind == FileKind::perhaps) return begin_mbox(std::move(file), path);
     int64_t time = st.st_mtime;
     if (kind == FileKind::message) {
         tree_.describe(path, message);
@@ -144,7 +151,6 @@ bool DirectorySource::take_file(const std::string& path, SourceMessage& message)
 bool DirectorySource::begin_mbox(Fd file, const std::string& path) {
     char begin[5];
     ssize_t n = pread(file.get(), begin, sizeof begin, 0);
-    if (n == 0) return false;
     if (std::string_view(begin, n > 0 ? static_cast<size_t>(n) : 0) != "From ")
         throw Skipped(path, "neither in a maildir nor an mbox");
     mbox_ =

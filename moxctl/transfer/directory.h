@@ -33,7 +33,7 @@ class DirectorySource : public Source {
     };
     void enter(const std::string& path);
     bool fill_names();
-    void leave();
+    bool leave(SourceMessage& message);
     bool take_file(const std::string& path, SourceMessage& message);
     bool begin_mbox(Fd file, const std::string& path);
     Tree tree_;
@@ -41,6 +41,7 @@ class DirectorySource : public Source {
     Open open_;
     std::vector<std::string> names_;  // of files in it, last first
     std::vector<std::string> below_;  // directories found in it
+    bool is_maildir_ = false;         // it has one of a maildir's
     std::unique_ptr<FileBytes> file_;
     std::unique_ptr<MboxSource> mbox_;
 };

@@ -106,6 +106,7 @@ async::Task<void> Import::take(const SourceMessage& message) {
         }
         batch_.request.mailbox = mailbox;
     }
+    if (message.kind == SourceKind::mailbox) co_return;
     co_await read_message(message, mailbox);
     bool full = batch_.origins.size() >= kBatchMessages || batch_.bytes >= kBatchBytes || batch_.files >= kBatchFiles;
     if (full) co_await flush();

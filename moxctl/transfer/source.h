@@ -28,6 +28,9 @@ struct Broken : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+/// Whether a source speaks of a message, or only says that there is a mailbox.
+enum class SourceKind : uint8_t { message, mailbox };
+
 /// What a source knows of a message beside its bytes.
 struct SourceMessage {
     std::string origin;   // where it is in the source, for people
@@ -35,12 +38,14 @@ struct SourceMessage {
     uint32_t flags = 0;   // proto::Flag bits
     std::vector<std::string> keywords;
     std::optional<proto::Timestamp> received;
+    SourceKind kind = SourceKind::message;
 };
 
 class Source {
   public:
     virtual ~Source() = default;
-    /// Goes to the next message; false when there is none. Throws Skipped (to be called again) or Broken.
+    /// Goes to the next message, or to a folder that may be without messages; false when there is none. Throws Skipped
+    /// (to be called again) or Broken.
     virtual bool next(SourceMessage& message) = 0;
     /// The next bytes of the present message, valid until the next call; empty at its end. Throws as next().
     virtual std::string_view read() = 0;

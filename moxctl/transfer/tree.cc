@@ -65,6 +65,15 @@ void Tree::note(std::string_view path) {
     std::string_view folder = path;
     if (kind == FileKind::message) folder = maildir_of(path);
     if (kind == FileKind::single) folder = directory_of(path);
+    add_folder(folder);
+}
+
+void Tree::note_maildir(std::string_view part) {
+    while (part.ends_with('/')) part.remove_suffix(1);
+    add_folder(directory_of(part));
+}
+
+void Tree::add_folder(std::string_view folder) {
     if (folders_.contains(folder)) return;
     if (folders_.size() >= kMaxFolders) throw Broken("too many folders");
     folders_.emplace(folder);
@@ -105,6 +114,17 @@ const std::vector<std::string>& Tree::keywords_at(std::string_view path) const {
 void Tree::describe(std::string_view path, SourceMessage& message) const {
     message.mailbox = mailbox_of_path(below_root(maildir_of(path)));
     take_maildir_flags(message, file_of(path), keywords_at(path));
+}
+
+std::string Tree::mailbox_of(std::string_view directory) const {
+    return mailbox_of_path(below_root(directory));
+}
+
+bool empty_mailbox(const Tree& tree, std::string_view path, SourceMessage& message) {
+    if (!path.ends_with(".mbox")) return false;
+    message.kind = SourceKind::mailbox;
+    message.mailbox = tree.mailbox_for(path);
+    return true;
 }
 
 std::string Tree::mailbox_for(std::string_view path) const {

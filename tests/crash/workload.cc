@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include "storaged/check.h"
+#include "storaged/mail_store.h"
+#include "storaged/queue_store.h"
 #include "tests/crash/recorder.h"
 
 namespace mox::crash {
@@ -297,23 +300,15 @@ std::string check_image(const Workload& workload, size_t calls) {
 
 std::string check_store() {
     storaged::Journal journal(options().journal);
-    for (const std::string name : {"accounts/alice/", "accounts/bob/"}) {
-        storaged::Database db(name + "index.db", journal);
-        auto check = db.query("PRAGMA integrity_check");
-        if (!check.next() || check.bytes(0) != "ok") return name + "integrity: " + check.bytes(0);
-        if (db.query("SELECT 1 FROM content WHERE copies != (SELECT count(*) FROM message WHERE content = content.id)")
-                .next())
-            return name + "wrong number of copies";
-        if (db.query("SELECT 1 FROM message WHERE content NOT IN (SELECT id FROM content)").next())
-            return name + "row without content";
-        if (db.query("SELECT 1 FROM state WHERE used != (SELECT ifnull(sum(size), 0) FROM message)").next())
-            return name + "wrong sum of sizes";
-        if (db.query("SELECT 1 FROM mailbox m WHERE messages != (SELECT count(*) FROM message WHERE mailbox = m.id)")
-                .next())
-            return name + "wrong count of messages";
-        auto contents = db.query("SELECT count(*) FROM content");
-        if (!contents.next() || contents.number(0) != count_files(name + "msg"))
-            return fmt::format("{}: {} contents, {} files", name, contents.number(0), count_files(name + "msg"));
+    storaged::Counters counters;
+    std::vector<std::unique_ptr<storaged::Store>> stores;
+    for (const char* directory : {"accounts/alice", "accounts/bob"})
+        stores.push_back(std::make_unique<storaged::MailStore>(directory, journal, counters));
+    stores.push_back(std::make_unique<storaged::QueueStore>("", journal, counters));
+    for (const auto& store : stores) {
+        store->open();
+        std::vector<std::string> problems = storaged::check_store(*store);
+        if (!problems.empty()) return store->tree().root + ": " + problems.front();
     }
     return {};
 }

@@ -14,6 +14,7 @@ MAN = os.path.join(mox.ROOT, "man")
 DAEMONS = ["storaged", "authd", "dnsd", "smtpd", "imapd", "httpd", "queued"]
 WANTED = ["mox.conf.5", "domains.conf.5", "moxd.8", "moxctl.8"] + [f"{d}.8" for d in DAEMONS]
 COMMANDS = ["status", "stop", "reload", "restart", "log", "account add", "account remove", "account list", "password"]
+COMMANDS += ["account removed", "account undelete", "import", "export", "backup", "verify", "restore account", "restore all", "restore messages"]
 COMMANDS += ["address add", "address remove", "domain add", "domain remove", "domain list", "queue list", "queue kick", "queue drop"]
 
 

@@ -83,11 +83,14 @@ def test_what_is_not_taken_is_named(start_suite, maildir):
 def test_archives_and_mbox(start_suite, maildir, tmp_path):
     suite = start_suite()
     tgz = str(tmp_path / "mail.tgz")
+    os.makedirs(f"{maildir}/.Void/cur")
     with tarfile.open(tgz, "w:gz") as archive:
         archive.add(maildir, "home/alice/Maildir")
     assert suite.control_json("import", "-m", "Tar", "tgz", "mox", tgz)["imported"] == 4
     assert subjects(suite, "Tar") == ["message 1", "message 2"]
     assert subjects(suite, "Tar/Sent/2024") == ["message 3"]
+    with suite.imap() as imap:
+        assert imap.open("Tar/Void") == 0
     archive = str(tmp_path / "mail.zip")
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as z:
         z.writestr("Takeout/Inbox.mbox", "From a@b Thu Jan  1 00:00:10 1970\n" + text(5))
@@ -109,6 +112,8 @@ def test_round_trip(start_suite, maildir, tmp_path, kind):
     suite = start_suite()
     suite.control("import", "maildir", "mox", maildir)
     suite.deliver(mox.message(subject="delivered"))
+    with suite.imap() as imap:
+        imap.ok(imap.create("Empty"))
     out = str(tmp_path / "out")
     exported = suite.control_json("export", kind, "mox", out)
     assert exported["exported"] == 5 and exported["not_taken"] == 0
@@ -120,6 +125,8 @@ def test_round_trip(start_suite, maildir, tmp_path, kind):
     back = suite.control_json("import", "-m", "Back", kind, "mox", out)
     assert back["imported"] == 5
     assert subjects(suite, "Back/INBOX") == subjects(suite, "INBOX")
+    with suite.imap() as imap:
+        assert imap.open("Back/Empty") == 0
 
     def plain(name):
         return [line.split(b"(", 1)[1].split(b"UID")[0] for line in flags(suite, name)]
@@ -179,3 +186,26 @@ def test_errors(start_suite, maildir, tmp_path):
         with pytest.raises(mox.ControlError, match=expected):
             suite.control(*arguments)
     shutil.rmtree(tmp_path / "x", ignore_errors=True)
+
+
+def test_the_importer_is_confined(start_suite, tmp_path):
+    """While it reads: no way to new privileges, a filter of system calls, no capability, one channel and its source."""
+    suite = start_suite()
+    fifo = str(tmp_path / "mbox")
+    os.mkfifo(fifo)
+    command = [os.path.join(mox.BUILD, "moxctl", "moxctl"), "-d", suite.data, "import", "mbox", "mox", fifo]
+    importer = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    with open(fifo, "w") as writer:
+        writer.write("From a@b Thu Jan  1 00:00:10 1970\n" + text(1))
+        writer.flush()
+        status = mox.wait_for(
+            lambda: (s := mox.proc_status(importer.pid)).get("Seccomp") == "2" and s, 10, "the filter of system calls"
+        )
+        assert status["NoNewPrivs"] == "1"
+        assert int(status["CapEff"], 16) == 0 and int(status["CapPrm"], 16) == 0
+        links = [os.readlink(f"/proc/{importer.pid}/fd/{n}") for n in os.listdir(f"/proc/{importer.pid}/fd")]
+        assert len([link for link in links if link.startswith("socket:")]) == 1
+        assert [link for link in links if link == fifo] == [fifo]
+    out, errors = importer.communicate(timeout=20)
+    assert importer.returncode == 0, errors
+    assert "1 messages imported" in out

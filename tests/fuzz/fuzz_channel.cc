@@ -7,6 +7,7 @@
 #include "common/ipc/channel.h"
 #include "common/log/log.h"
 #include "proto/account.h"
+#include "proto/admin.h"
 #include "proto/auth.h"
 #include "proto/control.h"
 #include "proto/dns.h"
@@ -50,7 +51,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     auto role = static_cast<ipc::Role>(data[1] % ipc::kRoleCount);
     const uint8_t* rest = data + 2;
     size -= 2;
-    switch (data[0] % 8) {
+    switch (data[0] % 10) {
         case 0:
             run(proto::StorageMessages{}, role, rest, size);
             break;
@@ -71,6 +72,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
             break;
         case 6:
             run(proto::ToMoxd{}, role, rest, size);
+            break;
+        case 8:
+            run(proto::AdminAccountMessages{}, role, rest, size);
+            break;
+        case 9:
+            run(proto::StoreAdminMessages{}, role, rest, size);
             break;
         default:
             run(proto::ToAuthd{}, role, rest, size);

@@ -28,6 +28,7 @@ struct FakeMoxd {
     Result<proto::AccountChannel> on(proto::CtlOpenAccount m) {
         return permanent(ErrorCode::not_found, "no account " + m.account);
     }
+    Result<proto::StoreChannel> on(proto::CtlOpenStore) { return permanent(ErrorCode::unavailable, "no store"); }
     async::Scope scope;
     /// As moxd: the answer goes out, then it ends.
     static async::Task<void> end() {

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <unistd.h>
 
 #include "moxctl/transfer/archive.h"
@@ -41,6 +42,7 @@ struct Read {
 };
 struct All {
     std::vector<Read> messages;
+    std::set<std::string> folders;
     std::vector<std::string> skipped;
 };
 
@@ -51,6 +53,10 @@ All read_all(Source& source) {
             Read read;
             more = source.next(read.message);
             if (!more) break;
+            if (read.message.kind == SourceKind::mailbox) {
+                all.folders.insert(read.message.mailbox);
+                continue;
+            }
             for (auto piece = source.read(); !piece.empty(); piece = source.read()) read.text += piece;
             all.messages.push_back(std::move(read));
         } catch (const Skipped& skipped) {
@@ -237,9 +243,13 @@ TEST_CASE("a directory: maildir with folders, mbox files, strangers") {
     put("single.eml", "A: 6\n\n");
     put("README", "hello");
     put("cur/.hidden", "x");
+    put("Empty.mbox", "");
+    put("empty file", "");
+    fs::create_directories(".Drafts/cur");
     fs::create_symlink("/etc/passwd", "cur/link:2,");
     DirectorySource source;
     All all = read_all(source);
+    CHECK(all.folders == std::set<std::string>{"", "Drafts", "Sent/2024", "Deep/er", "Empty"});
     std::map<std::string, std::string> where;
     for (const Read& read : all.messages) where[read.text] = read.message.mailbox;
     CHECK(where == std::map<std::string, std::string>{{"A: 1\n\n", ""},

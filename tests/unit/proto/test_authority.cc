@@ -93,6 +93,7 @@ void check_all(List list) {
 TEST_CASE("storaged: who may send what") {
     check_all(proto::StorageMessages{});
     check_all(proto::ToStoraged{});
+    check_all(proto::StoreAdminMessages{});
 }
 TEST_CASE("account channel: who may send what") {
     check_all(proto::AccountMessages{});

@@ -183,7 +183,8 @@ TEST_CASE("changes that cannot be made are refused with the reason") {
         {remove_address(kText, "zoe@a.example"), ErrorCode::not_found, "there is no address 'zoe@a.example'"},
         {remove_address(kText, "zoe"), ErrorCode::not_found, "there is no address 'zoe'"},
         {remove_account("acount x", "x"), ErrorCode::bad_request,
-         "domains.conf:1:1: unknown keyword 'acount'; did you mean 'account'?, expected domain, account, transport or "
+         "domains.conf:1:1: unknown keyword 'acount'; did you mean 'account'?, expected domain, account, transport, "
+         "expire or "
          "route"},
     };
     for (const Row& row : rows) {

@@ -122,10 +122,11 @@ TEST_CASE("errors in mox.conf are told with place and remedy") {
         {"hostnme x",
          "m:2:1: unknown keyword 'hostnme'; did you mean 'hostname'?, expected hostname, data-directory, "
          "control-socket, "
-         "chroot-directory, log, user, workers, listen, resolver, queue, postmaster or local-mode\n"},
+         "chroot-directory, log, user, workers, listen, resolver, queue, storage, postmaster or local-mode\n"},
         {"quota 5G",
-         "m:2:1: unknown keyword 'quota', expected hostname, data-directory, control-socket, "
-         "chroot-directory, log, user, workers, listen, resolver, queue, postmaster or local-mode\n"},
+         "m:2:1: unknown keyword 'quota'; it belongs into 'storage', expected hostname, data-directory, "
+         "control-socket, "
+         "chroot-directory, log, user, workers, listen, resolver, queue, storage, postmaster or local-mode\n"},
         {"log { forward ::1 }",
          "m:2:7: unknown keyword 'forward' in 'log'; it belongs into 'resolver', expected level or format\n"},
         {"log { workers smtpd 1 }",
@@ -285,15 +286,17 @@ TEST_CASE("errors in domains.conf are told with place and remedy") {
         std::string text, errors;
     };
     const Row rows[] = {
-        {"alias a@b", "d:1:1: unknown keyword 'alias', expected domain, account, transport or route\n"},
+        {"alias a@b", "d:1:1: unknown keyword 'alias', expected domain, account, transport, expire or route\n"},
         {"acount a",
-         "d:1:1: unknown keyword 'acount'; did you mean 'account'?, expected domain, account, transport or route\n"},
-        {"hsot x", "d:1:1: unknown keyword 'hsot', expected domain, account, transport or route\n"},
+         "d:1:1: unknown keyword 'acount'; did you mean 'account'?, expected domain, account, transport, expire or "
+         "route\n"},
+        {"hsot x", "d:1:1: unknown keyword 'hsot', expected domain, account, transport, expire or route\n"},
         {"mailbox x",
-         "d:1:1: unknown keyword 'mailbox'; it belongs into 'address', expected domain, account, transport or route\n"},
+         "d:1:1: unknown keyword 'mailbox'; it belongs into 'address', expected domain, account, transport, expire or "
+         "route\n"},
         {"domain a { dkim x }",
          "d:1:12: unknown keyword 'dkim' in 'domain', expected description, disabled, localpart-separators, "
-         "case-sensitive or route\n"},
+         "case-sensitive, expire or route\n"},
         {"domain a_b", "d:1:8: 'a_b' is not a domain name, expected a name like \"mail.example.org\"\n"},
         {"domain a, b", "d:1:11: 'domain' takes no list here, expected domain NAME [{ ... }]\n"},
         {"domain a { description \"\" }", "d:1:24: an empty text, expected 1 to 256 bytes\n"},
@@ -320,7 +323,7 @@ TEST_CASE("errors in domains.conf are told with place and remedy") {
          "d:1:28: the text has characters beyond ASCII, expected 1 to 256 printable ASCII characters\n"},
         {"account a { password x }",
          "d:1:13: unknown keyword 'password' in 'account'; it belongs into 'transport', expected full-name, address, "
-         "quota, login-disabled or route\n"},
+         "quota, login-disabled, expire or route\n"},
         {"transport t {}", "d:1:1: 'transport' has no 'host', expected host NAME\n"},
         {"transport t { host a b }", "d:1:15: 'host' is not used like this, expected host NAME\n"},
         {"transport t { host \"a b\" }",
@@ -349,5 +352,19 @@ TEST_CASE("a password never stands in a message") {
         CAPTURE(bad, errors);
         CHECK_FALSE(errors.empty());
         CHECK_FALSE(errors.contains("sesame"));
+    }
+}
+
+TEST_CASE("expire: once a mailbox, an hour or more, or never") {
+    auto domains = parse_domains("expire Trash 30d\nexpire inbox never\n", "d");
+    REQUIRE(domains);
+    REQUIRE(domains->expiries.size() == 2);
+    CHECK(domains->expiries[0].after == Seconds(30 * 86400));
+    CHECK(domains->expiries[1].mailbox == "Inbox");
+    CHECK_FALSE(domains->expiries[1].after);
+    for (const char* bad : {"expire Trash", "expire Trash 59m", "expire Trash 30d\nexpire Trash 2d", "expire ../x 30d",
+                            "expire Trash soon", "account a { expire Trash 30d { } }"}) {
+        CAPTURE(bad);
+        CHECK_FALSE(parse_domains(bad, "d"));
     }
 }

@@ -5,9 +5,9 @@ using namespace mox::config;
 
 TEST_CASE("domains.conf is written in its canonical form and read back the same") {
     std::string text = R"(route { to-domain .x.y, z; min-attempts 2; transport t }
-account a { quota 1536K; address A@a.b, *@a.b { mailbox "L \"1\"" }; route { transport t } }
+expire Trash 720h; account a { quota 1536K; expire Junk never; address A@a.b, *@a.b { mailbox "L \"1\"" }; route { transport t } }
 account b { login-disabled "no \\ more"; full-name "B" }
-domain a.b; domain c.d { localpart-separators none; disabled; case-sensitive; description "d"; route { from-domain q; transport t } }
+domain a.b; domain c.d { expire Rejects 90m; localpart-separators none; disabled; case-sensitive; description "d"; route { from-domain q; transport t } }
 transport t { host h.x; username u; password "p\"w"; verify no }
 transport o { host 192.0.2.1; tls opportunistic }
 )";
@@ -17,6 +17,7 @@ domain "c.d" {
     disabled yes
     localpart-separators none
     case-sensitive yes
+    expire "Rejects" 90m
     route {
         from-domain "q"
         transport "t"
@@ -26,6 +27,7 @@ account "a" {
     address "A@a.b" { mailbox "L \"1\"" }
     address "*@a.b" { mailbox "L \"1\"" }
     quota 1536K
+    expire "Junk" never
     route {
         transport "t"
     }
@@ -47,6 +49,7 @@ transport "o" {
     port 25
     tls opportunistic
 }
+expire "Trash" 30d
 route {
     to-domain ".x.y", "z"
     min-attempts 2

@@ -1,0 +1,162 @@
+#include "moxctl/transfer/backup_directory.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <dirent.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <linux/fs.h>
+#include <memory>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/text/ascii.h"
+#include "moxctl/connection.h"
+#include "moxctl/transfer/target.h"
+
+namespace mox::moxctl {
+namespace {
+
+[[noreturn]] void fail(const std::string& path) {
+    throw Failed(Error{Persistence::temporary, ErrorCode::io, fmt::format("{}: {}", path, std::strerror(errno))});
+}
+
+std::vector<std::string> names_in(const std::string& path) {
+    std::vector<std::string> names;
+    std::unique_ptr<DIR, int (*)(DIR*)> directory(opendir(path.c_str()), closedir);
+    if (directory == nullptr) {
+        if (errno == ENOENT) return names;
+        fail(path);
+    }
+    while (const dirent* entry = readdir(directory.get()))
+        if (entry->d_name[0] != '.') names.emplace_back(entry->d_name);
+    std::ranges::sort(names);
+    return names;
+}
+
+std::vector<uint64_t> numbers_in(const std::string& path) {
+    std::vector<uint64_t> numbers;
+    for (const std::string& name : names_in(path))
+        if (auto number = text::parse_number<uint64_t>(name)) numbers.push_back(*number);
+    std::ranges::sort(numbers);
+    return numbers;
+}
+
+/// As root by the descriptor itself, else through its name in /proc.
+bool link_to(const Fd& file, const std::string& path) {
+    if (linkat(file.get(), "", AT_FDCWD, path.c_str(), AT_EMPTY_PATH) == 0) return true;
+    std::string name = fmt::format("/proc/self/fd/{}", file.get());
+    return linkat(AT_FDCWD, name.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0;
+}
+
+void copy_bytes(const Fd& from, const Fd& to, const std::string& path) {
+    if (ioctl(to.get(), FICLONE, from.get()) == 0) return;
+    std::string buffer(256u << 10, '\0');
+    for (off_t offset = 0;;) {
+        ssize_t n = pread(from.get(), buffer.data(), buffer.size(), offset);
+        if (n == 0) return;
+        if (n < 0 || write(to.get(), buffer.data(), static_cast<size_t>(n)) != n) fail(path);
+        offset += n;
+    }
+}
+
+/// A new file with the same bytes and, as root, the same owner.
+void copy_to(const Fd& from, const std::string& path) {
+    Fd to(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!to) fail(path);
+    copy_bytes(from, to, path);
+    struct stat st{};
+    if (geteuid() == 0 && fstat(from.get(), &st) == 0 && fchown(to.get(), st.st_uid, st.st_gid) != 0) fail(path);
+}
+
+}  // namespace
+
+StoredCopy::StoredCopy(const std::string& backup, const std::string& account) : account_(account) {
+    std::string directory = account.empty() ? backup : fmt::format("{}/accounts/{}", backup, account);
+    top_ = directory + (account.empty() ? "/queue" : "/msg");
+    database_ = directory + (account.empty() ? "/queue.db" : "/index.db");
+}
+
+std::string StoredCopy::directory_of(uint64_t directory) const {
+    return fmt::format("{}/{}", top_, directory);
+}
+
+std::string StoredCopy::path_of(uint64_t file) const {
+    return fmt::format("{}/{}/{}", top_, file >> proto::kMessageDirectoryShift, file);
+}
+
+std::vector<proto::FileRow> StoredCopy::missing(const std::vector<proto::FileRow>& files) const {
+    std::vector<proto::FileRow> missing;
+    for (const proto::FileRow& row : files) {
+        struct stat st{};
+        bool there = lstat(path_of(row.number).c_str(), &st) == 0 && S_ISREG(st.st_mode);
+        if (!there || static_cast<uint64_t>(st.st_size) != row.size) missing.push_back(row);
+    }
+    return missing;
+}
+
+void StoredCopy::keep(const proto::FileRow& row, const Fd& file) const {
+    std::string path = path_of(row.number);
+    make_directories(directory_of(row.number >> proto::kMessageDirectoryShift));
+    // A torn one of a backup that was interrupted.
+    if (unlink(path.c_str()) != 0 && errno != ENOENT) fail(path);
+    if (!link_to(file, path)) copy_to(file, path);
+}
+
+void StoredCopy::keep_database(const Fd& database) const {
+    make_directories(top_);
+    std::string fresh = database_ + ".new";
+    copy_to(database, fresh);
+    Fd file(open(fresh.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file || fsync(file.get()) != 0) fail(fresh);
+    if (rename(fresh.c_str(), database_.c_str()) != 0) fail(database_);
+}
+
+std::vector<uint64_t> StoredCopy::others(const std::vector<proto::FileRow>& files) const {
+    std::vector<uint64_t> others;
+    for (uint64_t directory : numbers_in(top_))
+        for (uint64_t file : numbers_in(directory_of(directory)))
+            if (!std::ranges::binary_search(files, file, {}, &proto::FileRow::number)) others.push_back(file);
+    return others;
+}
+
+uint64_t StoredCopy::remove_others(const std::vector<proto::FileRow>& files) const {
+    std::vector<uint64_t> numbers = others(files);
+    for (uint64_t file : numbers)
+        if (unlink(path_of(file).c_str()) != 0 && errno != ENOENT) fail(path_of(file));
+    return numbers.size();
+}
+
+Fd StoredCopy::open_database(uint64_t& size) const {
+    Fd file(open(database_.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    struct stat st{};
+    if (!file || fstat(file.get(), &st) != 0) fail(database_);
+    size = static_cast<uint64_t>(st.st_size);
+    return file;
+}
+
+std::vector<std::string> accounts_in(const std::string& backup) {
+    return names_in(backup + "/accounts");
+}
+
+std::vector<proto::FileRow> read_file_rows(const Fd& list, uint64_t count) {
+    std::vector<proto::FileRow> rows(count);
+    size_t done = 0;
+    size_t bytes = rows.size() * sizeof(proto::FileRow);
+    while (done < bytes) {
+        ssize_t n =
+            pread(list.get(), reinterpret_cast<char*>(rows.data()) + done, bytes - done, static_cast<off_t>(done));
+        if (n <= 0) fail("list of files");
+        done += static_cast<size_t>(n);
+    }
+    return rows;
+}
+
+void sync_all(const std::string& directory) {
+    Fd fd(open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd || syncfs(fd.get()) != 0) fail(directory);
+}
+
+}  // namespace mox::moxctl

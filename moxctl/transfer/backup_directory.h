@@ -1,0 +1,51 @@
+// A backup: a directory laid out like storaged's data directory (storaged(8)), with the databases as of one moment
+// each.
+//
+// Message files never change and their numbers are never used again: one that is there with the right size need not be
+// copied again. They are hard links to those in use where that works, else clones, else copies. Failures are thrown as
+// Failed.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "proto/admin.h"
+
+namespace mox::moxctl {
+
+/// One store in a backup: an account's, or the queue's when the name is empty.
+class StoredCopy {
+  public:
+    StoredCopy(const std::string& backup, const std::string& account);
+
+    const std::string& account() const { return account_; }
+    std::string database() const { return database_; }
+    std::string directory_of(uint64_t directory) const;
+    std::string path_of(uint64_t file) const;
+    /// Those of the files that are missing, or have another size.
+    std::vector<proto::FileRow> missing(const std::vector<proto::FileRow>& files) const;
+    /// Puts a file of storaged's into the backup.
+    void keep(const proto::FileRow& row, const Fd& file) const;
+    /// Puts the database in place of the one there. All files of it must be on disk.
+    void keep_database(const Fd& database) const;
+    /// Removes the files that are not in the ascending list; how many.
+    uint64_t remove_others(const std::vector<proto::FileRow>& files) const;
+    /// Files that are not in the ascending list.
+    std::vector<uint64_t> others(const std::vector<proto::FileRow>& files) const;
+    Fd open_database(uint64_t& size) const;
+
+  private:
+    std::string account_;
+    std::string top_;  // of the message files
+    std::string database_;
+};
+
+/// The accounts in a backup, by name.
+std::vector<std::string> accounts_in(const std::string& backup);
+/// All rows of storaged's list of files. Memory: 16 bytes a message.
+std::vector<proto::FileRow> read_file_rows(const Fd& list, uint64_t count);
+/// Writes all that was written below this directory to disk.
+void sync_all(const std::string& directory);
+
+}  // namespace mox::moxctl

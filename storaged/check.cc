@@ -1,0 +1,108 @@
+#include "storaged/check.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <fmt/format.h>
+#include <map>
+#include <set>
+#include <sys/stat.h>
+
+namespace mox::storaged {
+namespace {
+
+constexpr size_t kMaxOfOne = 20;  // rows named for one check
+
+void check_with(Store& store, const Check& check, Problems& problems) {
+    auto rows = store.db().query(check.sql);
+    for (size_t n = 0; rows.next(); n++) {
+        if (n == kMaxOfOne) return problems.add(fmt::format("{}: and more", check.wrong));
+        problems.add(fmt::format("{}: {}", check.wrong, rows.bytes(0)));
+    }
+}
+
+void check_database(Store& store, Problems& problems) {
+    auto version = store.db().query("PRAGMA user_version");
+    if (!version.next() || version.integer(0) != store.newest_version())
+        problems.add(fmt::format("schema version {}, expected {}", version.integer(0), store.newest_version()));
+    auto pages = store.db().query("PRAGMA integrity_check(20)");
+    while (pages.next())
+        if (std::string text = pages.bytes(0); text != "ok") problems.add("database: " + text);
+    auto keys = store.db().query("PRAGMA foreign_key_check");
+    if (keys.next()) problems.add("database: a reference to a row that is missing, in table " + keys.bytes(0));
+}
+
+std::map<uint64_t, uint64_t> rows_of(Store& store, uint64_t directory) {
+    std::map<uint64_t, uint64_t> sizes;
+    uint64_t first = directory << kDirectoryShift;
+    auto rows = store.db().query(store.files_sql(), first, first + (uint64_t{1} << kDirectoryShift) - 1);
+    while (rows.next()) sizes[rows.number(0)] = rows.number(1);
+    return sizes;
+}
+
+bool is_to_be_erased(Store& store, uint64_t file) {
+    return store.db().query("SELECT 1 FROM erase WHERE file = ?", file).next();
+}
+
+void check_file(const FileTree& tree, uint64_t file, uint64_t size, Problems& problems) {
+    struct stat st{};
+    std::string path = tree.path_of(file);
+    if (lstat(path.c_str(), &st) != 0) {
+        if (errno != ENOENT) fail_errno("looking at a message file");
+        problems.add(fmt::format("message file {} is missing", file));
+    } else if (!S_ISREG(st.st_mode) || static_cast<uint64_t>(st.st_size) != size) {
+        problems.add(fmt::format("message file {} has {} bytes, expected {}", file, st.st_size, size));
+    }
+}
+
+}  // namespace
+
+void Problems::add(std::string text) {
+    if (texts_.size() < kMax)
+        texts_.push_back(std::move(text));
+    else
+        more_++;
+}
+
+std::vector<std::string> Problems::take() {
+    if (more_ > 0) texts_.push_back(fmt::format("and {} more", more_));
+    return std::move(texts_);
+}
+
+void check_rows(Store& store, Problems& problems) {
+    check_database(store, problems);
+    for (const Check& check : store.checks()) check_with(store, check, problems);
+}
+
+std::vector<uint64_t> directories_to_check(Store& store) {
+    std::vector<uint64_t> there = directories_of(store.tree());
+    std::set<uint64_t> all(there.begin(), there.end());
+    auto rows = store.db().query(store.files_sql(), 0, INT64_MAX);
+    while (rows.next()) all.insert(rows.number(0) >> kDirectoryShift);
+    return {all.begin(), all.end()};
+}
+
+FilesChecked check_directory(Store& store, uint64_t directory, proto::Strays strays, Problems& problems) {
+    FilesChecked checked;
+    std::map<uint64_t, uint64_t> rows = rows_of(store, directory);
+    for (auto [file, size] : rows) check_file(store.tree(), file, size, problems);
+    checked.known = rows.size();
+    for (uint64_t file : files_in(store.tree(), directory)) {
+        if (rows.contains(file) || is_to_be_erased(store, file)) continue;
+        problems.add(fmt::format("file {} belongs to no message{}", file,
+                                 strays == proto::Strays::move_aside ? ": moved aside" : ""));
+        if (strays == proto::Strays::leave) continue;
+        put_aside(store.tree(), file);
+        checked.moved_aside++;
+    }
+    return checked;
+}
+
+std::vector<std::string> check_store(Store& store) {
+    Problems problems;
+    check_rows(store, problems);
+    for (uint64_t directory : directories_to_check(store))
+        check_directory(store, directory, proto::Strays::leave, problems);
+    return problems.take();
+}
+
+}  // namespace mox::storaged

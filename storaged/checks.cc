@@ -1,0 +1,57 @@
+#include "storaged/mail_store.h"
+
+// What has to be true of an account's rows at any time: the invariants of mail_schema.cc, as statements for what breaks
+// them. Joins over grouped rows: the cost of each is that of reading the tables, also with a million messages.
+
+namespace mox::storaged {
+
+std::span<const Check> MailStore::checks() const {
+    static constexpr Check kChecks[] = {
+        {"SELECT c.id FROM content c LEFT JOIN (SELECT content, count(*) n FROM message GROUP BY content) m"
+         " ON m.content = c.id WHERE c.copies != ifnull(m.n, 0)",
+         "wrong number of copies of a content"},
+        {"SELECT m.mailbox || ':' || m.uid FROM message m LEFT JOIN content c ON c.id = m.content WHERE c.id IS NULL",
+         "a message without its content"},
+        {"SELECT m.mailbox || ':' || m.uid FROM message m JOIN content c ON c.id = m.content"
+         " WHERE m.size != length(c.prefix) + c.file_size",
+         "wrong size of a message"},
+        {"SELECT b.name FROM mailbox b LEFT JOIN (SELECT mailbox, count(*) messages, sum(flags & 1 = 0) unseen,"
+         " sum(flags & 8 != 0) deleted, sum(size) size FROM message GROUP BY mailbox) m ON m.mailbox = b.id"
+         " WHERE b.messages != ifnull(m.messages, 0) OR b.unseen != ifnull(m.unseen, 0)"
+         " OR b.deleted != ifnull(m.deleted, 0) OR b.size != ifnull(m.size, 0)",
+         "wrong counters of a mailbox"},
+        {"SELECT used FROM state WHERE used != (SELECT ifnull(sum(size), 0) FROM message)", "wrong sum of sizes"},
+        {"SELECT m.mailbox || ':' || m.uid FROM message m LEFT JOIN mailbox b ON b.id = m.mailbox"
+         " WHERE b.id IS NULL OR m.uid < 1 OR m.uid >= b.uidnext",
+         "a uid that is not given out yet"},
+        {"SELECT b.name FROM mailbox b, state s WHERE b.uidvalidity >= s.next_uidvalidity",
+         "a UIDVALIDITY that is not given out yet"},
+        {"SELECT m.mailbox || ':' || m.uid FROM message m JOIN mailbox b ON b.id = m.mailbox"
+         " WHERE m.created > m.modseq OR m.modseq > b.highest_modseq",
+         "wrong order of modseqs"},
+        {"SELECT b.name FROM mailbox b, state s WHERE b.highest_modseq >= s.next_modseq",
+         "a modseq that is not given out yet"},
+        {"SELECT e.mailbox || ':' || e.first FROM expunged e LEFT JOIN mailbox b ON b.id = e.mailbox"
+         " WHERE b.id IS NULL OR e.first > e.last OR e.last >= b.uidnext OR e.modseq > b.highest_modseq",
+         "an expunged range that cannot be"},
+        {"SELECT m.mailbox || ':' || m.uid FROM expunged e JOIN message m ON m.mailbox = e.mailbox"
+         " AND m.uid BETWEEN e.first AND e.last",
+         "a message that is said to be expunged"},
+        {"SELECT mailbox || ':' || uid FROM message WHERE flags & ~1023 != 0 OR keywords &"
+         " ~(SELECT ifnull(sum(1 << bit), 0) FROM keyword WHERE keyword.mailbox = message.mailbox) != 0",
+         "a flag or keyword that does not exist"},
+        {"SELECT name FROM mailbox WHERE instr(name, '/') > 0 AND"
+         " substr(name, 1, length(rtrim(name, replace(name, '/', ''))) - 1) NOT IN (SELECT name FROM mailbox)",
+         "a mailbox without the one above it"},
+        {"SELECT 'INBOX' WHERE NOT EXISTS (SELECT 1 FROM mailbox WHERE name = 'INBOX')", "a mailbox that is missing"},
+        {"SELECT c.id FROM content c, state s WHERE c.id >= s.next_file", "a file number that is not given out yet"},
+        {"SELECT file FROM erase WHERE file IN (SELECT id FROM content)", "a file to be erased that is needed"},
+    };
+    return kChecks;
+}
+
+const char* MailStore::files_sql() const {
+    return "SELECT id, file_size FROM content WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
+}
+
+}  // namespace mox::storaged

@@ -1,0 +1,34 @@
+// Retention: has each account remove what its configuration lets expire, deletes accounts that were removed long ago,
+// and finds out how much all accounts use.
+//
+// Lives in the loop; one account after the other, and pauses between, so that others come in between. An account is
+// opened for it only when something may be due.
+#pragma once
+
+#include "storaged/account.h"
+
+namespace mox::storaged {
+
+class Retention {
+  public:
+    Retention(Engine& engine, Accounts& accounts);
+
+    /// To be called behind Accounts::configure().
+    void configure(const proto::ConfigureStoraged& config);
+
+  private:
+    async::Task<void> run();
+    async::Task<void> look_at_accounts();
+    async::Task<void> expire(std::shared_ptr<Account> account);
+    Engine& engine_;
+    Accounts& accounts_;
+    std::chrono::seconds keep_removed_{0};
+    bool count_use_ = false;
+    async::Notify configured_;
+    async::Scope scope_;
+};
+
+/// Deletes what has been in removed/ for longer; in a thread.
+void delete_removed(std::chrono::seconds keep, int64_t now);
+
+}  // namespace mox::storaged
