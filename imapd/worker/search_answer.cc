@@ -54,9 +54,9 @@ uint64_t told_modseq(const SearchReturns& returns, const Found& found) {
 }  // namespace
 
 std::pair<size_t, size_t> resolve_partial(const PartialRange& range, size_t count) {
-    auto [low, high] = std::minmax<size_t>(range.first, range.last);  // RFC 9394 4: in either order
-    size_t begin = std::min(low - 1, count);
-    size_t end = std::min(high, count);
+    auto [low, high] = std::minmax({range.first, range.last});  // RFC 9394 4: in either order
+    size_t begin = std::min<size_t>(low - 1, count);
+    size_t end = std::min<size_t>(high, count);
     if (range.from_end) return {count - end, count - begin};
     return {begin, end};
 }
