@@ -15,6 +15,8 @@ class Retention {
 
     /// To be called behind Accounts::configure().
     void configure(const proto::ConfigureStoraged& config);
+    /// For the end of the process: opens no account any more.
+    void stop() { scope_.cancel(); }
 
   private:
     async::Task<void> run();

@@ -101,6 +101,7 @@ async::Task<Result<proto::Done>> Server::remove_account(proto::RemoveAccount mes
 async::Task<void> Server::shut_down() {
     channels_.close_all("shutting down");
     admins_.close_all("shutting down");
+    retention_.stop();
     bool finished = true;
     try {
         co_await engine_.deliveries.join(async::in(kFinishUp));

@@ -124,6 +124,7 @@ void ArchiveSource::look_around() {
 
 bool ArchiveSource::next(SourceMessage& message) {
     if (!looked_around_) look_around();
+    bytes_.reset();
     for (;;) {
         if (mbox_ != nullptr) {
             if (mbox_->next(message)) return true;
@@ -179,7 +180,8 @@ bool ArchiveSource::take_entry(SourceMessage& message) {
 }
 
 std::string_view ArchiveSource::read() {
-    return mbox_ != nullptr ? mbox_->read() : bytes_->read();
+    if (mbox_ != nullptr) return mbox_->read();
+    return bytes_ != nullptr ? bytes_->read() : std::string_view();
 }
 
 }  // namespace mox::moxctl

@@ -159,7 +159,8 @@ bool DirectorySource::begin_mbox(Fd file, const std::string& path) {
 }
 
 std::string_view DirectorySource::read() {
-    return mbox_ != nullptr ? mbox_->read() : file_->read();
+    if (mbox_ != nullptr) return mbox_->read();
+    return file_ != nullptr ? file_->read() : std::string_view();
 }
 
 }  // namespace mox::moxctl

@@ -79,6 +79,11 @@ bool is_from_line(std::string_view line) {
     return line.starts_with("From ") && line.size() <= kLongest && parse_from_line(line).has_value();
 }
 
+bool is_quoted_from(std::string_view line) {
+    size_t from = line.find_first_not_of('>');
+    return from != 0 && from != std::string_view::npos && line.substr(from).starts_with("From ");
+}
+
 std::optional<LineReader::Piece> LineReader::next() {
     for (;;) {
         std::string_view rest = std::string_view(buffer_).substr(position_);
@@ -162,8 +167,7 @@ void MboxSource::end_field(SourceMessage& message) {
     std::string field = std::exchange(field_, {});
     std::string_view name = std::string_view(field).substr(0, field.find(':'));
     if (name.size() == field.size() || !is_internal_field(name)) {
-        bool quoted = field.starts_with('>') && field.substr(field.find_first_not_of('>')).starts_with("From ");
-        output_ += quoted ? field.substr(1) : field;
+        output_ += is_quoted_from(field) ? field.substr(1) : field;
         return;
     }
     std::string value;
@@ -192,10 +196,7 @@ bool MboxSource::take_piece(const LineReader::Piece& piece) {
         return true;
     }
     std::string_view text = piece.text;
-    if (piece.begins_line && text.starts_with('>')) {
-        size_t from = text.find_first_not_of('>');
-        if (from != std::string_view::npos && text.substr(from).starts_with("From ")) text.remove_prefix(1);
-    }
+    if (piece.begins_line && is_quoted_from(text)) text.remove_prefix(1);
     output_ += text;
     return true;
 }

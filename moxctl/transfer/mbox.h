@@ -17,6 +17,8 @@ namespace mox::moxctl {
 
 /// Whether a line, without its end, begins a message.
 bool is_from_line(std::string_view line);
+/// Whether a line is "From " behind one ">" or more: mboxrd's quoting.
+bool is_quoted_from(std::string_view line);
 /// The date of a From line: asctime, with or without a zone (UTC). Nothing when it has none.
 std::optional<proto::Timestamp> parse_from_line(std::string_view line);
 

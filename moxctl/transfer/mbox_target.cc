@@ -69,11 +69,6 @@ bool is_left_out(std::string_view line) {
     return false;
 }
 
-bool is_quoted(std::string_view line) {
-    size_t from = line.find_first_not_of('>');
-    return from != std::string_view::npos && line.substr(from).starts_with("From ");
-}
-
 class MboxTarget : public Target {
   public:
     void begin_mailbox(const proto::Mailbox& mailbox) override {
@@ -118,7 +113,7 @@ void MboxTarget::write_text(LineReader& lines, const std::string& status) {
             if (!text.starts_with(' ') && !text.starts_with('\t')) dropping = in_header && is_left_out(text);
         }
         if (dropping && in_header) continue;
-        if (piece->begins_line && is_quoted(text)) file_->write(">");
+        if (piece->begins_line && (text.starts_with("From ") || is_quoted_from(text))) file_->write(">");
         file_->write(text);
         ended = text.ends_with('\n');
     }

@@ -47,7 +47,8 @@ class Source {
     /// Goes to the next message, or to a folder that may be without messages; false when there is none. Throws Skipped
     /// (to be called again) or Broken.
     virtual bool next(SourceMessage& message) = 0;
-    /// The next bytes of the present message, valid until the next call; empty at its end. Throws as next().
+    /// The next bytes of the present message, valid until the next call; empty at its end, and of a folder. Throws as
+    /// next().
     virtual std::string_view read() = 0;
 };
 

@@ -224,6 +224,8 @@ TEST_CASE("mbox: what is none, and odd ones") {
         "From a@b Thu Jan  1 00:00:10 1970\nX-IMAP: 1 2\n\ndata\n\nFrom a@b Thu Jan  1 00:00:10 1970\nA: b\n\nc\n");
     CHECK(internal.messages.size() == 1);
     CHECK(internal.skipped.size() == 1);
+    // Found by fuzzing: a header of nothing but quotes.
+    CHECK(read_mbox("From a@b Thu Jan  1 00:00:10 1970\n>>>").messages.at(0).text == ">>>");
     // A header without end goes on as text, in bounded memory.
     All endless = read_mbox("From a@b Thu Jan  1 00:00:10 1970\nX: " + std::string(1u << 20, 'x'));
     REQUIRE(endless.messages.size() == 1);
