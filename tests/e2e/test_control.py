@@ -351,9 +351,8 @@ def test_start_is_fast(own_suite):
 
 def test_banner(own_suite):
     """localserve tells what to do next: ports, account, password."""
-    text = own_suite.log()
     for wanted in (str(own_suite.ports["smtp"]), str(own_suite.ports["imaps"]), USER, PASSWORD):
-        assert wanted in text, wanted
+        wait_for(lambda wanted=wanted: wanted in own_suite.log(), 5, f"{wanted} in the banner")
 
 
 def test_port_in_use(tmp_path):
