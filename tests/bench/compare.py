@@ -58,4 +58,4 @@ for number in range(1, options.runs + 1):
         out = os.path.join(results, f"{server}-{number}.json")
         run(sys.executable, "run.py", set_up(server, directory), "--out", out, *arguments)
 files = [os.path.join(results, name) for name in sorted(os.listdir(results))]
-subprocess.run([sys.executable, "compare.py", *files, "--base", "pfdc", "--md"], cwd=options.harness, check=True)
+subprocess.run([sys.executable, "compare.py", *files, "--base", "mox", "--md"], cwd=options.harness, check=True)
