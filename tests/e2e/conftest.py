@@ -118,3 +118,17 @@ def need():
         return path
 
     return find
+
+
+@pytest.fixture
+def raw(suite):
+    with suite.imap_raw(login=True, port="imaps") as client:
+        yield client
+
+
+@pytest.fixture
+def box(raw, mailbox):
+    """A client with a fresh, empty mailbox selected; its name is box.mailbox."""
+    raw.ok(f"SELECT {mailbox}")
+    raw.mailbox = mailbox
+    return raw

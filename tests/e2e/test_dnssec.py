@@ -13,23 +13,15 @@ from mox import Sink, message, start_configured, unique_id, wait_for, PASSWORDS
 pytestmark = pytest.mark.submission
 
 TOOLS = ("nsd", "ldns-keygen", "ldns-signzone")
-ZONE = """$ORIGIN signed.example.
+ZONE = """$ORIGIN {name}.
 $TTL 300
-@ IN SOA ns.signed.example. admin.signed.example. 1 3600 600 86400 300
-@ IN NS ns.signed.example.
+@ IN SOA ns admin 1 3600 600 86400 300
+@ IN NS ns
 ns IN A 127.0.0.1
-@ IN MX 10 mx.signed.example.
-mx IN A 127.0.0.1
-broken IN MX 10 mx.signed.example.
-"""
-PLAIN = """$ORIGIN plain.example.
-$TTL 300
-@ IN SOA ns.plain.example. admin.plain.example. 1 3600 600 86400 300
-@ IN NS ns.plain.example.
-ns IN A 127.0.0.1
-@ IN MX 10 mx.plain.example.
+@ IN MX 10 mx
 mx IN A 127.0.0.1
 """
+SPOILED = "broken IN MX 10 mx\n"
 NSD = """
 server:
     ip-address: 127.0.0.1@{port}
@@ -71,7 +63,7 @@ def sign(directory):
     """Signs the zone, then spoils one signature; the trust anchor's file."""
     zone = os.path.join(directory, "signed.zone")
     with open(zone, "w") as f:
-        f.write(ZONE)
+        f.write(ZONE.format(name="signed.example") + SPOILED)
     key = tool(directory, "ldns-keygen", "-k", "-a", "ECDSAP256SHA256", "signed.example")
     tool(directory, "ldns-signzone", zone, key)
     with open(zone + ".signed") as f:
@@ -97,7 +89,7 @@ def name_server(tmp_path_factory):
     os.chmod(directory, 0o755)
     anchor = sign(directory)
     port = free_port()
-    for name, text in (("plain.zone", PLAIN), ("nsd.conf", NSD.format(dir=directory, port=port))):
+    for name, text in (("plain.zone", ZONE.format(name="plain.example")), ("nsd.conf", NSD.format(dir=directory, port=port))):
         with open(os.path.join(directory, name), "w") as f:
             f.write(text)
     nsd = shutil.which("nsd", path="/usr/sbin:/usr/bin")

@@ -17,20 +17,6 @@ pytestmark = pytest.mark.imap
 
 
 @pytest.fixture
-def raw(suite):
-    with suite.imap_raw(login=True, port="imaps") as client:
-        yield client
-
-
-@pytest.fixture
-def box(raw, mailbox):
-    """A client with a fresh, empty mailbox selected; its name is box.mailbox."""
-    raw.ok(f"SELECT {mailbox}")
-    raw.mailbox = mailbox
-    return raw
-
-
-@pytest.fixture
 def other(suite, mailbox):
     """A second session on the same mailbox."""
     with suite.imap_raw(login=True, port="imaps") as client:

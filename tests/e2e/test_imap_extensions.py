@@ -10,19 +10,6 @@ from mox import fetched, message
 pytestmark = pytest.mark.imap
 
 
-@pytest.fixture
-def raw(suite):
-    with suite.imap_raw(login=True, port="imaps") as client:
-        yield client
-
-
-@pytest.fixture
-def box(raw, mailbox):
-    raw.ok(f"SELECT {mailbox}")
-    raw.mailbox = mailbox
-    return raw
-
-
 def code(lines, name):
     for line in lines:
         if found := re.search(rb"\[" + name.encode() + rb" ([^\]]*)\]", line):
