@@ -100,6 +100,20 @@ async::Task<Result<proto::MessageFiles>> AccountChannel::on(proto::OpenMessages 
                         [m = std::move(message)](MailStore& store) { return store.files(m.mailbox, m.uids); });
 }
 
+async::Task<Result<proto::TextFound>> AccountChannel::on(proto::FindText message) {
+    engine_.counters.searches++;
+    return account_.run(Access::read, [m = std::move(message)](MailStore& store) { return store.find_text(m.keys); });
+}
+
+async::Task<Result<proto::Done>> AccountChannel::on(proto::IndexWords message) {
+    return account_.run(Access::write,
+                        [m = std::move(message)](MailStore& store) { return store.index_words(m.contents); });
+}
+
+async::Task<Result<proto::Done>> AccountChannel::on(proto::DropIndex) {
+    return account_.run(Access::write, [](MailStore& store) { return store.drop_index(); });
+}
+
 async::Task<Result<proto::FlagsStored>> AccountChannel::on(proto::StoreFlags message) {
     return account_.run(Access::write, [m = std::move(message)](MailStore& store) { return store.store_flags(m); });
 }
