@@ -112,7 +112,8 @@ class TextIndex {
     void give_up(Database& db, uint64_t id);
 
     const IndexLimits& limits_;
-    // As of the last look, and what was added since: an operation that is undone leaves them too high.
+    // As of the last look, no more than are enough for a segment, and what was added since: an operation that is undone
+    // leaves them too high.
     bool looked_ = false;
     size_t lists_ = 0;
     size_t list_bytes_ = 0;

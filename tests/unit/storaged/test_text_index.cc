@@ -101,7 +101,9 @@ void compare(World& w, Client& client, const Mail& mail, std::mt19937& random, s
 }
 
 void wait_for_index(World& w) {
-    for (int i = 0; i < 20; i++) w.settle();
+    auto account = w.server->accounts().find("alice");
+    w.wait(World::nap(2ms));
+    for (int i = 0; i < 2000 && !account->idle(); i++) w.wait(World::nap(2ms));
 }
 
 size_t count_rows(const char* sql) {
