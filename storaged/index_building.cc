@@ -4,8 +4,11 @@
 #include <bit>
 #include <cstring>
 #include <memory>
+#include <numeric>
 #include <optional>
-#include <unordered_map>
+#include <sodium.h>
+#include <span>
+#include <xxhash.h>
 
 #include "common/log/log.h"
 #include "storaged/index_rows.h"
@@ -23,39 +26,76 @@ constexpr size_t kSlicesPerBuild = 2;  // merged before more lists are made a se
 /// The postings of many words, gathered content by content.
 class Gatherer {
   public:
+    Gatherer() : table_(kFirstSlots) { randombytes_buf(&seed_, sizeof seed_); }
+    /// Contents ascend. The list outlives this.
     void add(const mail::Word& word, uint64_t content) {
-        auto [entry, is_new] = numbers_.try_emplace(word.text, static_cast<uint32_t>(words_.size()));
-        if (is_new) words_.emplace_back();
-        auto& postings = words_[entry->second];
-        if (!postings.empty() && postings.back().content == content)
-            postings.back().classes |= word.classes;
-        else
-            postings.push_back({content, word.classes});
+        Entry& entry = find(word.text);
+        if (entry.postings > 0 && postings_[entry.last].posting.content == content) {
+            postings_[entry.last].posting.classes |= word.classes;
+            return;
+        }
+        entry.postings++;
+        entry.last = static_cast<uint32_t>(postings_.size());
+        postings_.push_back({{content, word.classes}, static_cast<uint32_t>(&entry - entries_.data())});
     }
     /// Gives each word with its postings, in order.
     template <class F>
-    void for_each(F take) const {
-        struct Key {
-            uint64_t head;  // the first bytes, as a number that sorts like them
-            std::string_view word;
-            uint32_t number;
-        };
-        std::vector<Key> keys;
-        keys.reserve(numbers_.size());
-        for (const auto& [word, number] : numbers_) {
-            uint64_t head = 0;
-            std::memcpy(&head, word.data(), std::min(word.size(), sizeof head));
-            if constexpr (std::endian::native == std::endian::little) head = std::byteswap(head);
-            keys.push_back({head, word, number});
-        }
-        std::ranges::sort(
-            keys, [](const Key& a, const Key& b) { return a.head != b.head ? a.head < b.head : a.word < b.word; });
-        for (const Key& key : keys) take(key.word, words_[key.number]);
+    void for_each(F take) {
+        std::vector<uint32_t> begin(entries_.size() + 1);
+        for (size_t i = 0; i < entries_.size(); i++) begin[i + 1] = begin[i] + entries_[i].postings;
+        std::vector<Posting> sorted(postings_.size());
+        std::vector<uint32_t> at = begin;
+        for (const Item& item : postings_) sorted[at[item.word]++] = item.posting;
+        std::vector<uint32_t> order(entries_.size());
+        std::iota(order.begin(), order.end(), 0);
+        std::ranges::sort(order, [&](uint32_t a, uint32_t b) { return entries_[a].less(entries_[b]); });
+        for (uint32_t i : order) take(entries_[i].word, std::span(sorted).subspan(begin[i], entries_[i].postings));
     }
 
   private:
-    std::unordered_map<std::string_view, uint32_t> numbers_;  // the lists outlive it
-    std::vector<std::vector<Posting>> words_;
+    static constexpr size_t kFirstSlots = 1u << 14;  // a power of two
+    struct Entry {
+        std::string_view word;
+        uint64_t head;  // its first bytes, as a number that sorts like them
+        uint64_t hash;
+        uint32_t postings;
+        uint32_t last;  // in postings_
+        bool less(const Entry& other) const { return head != other.head ? head < other.head : word < other.word; }
+    };
+    struct Item {
+        Posting posting;
+        uint32_t word;
+    };
+    static uint64_t head_of(std::string_view word) {
+        uint64_t head = 0;
+        std::memcpy(&head, word.data(), std::min(word.size(), sizeof head));
+        return std::endian::native == std::endian::little ? std::byteswap(head) : head;
+    }
+    Entry& find(std::string_view word) {
+        uint64_t hash = XXH3_64bits_withSeed(word.data(), word.size(), seed_);
+        size_t slot = hash & (table_.size() - 1);
+        for (; table_[slot] != 0; slot = (slot + 1) & (table_.size() - 1)) {
+            Entry& entry = entries_[table_[slot] - 1];
+            if (entry.hash == hash && entry.word == word) return entry;
+        }
+        entries_.push_back({word, head_of(word), hash, 0, 0});
+        table_[slot] = static_cast<uint32_t>(entries_.size());
+        if (entries_.size() * 2 > table_.size()) grow();
+        return entries_.back();
+    }
+    void grow() {
+        table_.assign(table_.size() * 4, 0);
+        for (size_t i = 0; i < entries_.size(); i++) {
+            size_t slot = entries_[i].hash & (table_.size() - 1);
+            while (table_[slot] != 0) slot = (slot + 1) & (table_.size() - 1);
+            table_[slot] = static_cast<uint32_t>(i + 1);
+        }
+    }
+
+    uint64_t seed_ = 0;            // who writes mail must not know which words collide
+    std::vector<uint32_t> table_;  // by hash, an entry's number and one
+    std::vector<Entry> entries_;
+    std::vector<Item> postings_;
 };
 
 /// The words of a segment from one on.
@@ -109,7 +149,9 @@ std::string merge_postings(const std::vector<std::string_view>& lists, const std
             postings[kept++] = posting;
     }
     postings.resize(kept);
-    return encode_postings(postings);
+    std::string encoded;
+    encode_postings(postings, encoded);
+    return encoded;
 }
 
 /// Gives the words of several segments in order, each once, with its postings.
@@ -247,8 +289,11 @@ void TextIndex::build(Database& db) {
     if (contents.empty()) return;
     uint64_t block = first_block(new_segment(db, 0, kUsed, contents, incomplete, {}));
     BlockWriter writer;
-    words.for_each([&](std::string_view word, const std::vector<Posting>& postings) {
-        writer.add(word, encode_postings(postings));
+    std::string encoded;
+    words.for_each([&](std::string_view word, std::span<const Posting> postings) {
+        encoded.clear();
+        encode_postings(postings, encoded);
+        writer.add(word, encoded);
         if (writer.is_full()) write_block(db, block++, writer.finish());
     });
     if (!writer.is_empty()) write_block(db, block, writer.finish());

@@ -30,6 +30,15 @@ bool may_have(std::string_view words, const mail::QueryPiece& piece) {
     return first.substr(0, text.size()) <= text && text <= last;
 }
 
+char* write_number(char* at, uint64_t number) {
+    while (number >= 0x80) {
+        *at++ = static_cast<char>(number | 0x80);
+        number >>= 7;
+    }
+    *at++ = static_cast<char>(number);
+    return at;
+}
+
 }  // namespace
 
 std::string seal(std::string_view bytes) {
@@ -50,11 +59,8 @@ std::string_view unseal(std::string_view sealed) {
 }
 
 void put_number(std::string& out, uint64_t number) {
-    while (number >= 0x80) {
-        out += static_cast<char>(number | 0x80);
-        number >>= 7;
-    }
-    out += static_cast<char>(number);
+    std::array<char, 10> bytes;
+    out.append(bytes.data(), write_number(bytes.data(), number));
 }
 
 uint64_t take_number(std::string_view& in) {
@@ -93,22 +99,27 @@ std::vector<uint64_t> unpack_numbers(std::string_view packed) {
     return numbers;
 }
 
-std::string encode_postings(std::span<const Posting> postings) {
-    std::string encoded;
+void encode_postings(std::span<const Posting> postings, std::string& out) {
     std::array<bool, mail::kAllClasses + 1> done{};
     for (const Posting& first : postings) {
         if (done[first.classes]) continue;
         done[first.classes] = true;
-        encoded += static_cast<char>(first.classes);
-        put_number(encoded, static_cast<uint64_t>(std::ranges::count(postings, first.classes, &Posting::classes)));
-        uint64_t before = 0;
-        for (const Posting& posting : postings) {
-            if (posting.classes != first.classes) continue;
-            put_number(encoded, posting.content - before);
-            before = posting.content;
-        }
+        auto count = static_cast<size_t>(std::ranges::count(postings, first.classes, &Posting::classes));
+        constexpr size_t kLongest = 10;  // bytes of a number
+        size_t size = out.size();
+        out.resize_and_overwrite(size + 1 + (count + 1) * kLongest, [&](char* bytes, size_t) {
+            char* at = bytes + size;
+            *at++ = static_cast<char>(first.classes);
+            at = write_number(at, count);
+            uint64_t before = 0;
+            for (const Posting& posting : postings) {
+                if (posting.classes != first.classes) continue;
+                at = write_number(at, posting.content - before);
+                before = posting.content;
+            }
+            return static_cast<size_t>(at - bytes);
+        });
     }
-    return encoded;
 }
 
 void decode_postings(std::string_view bytes, std::vector<Posting>& out) {

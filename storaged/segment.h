@@ -42,8 +42,8 @@ struct Posting {
     uint64_t content;
     uint8_t classes;
 };
-/// Encodes postings that are ascending by content.
-std::string encode_postings(std::span<const Posting> postings);
+/// Appends postings that are ascending by content.
+void encode_postings(std::span<const Posting> postings, std::string& out);
 /// Appends what is encoded, by classes, then by content.
 void decode_postings(std::string_view bytes, std::vector<Posting>& out);
 /// Those of an encoded list that stand in one of the classes.

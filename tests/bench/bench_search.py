@@ -33,7 +33,7 @@ class Words:
         seen = set()
         while len(seen) < count:
             seen.add("".join(rnd.choices(SYLLABLES, k=rnd.choice([1, 2, 2, 3, 3, 4]))))
-        self.words = sorted(seen, key=lambda w: (len(w), rnd.random()))
+        self.words = sorted(sorted(seen), key=lambda w: (len(w), rnd.random()))
         self.sums = list(itertools.accumulate(1 / (rank + 3) for rank in range(count)))
 
     def text(self, count):

@@ -142,7 +142,9 @@ TEST_CASE("blocks of words") {
     std::vector<std::string> words = {"a", "ab", "abc", "b", "ba", "cab", std::string(64, 'd')};
     for (size_t i = 0; i < words.size(); i++) {
         std::vector<Posting> postings = {{i + 1, 1}, {i + 200, 3}, {i + 100000, 1}};
-        writer.add(words[i], encode_postings(postings));
+        std::string encoded;
+        encode_postings(postings, encoded);
+        writer.add(words[i], encoded);
     }
     Block block = writer.finish();
     CHECK(block.first == "a");
