@@ -43,18 +43,26 @@ async::Task<void> tell_news(Session& session, Watch& watch) {
 async::Task<Answer> cmd_idle(Session& session, const Command&) {
     session.stream().write("+ idling\r\n");
     co_await session.flush();
+    co_return co_await idle_until_done(session);
+}
+
+async::Task<Answer> idle_until_done(Session& session) {
     session.expect_news();
+    session.set_idling(true);
     Watch watch;
     async::Scope scope;
     scope.spawn(tell_news(session, watch));
     std::exception_ptr failure;
     std::string line;
     try {
-        auto read = co_await session.stream().read_line(64, async::in(session.limits().idle_command));
+        auto deadline = session.patience(session.limits().idle_command);
+        Session::Resting resting(session);
+        auto read = co_await session.stream().read_line(64, deadline);
         line = read.end == async::LineEnd::crlf ? std::string(read.text) : "-";
     } catch (const std::exception&) {
         failure = std::current_exception();
     }
+    session.set_idling(false);
     watch.stop = true;
     session.news().notify_all();
     co_await scope.join();
