@@ -21,6 +21,7 @@ constexpr uint64_t kUsed = 0;  // segment.state
 constexpr uint64_t kBeingMade = 1;
 constexpr uint64_t kToBeRemoved = 2;
 constexpr uint64_t kBlocksRemovedAtOnce = 32;
+constexpr size_t kBacklog = 2;         // as many times the lists of a segment are taken when more wait: an import is on
 constexpr size_t kSlicesPerBuild = 2;  // merged before more lists are made a segment, while both wait
 
 /// The postings of many words, gathered content by content.
@@ -269,8 +270,8 @@ void TextIndex::build(Database& db) {
     std::vector<std::pair<uint64_t, std::string>> lists;
     {
         size_t bytes = 0;
-        auto rows = db.query("SELECT content, words FROM word_list ORDER BY content LIMIT ?", limits_.lists);
-        while (rows.next() && (lists.empty() || bytes < limits_.list_bytes)) {
+        auto rows = db.query("SELECT content, words FROM word_list ORDER BY content LIMIT ?", kBacklog * limits_.lists);
+        while (rows.next() && (lists.empty() || bytes < kBacklog * limits_.list_bytes)) {
             lists.emplace_back(rows.number(0), rows.bytes(1));
             bytes += lists.back().second.size();
         }

@@ -63,7 +63,7 @@ void put_number(std::string& out, uint64_t number) {
     out.append(bytes.data(), write_number(bytes.data(), number));
 }
 
-uint64_t take_number(std::string_view& in) {
+uint64_t take_long_number(std::string_view& in) {
     uint64_t number = 0;
     for (unsigned shift = 0; !in.empty() && shift < 64; shift += 7) {
         auto byte = static_cast<unsigned char>(in.front());

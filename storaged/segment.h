@@ -35,7 +35,13 @@ std::vector<uint64_t> unpack_numbers(std::string_view packed);
 
 /// Numbers of seven bits a byte.
 void put_number(std::string& out, uint64_t number);
-uint64_t take_number(std::string_view& in);
+uint64_t take_long_number(std::string_view& in);
+inline uint64_t take_number(std::string_view& in) {
+    if (in.empty() || static_cast<unsigned char>(in.front()) >= 0x80) return take_long_number(in);
+    auto byte = static_cast<unsigned char>(in.front());
+    in.remove_prefix(1);
+    return byte;
+}
 
 /// A content in which a word stands, and where.
 struct Posting {
