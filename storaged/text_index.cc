@@ -62,8 +62,8 @@ struct TextIndex::Search {
 void TextIndex::look(Database& db) {
     if (looked_) return;
     // No more than would be enough for a segment: the cost does not grow with what waits.
-    auto lists = db.query(
-        "SELECT count(*), ifnull(sum(length(words)), 0) FROM (SELECT words FROM word_list LIMIT ?)", limits_.lists);
+    auto lists = db.query("SELECT count(*), ifnull(sum(length(words)), 0) FROM (SELECT words FROM word_list LIMIT ?)",
+                          limits_.lists);
     lists.next();
     lists_ = lists.number(0);
     list_bytes_ = lists.number(1);
