@@ -1,7 +1,9 @@
 #include "moxctl/transfer/reindex.h"
 
 #include <algorithm>
+#include <span>
 #include <unistd.h>
+#include <utility>
 
 #include "common/mail/info_codec.h"
 #include "common/mail/words.h"
