@@ -99,6 +99,7 @@ struct Verified {
     uint64_t messages = 0;
     uint64_t problems = 0;
     uint64_t moved_aside = 0;
+    uint64_t repaired = 0;
 };
 
 void name_problems(Context& context, const std::string& account, const std::vector<std::string>& problems,
@@ -118,6 +119,7 @@ async::Task<void> verify_live(Context& context, StoreLink& store, std::vector<st
         auto checked = co_await store.ask(proto::CheckStore{account, strays});
         verified.messages += checked.messages;
         verified.moved_aside += checked.moved_aside;
+        verified.repaired += checked.repaired;
         name_problems(context, account, checked.problems, verified);
     }
 }
@@ -183,11 +185,13 @@ void cmd_verify(Context& context, const Arguments& arguments) {
             verify_live(context, store, accounts, fix ? proto::Strays::move_aside : proto::Strays::leave, verified));
     else
         run_to_end(verify_backup(context, store, backup, accounts, verified));
-    context.output.say(
-        fmt::format("{} messages checked, {} problems, {} files moved aside", verified.messages, verified.problems,
-                    verified.moved_aside),
-        {{"messages", verified.messages}, {"problems", verified.problems}, {"moved_aside", verified.moved_aside}});
-    if (verified.problems > verified.moved_aside)
+    context.output.say(fmt::format("{} messages checked, {} problems, {} files moved aside", verified.messages,
+                                   verified.problems, verified.moved_aside),
+                       {{"messages", verified.messages},
+                        {"problems", verified.problems},
+                        {"moved_aside", verified.moved_aside},
+                        {"repaired", verified.repaired}});
+    if (verified.problems > verified.moved_aside + verified.repaired)
         throw Failed(Error{Persistence::permanent, ErrorCode::io, "there are problems, as named above"});
 }
 

@@ -87,6 +87,7 @@ void cmd_import(Context& context, const Arguments& arguments);
 void cmd_export(Context& context, const Arguments& arguments);
 void cmd_backup(Context& context, const Arguments& arguments);
 void cmd_verify(Context& context, const Arguments& arguments);
+void cmd_reindex(Context& context, const Arguments& arguments);
 void cmd_restore_account(Context& context, const Arguments& arguments);
 void cmd_restore_all(Context& context, const Arguments& arguments);
 void cmd_restore_messages(Context& context, const Arguments& arguments);

@@ -38,6 +38,7 @@ constexpr Command kCommands[] = {
      3, 3, "m", cmd_export},
     {"backup", "directory", "back up all mail and the queue", 1, 1, "", cmd_backup},
     {"verify", "[-a account] [-b backup] [--fix]", "check the store, or a backup", 0, 0, "ab", cmd_verify, "--fix"},
+    {"reindex", "account | --all", "make the index of words for searches anew", 0, 1, "", cmd_reindex, "--all"},
     {"restore account", "backup account", "put an account back as it was", 2, 2, "", cmd_restore_account},
     {"restore all", "backup", "put all accounts back as they were", 1, 1, "", cmd_restore_all},
     {"restore messages", "[-m mailbox] [--again] backup account mailbox [uid ...]", "bring single messages back",

@@ -47,7 +47,7 @@ enum Flag : uint32_t {
     kAllFlags = 1023
 };
 
-/// One message in the columns of a mailbox, as laid out in the memory file: 48 bytes, little-endian, ascending by uid.
+/// One message in the columns of a mailbox, as laid out in the memory file: 56 bytes, little-endian, ascending by uid.
 struct MessageRow {
     uint32_t uid;
     uint32_t flags;     // Flag bits
@@ -57,9 +57,10 @@ struct MessageRow {
     int64_t received;       // INTERNALDATE, Unix seconds
     int16_t received_zone;  // minutes
     uint16_t reserved;
-    uint32_t saved;  // when it came into the mailbox, Unix seconds; good until 2106 (RFC 8514)
+    uint32_t saved;    // when it came into the mailbox, Unix seconds; good until 2106 (RFC 8514)
+    uint64_t content;  // ContentId::number
 };
-static_assert(sizeof(MessageRow) == 48);
+static_assert(sizeof(MessageRow) == 56);
 
 constexpr size_t kMaxKeywords = 64;      // different keywords in one mailbox
 constexpr size_t kMaxMailboxName = 255;  // bytes of UTF-8
@@ -235,6 +236,47 @@ struct OpenMessages {
     std::vector<Uid> uids;  // ascending, at most kMaxMessagesPerOpen
 };
 
+// ---- searching by words (common/mail/words.h)
+
+constexpr size_t kMaxTextKeys = 16;        // in one FindText
+constexpr size_t kMaxIndexedAtOnce = 256;  // contents in one IndexWords
+
+/// A text to be looked for.
+struct TextKey {
+    uint32_t classes;        // mail::WordClass bits: where
+    std::string text;        // its case folded; at most mail::kMaxQueryText
+    std::string field = {};  // the name of the header field it is in; empty: anywhere
+};
+/// What a key's bitmap says of the contents that are complete. Of the others a set bit says the same, a clear one
+/// nothing.
+enum class KeyAnswer : uint8_t {
+    unknown,   // nothing: words do not tell
+    narrowed,  // clear: it does not hold the text
+    exact,     // and set: it does
+    kEnd
+};
+/// Of all contents of the account, whatever mailboxes they are in. What it says of a content stays true.
+struct TextFound {
+    uint64_t first;               // content of the first bit
+    uint64_t count;               // bits of a bitmap
+    std::vector<KeyAnswer> keys;  // in the order of the request
+    Fd bits;  // sealed memory file of bitmaps, each whole 64-bit words: indexed, complete, then one a key
+};
+/// Error busy when there is too much to look through: then the messages have to be read.
+struct FindText {
+    MOX_MESSAGE(FindText, 0x0424, TextFound, from(Role::imapd_worker))
+    std::vector<TextKey> keys;  // at most kMaxTextKeys
+};
+struct ContentWords {
+    uint64_t content;
+    std::string words;  // mail::word_list() of prefix and file
+};
+/// Adds contents to the index that are not in it. Those that do not exist, or are in it, do not matter.
+struct IndexWords {
+    MOX_MESSAGE(IndexWords, 0x0425, Done, from(Role::imapd_worker, Role::moxctl))
+    std::vector<ContentWords> contents;  // at most kMaxIndexedAtOnce
+};
+
 enum class StoreMode : uint8_t { replace, add, remove, kEnd };
 struct FlagsStored {
     std::vector<MessageRow> rows;             // the named messages that exist, as they are now
@@ -292,6 +334,7 @@ struct AppendItem {
     Timestamp received;
     std::string info;
     std::string content = {};  // when spool is 0: see kMaxInlineContent
+    std::string words = {};    // mail::word_list(); empty: it is not indexed now
 };
 struct MessagesAppended {
     uint32_t uidvalidity;
@@ -314,8 +357,8 @@ struct AppendMessages {
 /// Served by storaged on an account channel (with the spool messages of proto/storage.h).
 using AccountMessages =
     ipc::Messages<CreateSpool, DropSpool, ListMailboxes, CreateMailbox, DeleteMailbox, RenameMailbox, Subscribe,
-                  GetQuota, GetMetadata, SetMetadata, OpenMailbox, GetChanges, FetchInfos, OpenMessages, StoreFlags,
-                  CopyMessages, MoveMessages, Expunge, AppendMessages>;
+                  GetQuota, GetMetadata, SetMetadata, OpenMailbox, GetChanges, FetchInfos, OpenMessages, FindText,
+                  IndexWords, StoreFlags, CopyMessages, MoveMessages, Expunge, AppendMessages>;
 /// Served by the worker on its account channel.
 using AccountEventMessages = ipc::Messages<AccountOpened, MailboxChanged, MailboxListChanged>;
 

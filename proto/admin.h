@@ -47,9 +47,14 @@ struct ImportMessages {
     std::vector<ImportItem> items;
 };
 
+/// Forgets the index of words: the next searches read messages, until they are indexed again (IndexWords).
+struct DropIndex {
+    MOX_MESSAGE(DropIndex, 0x0451, Done, from(Role::moxctl))
+};
+
 /// Served by storaged on an account channel of moxctl.
-using AdminAccountMessages =
-    ipc::Messages<CreateSpool, DropSpool, ListMailboxes, CreateMailbox, OpenMailbox, OpenMessages, ImportMessages>;
+using AdminAccountMessages = ipc::Messages<CreateSpool, DropSpool, ListMailboxes, CreateMailbox, OpenMailbox,
+                                           OpenMessages, ImportMessages, IndexWords, DropIndex>;
 
 /// For moxctl, which moxd passes the channel on to: it speaks for exactly this account.
 struct OpenAccountForAdmin {
@@ -78,12 +83,14 @@ struct ListStores {
     MOX_MESSAGE(ListStores, 0x0352, StoreNames, from(Role::moxctl))
 };
 
-/// What becomes of files that no row knows: they are never deleted.
+/// What becomes of files that no row knows: they are never deleted. With move_aside, also what is damaged of the index
+/// of words is dropped: searches, or moxctl reindex, make it anew.
 enum class Strays : uint8_t { leave, move_aside, kEnd };
 struct StoreChecked {
     std::vector<std::string> problems;  // bounded; the last one then says that there are more
     uint64_t messages;                  // files that rows know
     uint64_t moved_aside;
+    uint64_t repaired = 0;  // problems of the index of words, which was dropped as far as it was damaged
 };
 /// Checks rows against each other, their indexes and their files. The store goes on working in between.
 struct CheckStore {

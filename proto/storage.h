@@ -55,6 +55,9 @@ struct MessageFacts {
     std::string message_id;  // for lists and DSNs
     bool smtputf8 = false;
     bool has_8bit = false;
+    /// mail::word_list() of what is stored: of Enqueue with its prefix, of Deliver without those of the targets. Empty:
+    /// it is not indexed now. storaged looks at its form only.
+    std::string words = {};
 };
 struct DeliveryTarget {
     std::string account;
@@ -62,6 +65,7 @@ struct DeliveryTarget {
     std::string prefix;      // header lines in front of the file that the final delivery adds: Return-Path ... (CRLF)
     std::string trace = {};  // header lines behind those, which the message also has in the queue: Received
     std::string recipient = {};  // envelope address; see DeliveryOutcome::queued
+    std::string words = {};      // mail::header_word_list() of prefix and trace
 };
 /// Reply to Deliver: for each target in order, nothing when it is on disk, else why not.
 struct DeliveryOutcome {

@@ -8,6 +8,7 @@
 #include "common/mail/date.h"
 #include "common/mail/header.h"
 #include "common/mail/message_info.h"
+#include "common/mail/words.h"
 #include "common/text/ascii.h"
 #include "queued/connect.h"
 #include "queued/magic.h"
@@ -191,6 +192,7 @@ async::Task<void> Attempt::deliver_local(size_t index, proto::ResolvedAddress wh
     message.target.prefix = fmt::format(
         "Return-Path: <{}>\r\nDelivered-To: {}\r\nReceived: by {} (queue) id {};\r\n\t{}\r\n", entry.mail_from,
         entry.recipient, settings_->hostname, log_.cid(), mail::format_date({unix_now(), 0}));
+    message.target.words = mail::header_word_list(message.target.prefix);
     auto done = co_await peers_.storage.call(std::move(message), kStorageTimeout);
     if (!done) {
         std::string status = done.error().is_temporary() ? "4." : "5.";

@@ -3,6 +3,7 @@
 #include "common/incoming/content.h"
 #include "common/ipc/codec.h"
 #include "common/mail/mime_parser.h"
+#include "common/mail/words.h"
 
 namespace mox::queued {
 namespace {
@@ -12,9 +13,10 @@ template <class M>
 async::Task<Result<typename M::Reply>> give(Peers& peers, M message, std::string text) {
     incoming::Content<ipc::Link> content(peers.storage);
     co_await content.add(text);
+    mail::MessageInfo info = mail::parse_message(text);
+    message.facts.words = mail::word_list_of(content, info);
     content.finish();
     if (content.error()) co_return std::unexpected(*content.error());
-    mail::MessageInfo info = mail::parse_message(text);
     message.facts.size = text.size();
     message.facts.received = {unix_now(), 0};
     message.facts.info = ipc::encode(info);
@@ -36,6 +38,7 @@ async::Task<Result<ipc::Done>> send(Peers& peers, std::string to, std::string te
 async::Task<Result<ipc::Done>> store(Peers& peers, std::string account, std::string to, std::string text) {
     proto::Deliver deliver{};
     deliver.targets.push_back({std::move(account), "", "Return-Path: <>\r\nDelivered-To: " + to + "\r\n"});
+    deliver.targets[0].words = mail::header_word_list(deliver.targets[0].prefix);
     auto outcome = co_await give(peers, std::move(deliver), std::move(text));
     if (!outcome) co_return std::unexpected(std::move(outcome.error()));
     if (outcome->targets.size() != 1) co_return temporary(ErrorCode::internal, "no outcome of the delivery");

@@ -7,6 +7,7 @@
 #include "common/ipc/codec.h"
 #include "common/mail/address_list.h"
 #include "common/mail/mime_parser.h"
+#include "common/mail/words.h"
 #include "smtpd/data_reader.h"
 #include "smtpd/received.h"
 #include "smtpd/session.h"
@@ -49,7 +50,6 @@ async::Task<Reading> read_content(Session& s, Incoming& content, mail::MimeParse
         parser.feed(piece);
         co_await content.add(piece);
     }
-    content.finish();
     if (reader.has_bare_line_end()) co_return Reading::bare_line_end;
     co_return content.size() > limit ? Reading::too_large : Reading::complete;
 }
@@ -74,7 +74,8 @@ std::string received(const Session& s, const std::string& for_address) {
     return received_field(facts);
 }
 
-proto::MessageFacts facts_of(const Session& s, const Incoming& content, const mail::MessageInfo& info) {
+proto::MessageFacts facts_of(const Session& s, const Incoming& content, const mail::MessageInfo& info,
+                             std::string words) {
     auto when = now();
     proto::MessageFacts facts{content.size(),    {when.unix_seconds, when.zone_minutes},
                               ipc::encode(info), s.transaction->mail_from,
@@ -83,6 +84,7 @@ proto::MessageFacts facts_of(const Session& s, const Incoming& content, const ma
     if (facts.message_id.size() > kMaxMessageId) facts.message_id.clear();
     facts.smtputf8 = s.transaction->parameters.smtputf8;
     facts.has_8bit = info.has_8bit_body || info.has_8bit_header;
+    facts.words = std::move(words);
     return facts;
 }
 
@@ -94,7 +96,10 @@ std::vector<proto::DeliveryTarget> targets_of(const Session& s) {
         if (!seen.emplace(r.resolved.account, r.resolved.mailbox).second) continue;
         std::string prefix = "Return-Path: <" + s.transaction->mail_from + ">\r\n";
         prefix += "Delivered-To: " + r.text + "\r\n";
-        targets.push_back({r.resolved.account, r.resolved.mailbox, std::move(prefix), received(s, r.text), r.text});
+        std::string trace = received(s, r.text);
+        std::string words = mail::header_word_list(prefix + trace);
+        targets.push_back(
+            {r.resolved.account, r.resolved.mailbox, std::move(prefix), std::move(trace), r.text, std::move(words)});
     }
     return targets;
 }
@@ -110,7 +115,7 @@ const Error* first_failure(const Session& s, const std::vector<proto::DeliveryOu
     return nullptr;
 }
 
-async::Task<void> deliver(Session& s, Incoming& content, const mail::MessageInfo& info) {
+async::Task<void> deliver(Session& s, Incoming& content, const mail::MessageInfo& info, std::string words) {
     for (const auto& r : s.transaction->recipients)
         if (co_await answer_magic(s, r.path.address.localpart, text::MagicStage::data)) co_return;
     if (info.received_count > kMaxReceived) {
@@ -119,7 +124,7 @@ async::Task<void> deliver(Session& s, Incoming& content, const mail::MessageInfo
     }
     auto targets = targets_of(s);
     size_t count = targets.size();
-    proto::Deliver message{0, facts_of(s, content, info), std::move(targets)};
+    proto::Deliver message{0, facts_of(s, content, info, std::move(words)), std::move(targets)};
     content.give_to(message);
     auto outcomes = co_await s.smtpd.storage.call(std::move(message), kPeerLimit);
     const Error* failed = outcomes ? nullptr : &outcomes.error();
@@ -176,7 +181,7 @@ std::string submission_prefix(const Session& s, const mail::MessageInfo& info, s
     return prefix;
 }
 
-async::Task<void> submit(Session& s, Incoming& content, const mail::MessageInfo& info) {
+async::Task<void> submit(Session& s, Incoming& content, const mail::MessageInfo& info, std::string words) {
     for (const auto& r : s.transaction->recipients)
         if (co_await answer_magic(s, r.path.address.localpart, text::MagicStage::data)) co_return;
     if (auto refused = co_await check_submission(s, info)) {
@@ -188,10 +193,11 @@ async::Task<void> submit(Session& s, Incoming& content, const mail::MessageInfo&
         co_return;
     }
     proto::Enqueue message{};
-    message.facts = facts_of(s, content, info);
+    message.facts = facts_of(s, content, info, std::move(words));
     content.give_to(message);
     message.account = s.account;
     message.prefix = submission_prefix(s, info, message.facts.message_id);
+    message.facts.words = mail::join_word_lists(message.facts.words, mail::header_word_list(message.prefix));
     for (const auto& r : s.transaction->recipients) message.recipients.push_back(r.text);
     std::string message_id = message.facts.message_id;
     auto enqueued = co_await s.smtpd.storage.call(std::move(message), kPeerLimit);
@@ -228,6 +234,9 @@ async::Task<void> cmd_data(Session& s, Command command) {
     mail::MimeParser parser;
     Reading reading = co_await read_content(s, content, parser);
     mail::MessageInfo info = parser.finish();
+    std::string words;
+    if (reading == Reading::complete) words = mail::word_list_of(content, info);
+    content.finish();
     if (reading == Reading::bare_line_end) {
         s.reply(554, "5.6.0", "a line ends with CR or LF alone; only CRLF ends a line (RFC 5321 2.3.8)");
     } else if (reading == Reading::too_large) {
@@ -238,9 +247,9 @@ async::Task<void> cmd_data(Session& s, Command command) {
     } else if (info.max_line_length > kMaxContentLine) {
         s.reply(554, "5.6.0", "a line of the message is too long");
     } else if (s.is_submission()) {
-        co_await submit(s, content, info);
+        co_await submit(s, content, info, std::move(words));
     } else {
-        co_await deliver(s, content, info);
+        co_await deliver(s, content, info, std::move(words));
     }
     s.reset_transaction();
 }

@@ -22,6 +22,7 @@ constexpr auto kIdle = 60s;       // then the database is closed
 constexpr auto kLook = 10s;       // how often that is looked for
 constexpr size_t kMaxOpen = 200;  // databases; about 0.7 MiB each
 constexpr auto kWaitForIdle = 30s;
+constexpr auto kBetweenSteps = 1ms;    // of the index of words
 constexpr size_t kMaxRemoved = 10000;  // named in one reply
 
 std::unique_ptr<MailStore> make_store(const std::string& name, Engine& engine) {
@@ -104,6 +105,7 @@ void Account::forget_use() {
 Fd Account::open_channel(ipc::Role peer) {
     auto [ours, theirs] = ipc::make_socket_pair();
     if (!ours) return {};
+    out_of_use_ = false;
     channels_.push_back(std::make_unique<AccountChannel>(engine_, *this, std::move(ours), peer));
     AccountChannel& channel = *channels_.back();
     channel.channel().send(proto::AccountOpened{name_});
@@ -118,11 +120,26 @@ async::Task<void> Account::serve(AccountChannel& channel) {
 }
 
 void Account::close_channels(std::string_view reason) {
+    out_of_use_ = true;
     for (auto& channel : channels_) channel->channel().close(reason);
 }
 
 void Account::tell(const Effects& effects) {
     for (auto& channel : channels_) channel->tell(effects);
+    if (effects.index_due && !indexing_ && !out_of_use_) scope_.spawn(build_index());
+}
+
+// Step by step, so that others come in between.
+async::Task<void> Account::build_index() {
+    indexing_ = true;
+    uses_++;
+    for (bool more = true; more && !out_of_use_;) {
+        auto built = co_await run(Access::write, [](MailStore& store) { return store.build_index(); });
+        more = built.value_or(false);  // why it failed is in the log; the next message tries again
+        if (more) co_await async::sleep_for(kBetweenSteps);
+    }
+    uses_--;
+    indexing_ = false;
 }
 
 Accounts::Accounts(Engine& engine) : engine_(engine) {

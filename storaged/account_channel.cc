@@ -81,8 +81,7 @@ async::Task<Result<proto::Done>> AccountChannel::on(proto::SetMetadata message) 
 }
 
 async::Task<Result<proto::MailboxColumns>> AccountChannel::on(proto::OpenMailbox message) {
-    return account_.run(Access::read,
-                        [m = std::move(message)](MailStore& store) { return store.open_mailbox(m); });
+    return account_.run(Access::read, [m = std::move(message)](MailStore& store) { return store.open_mailbox(m); });
 }
 
 async::Task<Result<proto::MailboxChanges>> AccountChannel::on(proto::GetChanges message) {
@@ -98,6 +97,20 @@ async::Task<Result<proto::MessageFiles>> AccountChannel::on(proto::OpenMessages 
     engine_.counters.messages_opened += message.uids.size();
     return account_.run(Access::read,
                         [m = std::move(message)](MailStore& store) { return store.files(m.mailbox, m.uids); });
+}
+
+async::Task<Result<proto::TextFound>> AccountChannel::on(proto::FindText message) {
+    engine_.counters.searches++;
+    return account_.run(Access::read, [m = std::move(message)](MailStore& store) { return store.find_text(m.keys); });
+}
+
+async::Task<Result<proto::Done>> AccountChannel::on(proto::IndexWords message) {
+    return account_.run(Access::write,
+                        [m = std::move(message)](MailStore& store) { return store.index_words(m.contents); });
+}
+
+async::Task<Result<proto::Done>> AccountChannel::on(proto::DropIndex) {
+    return account_.run(Access::write, [](MailStore& store) { return store.drop_index(); });
 }
 
 async::Task<Result<proto::FlagsStored>> AccountChannel::on(proto::StoreFlags message) {

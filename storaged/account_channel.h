@@ -35,6 +35,9 @@ class AccountChannel {
     async::Task<Result<proto::MailboxChanges>> on(proto::GetChanges message);
     async::Task<Result<proto::MessageInfos>> on(proto::FetchInfos message);
     async::Task<Result<proto::MessageFiles>> on(proto::OpenMessages message);
+    async::Task<Result<proto::TextFound>> on(proto::FindText message);
+    async::Task<Result<proto::Done>> on(proto::IndexWords message);
+    async::Task<Result<proto::Done>> on(proto::DropIndex);
     async::Task<Result<proto::FlagsStored>> on(proto::StoreFlags message);
     async::Task<Result<proto::MessagesCopied>> on(proto::CopyMessages message);
     async::Task<Result<proto::MessagesCopied>> on(proto::MoveMessages message);

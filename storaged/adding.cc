@@ -115,6 +115,8 @@ Result<uint32_t> MailStore::add_message(const proto::Mailbox& mailbox, const New
     db().run("INSERT INTO content VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?)", file, message.content->size(),
              std::time(nullptr), message.mail_from, message.remote_address, message.ehlo, Blob{message.prefix},
              Blob{*message.info});
+    index_.add(db(), file, message.words);
+    effects().index_due |= index_.is_due(db());
     Row row;
     row.flags = message.flags & proto::kAllFlags;
     row.keywords = *keywords;

@@ -27,6 +27,22 @@ bool is_removed_of(std::string_view entry, const std::string& account) {
     return !entry.empty() && entry.find_first_not_of("0123456789.") == std::string_view::npos;
 }
 
+struct PartChecked {
+    uint64_t next = 0;
+    uint64_t repaired = 0;
+};
+async::Task<Result<PartChecked>> check_part(Strand& strand, uint64_t part, proto::Strays strays,
+                                            std::shared_ptr<Problems> problems) {
+    bool fix = strays == proto::Strays::move_aside;
+    auto work = [part, fix, problems](Store& store) -> Result<PartChecked> {
+        PartChecked checked;
+        auto repair = fix ? Repair::drop_damaged : Repair::leave;
+        checked.next = storaged::check_part(store, part, repair, *problems, checked.repaired);
+        return checked;
+    };
+    return strand.run<Store>(fix ? Access::write : Access::read, std::move(work));
+}
+
 }  // namespace
 
 std::optional<AdminChannel::Used> AdminChannel::find(const std::string& name) {
@@ -58,6 +74,13 @@ async::Task<Result<proto::StoreChecked>> AdminChannel::on(proto::CheckStore mess
     auto directories = co_await used->strand->run<Store>(Access::read, std::move(rows));
     if (!directories) co_return std::unexpected(std::move(directories.error()));
     proto::StoreChecked checked{};
+    uint64_t part = 0;
+    do {
+        auto result = co_await check_part(*used->strand, part, message.strays, problems);
+        if (!result) co_return std::unexpected(std::move(result.error()));
+        part = result->next;
+        checked.repaired += result->repaired;
+    } while (part != 0);
     for (uint64_t directory : *directories) {
         auto files = [problems, directory, strays = message.strays](Store& store) -> Result<FilesChecked> {
             return check_directory(store, directory, strays, *problems);

@@ -89,8 +89,8 @@ Result<proto::FlagsStored> MailStore::store_flags(const proto::StoreFlags& reque
             delta.add(before.flags, 0, -1);
             delta.add(row.flags, 0, 1);
         }
-        stored.rows.push_back(
-            {row.uid, row.flags, row.keywords, row.modseq, row.size, row.received, row.zone, 0, row.saved});
+        stored.rows.push_back({row.uid, row.flags, row.keywords, row.modseq, row.size, row.received, row.zone, 0,
+                               row.saved, row.content});
     }
     if (modseqs.last() != 0) note_changed(mailbox, modseqs.last(), delta);
     stored.keywords = keywords_of(mailbox);
@@ -234,6 +234,7 @@ void MailStore::drop_content(uint64_t content) {
     }
     if (copies > 0) return;
     db().run("DELETE FROM content WHERE id = ?", content);
+    index_.remove(db(), content);
     note_file_unused(content);
 }
 

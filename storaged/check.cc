@@ -73,6 +73,14 @@ void check_rows(Store& store, Problems& problems) {
     for (const Check& check : store.checks()) check_with(store, check, problems);
 }
 
+uint64_t check_part(Store& store, uint64_t from, Repair repair, Problems& problems, uint64_t& repaired) {
+    return store.check_part(from, repair, [&](std::string problem) {
+        bool drops = repair == Repair::drop_damaged;
+        problems.add(std::move(problem) + (drops ? ": dropped" : ""));
+        repaired += drops;
+    });
+}
+
 std::vector<uint64_t> directories_to_check(Store& store) {
     std::vector<uint64_t> there = directories_of(store.tree());
     std::set<uint64_t> all(there.begin(), there.end());
@@ -100,6 +108,9 @@ FilesChecked check_directory(Store& store, uint64_t directory, proto::Strays str
 std::vector<std::string> check_store(Store& store) {
     Problems problems;
     check_rows(store, problems);
+    uint64_t repaired = 0;
+    for (uint64_t part = check_part(store, 0, Repair::leave, problems, repaired); part != 0;)
+        part = check_part(store, part, Repair::leave, problems, repaired);
     for (uint64_t directory : directories_to_check(store))
         check_directory(store, directory, proto::Strays::leave, problems);
     return problems.take();

@@ -45,6 +45,15 @@ std::span<const Check> MailStore::checks() const {
          "a mailbox without the one above it"},
         {"SELECT 'INBOX' WHERE NOT EXISTS (SELECT 1 FROM mailbox WHERE name = 'INBOX')", "a mailbox that is missing"},
         {"SELECT c.id FROM content c, state s WHERE c.id >= s.next_file", "a file number that is not given out yet"},
+        {"SELECT w.content FROM word_list w LEFT JOIN content c ON c.id = w.content WHERE c.id IS NULL",
+         "words of no content"},
+        {"SELECT d.content FROM dead_content d JOIN content c ON c.id = d.content",
+         "a content that is said to be gone"},
+        {"SELECT s.id FROM segment s WHERE s.state = 1 AND NOT EXISTS (SELECT 1 FROM segment t WHERE t.target = s.id)",
+         "a segment that is made of nothing"},
+        {"SELECT id >> 24 FROM segment_words WHERE id >> 24 NOT IN (SELECT id FROM segment) UNION"
+         " SELECT id >> 24 FROM segment_postings WHERE id >> 24 NOT IN (SELECT id FROM segment)",
+         "blocks of no segment"},
         {"SELECT file FROM erase WHERE file IN (SELECT id FROM content)", "a file to be erased that is needed"},
     };
     return kChecks;

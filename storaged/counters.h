@@ -1,10 +1,18 @@
-// What storaged counts for its metrics, and the quota of the whole; from any thread.
+// What storaged counts for its metrics, and limits that hold for all stores; from any thread.
 #pragma once
 
 #include <atomic>
 #include <cstdint>
 
 namespace mox::storaged {
+
+/// When the index of words does what (text_index.h).
+struct IndexLimits {
+    size_t lists = 256;               // that wait, before they become a segment
+    size_t list_bytes = 512u << 10;   // the same
+    size_t fan = 8;                   // segments of one level that become one of the next
+    size_t slice_bytes = 512u << 10;  // written in one step of a merge
+};
 
 struct Counters {
     std::atomic<uint64_t> deliveries = 0;
@@ -17,10 +25,12 @@ struct Counters {
     std::atomic<uint64_t> operation_failures = 0;
     std::atomic<uint64_t> spool_files = 0;  // created
     std::atomic<uint64_t> messages_opened = 0;
+    std::atomic<uint64_t> searches = 0;     // by words
     std::atomic<uint64_t> open_stores = 0;  // now
     std::atomic<uint64_t> used = 0;         // bytes of the messages of all accounts that were opened
     std::atomic<uint64_t> quota = 0;        // for them all together; 0: no limit
     std::atomic<uint64_t> expired = 0;      // messages
+    IndexLimits index;                      // set before the first store is made
 };
 
 }  // namespace mox::storaged

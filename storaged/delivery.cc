@@ -4,6 +4,7 @@
 #include <span>
 
 #include "common/log/log.h"
+#include "common/mail/words.h"
 
 namespace mox::storaged {
 namespace {
@@ -12,10 +13,12 @@ constexpr size_t kMaxTargets = 10000;
 constexpr size_t kTargetsAtOnce = 64;  // databases that one delivery keeps open
 constexpr size_t kMaxAppended = 10000;
 
-std::optional<Error> check_facts(const std::string& info, const std::string& prefix) {
+std::optional<Error> check_facts(const std::string& info, const std::string& prefix, const std::string& words) {
     if (info.size() > kMaxInfo) return Error{Persistence::permanent, ErrorCode::bad_request, "message info too large"};
     if (prefix.size() > kMaxPrefix)
         return Error{Persistence::permanent, ErrorCode::bad_request, "message prefix too large"};
+    if (!words.empty() && !mail::is_word_list(words))
+        return Error{Persistence::permanent, ErrorCode::bad_request, "not a list of words"};
     return std::nullopt;
 }
 
@@ -54,6 +57,12 @@ struct Common {
     std::shared_ptr<const std::string> info;
 };
 
+/// The words of prefix and content: none when those of one of them are not known.
+std::string words_of(const std::string& content, const proto::DeliveryTarget& target) {
+    bool alone = target.prefix.empty() && target.trace.empty();
+    return alone ? content : mail::join_word_lists(content, target.words);
+}
+
 NewMessage new_message(const Common& common, const proto::DeliveryTarget& target) {
     NewMessage message;
     message.content = common.content;
@@ -63,6 +72,7 @@ NewMessage new_message(const Common& common, const proto::DeliveryTarget& target
     message.remote_address = common.facts.remote_address;
     message.ehlo = common.facts.ehlo;
     message.received = common.facts.received;
+    message.words = words_of(common.facts.words, target);
     return message;
 }
 
@@ -74,7 +84,7 @@ async::Task<void> deliver_some(Accounts& accounts, const Common& common, std::sp
     std::vector<Account::Use> uses;
     for (size_t i = 0; i < targets.size(); i++) {
         std::optional<Error>& error = outcomes[i].error;
-        error = check_facts(*common.info, targets[i].prefix + targets[i].trace);
+        error = check_facts(*common.info, targets[i].prefix + targets[i].trace, targets[i].words);
         auto account = accounts.find(targets[i].account);
         if (!error && account == nullptr)
             error = Error{Persistence::permanent, ErrorCode::not_found, "no such account"};
@@ -118,7 +128,7 @@ async::Task<void> queue_failed(Engine& engine, std::shared_ptr<Strand> queue, co
     for (size_t i = 0; i < targets.size(); i++) {
         if (!outcomes[i].error || targets[i].recipient.empty() || targets[i].recipient.size() > kMaxAddress) continue;
         NewQueued message = new_queued(common.content, common.facts, *common.info);
-        message.prefix = targets[i].trace;
+        message.prefix = targets[i].trace;  // of its words alone nothing is known
         message.recipients = {targets[i].recipient};
         if (co_await put_into_queue(engine, queue, std::move(message))) outcomes[i].queued = true;
     }
@@ -132,6 +142,7 @@ async::Task<Result<proto::DeliveryOutcomes>> deliver(Engine& engine, Accounts& a
         co_return permanent(ErrorCode::bad_request, "no target, or too many");
     if (request.facts.mail_from.size() > kMaxAddress || request.facts.message_id.size() > kMaxAddress)
         co_return permanent(ErrorCode::bad_request, "an address or the Message-ID is too long");
+    if (auto error = check_facts({}, {}, request.facts.words)) co_return std::unexpected(std::move(*error));
     auto content = co_await take_content(engine, source, request.facts.size);
     if (!content) co_return std::unexpected(std::move(content.error()));
     auto info = std::make_shared<const std::string>(std::move(request.facts.info));
@@ -155,7 +166,7 @@ async::Task<Result<proto::DeliveryOutcomes>> deliver(Engine& engine, Accounts& a
 namespace {
 
 async::Task<Result<NewMessage>> prepare_item(Engine& engine, const Source& source, proto::AppendItem& item) {
-    if (auto error = check_facts(item.info, {})) co_return std::unexpected(std::move(*error));
+    if (auto error = check_facts(item.info, {}, item.words)) co_return std::unexpected(std::move(*error));
     auto content = co_await take_content(engine, source, item.size);
     if (!content) co_return std::unexpected(std::move(content.error()));
     NewMessage message;
@@ -164,6 +175,7 @@ async::Task<Result<NewMessage>> prepare_item(Engine& engine, const Source& sourc
     message.received = item.received;
     message.flags = item.flags;
     message.keywords = std::move(item.keywords);
+    message.words = std::move(item.words);
     co_return message;
 }
 
@@ -213,7 +225,8 @@ async::Task<Result<proto::Enqueued>> enqueue(Engine& engine, std::shared_ptr<Str
                                              proto::Enqueue request) {
     if (request.recipients.empty() || request.recipients.size() > kMaxRecipients)
         co_return permanent(ErrorCode::bad_request, "no recipient, or too many");
-    if (auto error = check_facts(request.facts.info, request.prefix)) co_return std::unexpected(std::move(*error));
+    if (auto error = check_facts(request.facts.info, request.prefix, request.facts.words))
+        co_return std::unexpected(std::move(*error));
     size_t longest =
         std::max({request.account.size(), request.facts.mail_from.size(), request.facts.message_id.size()});
     for (const std::string& recipient : request.recipients) longest = std::max(longest, recipient.size());
@@ -222,6 +235,7 @@ async::Task<Result<proto::Enqueued>> enqueue(Engine& engine, std::shared_ptr<Str
     if (!content) co_return std::unexpected(std::move(content.error()));
     NewQueued message = new_queued(*content, request.facts, std::move(request.facts.info));
     message.prefix = std::move(request.prefix);
+    message.words = std::move(request.facts.words);
     message.account = std::move(request.account);
     message.recipients = std::move(request.recipients);
     co_return co_await put_into_queue(engine, std::move(queue), std::move(message));
@@ -245,6 +259,7 @@ async::Task<Result<proto::Done>> add_from_queue(Engine& engine, std::shared_ptr<
     message.info = std::make_shared<const std::string>(std::move(queued.info));
     message.mail_from = std::move(queued.mail_from);
     message.received = request.received;
+    message.words = words_of(queued.words, request.target);
     QueueMark mark{queued.queue, request.id};
     auto work = [message = std::move(message), mailbox = request.target.mailbox, mark](MailStore& store) {
         return store.deliver(mailbox, message, mark);
@@ -267,7 +282,7 @@ async::Task<Result<proto::Done>> deliver_local(Engine& engine, Accounts& account
     auto find = [id = request.id](QueueStore& store) { return store.content(id); };
     auto content = co_await queue->run<QueueStore>(Access::read, std::move(find));
     if (!content) co_return std::unexpected(std::move(content.error()));
-    if (auto error = check_facts(content->info, request.target.prefix + content->prefix))
+    if (auto error = check_facts(content->info, request.target.prefix + content->prefix, request.target.words))
         co_return std::unexpected(std::move(*error));
     uint64_t id = request.id;
     auto added = co_await add_from_queue(engine, account, std::move(*content), std::move(request));

@@ -95,6 +95,28 @@ CREATE TABLE delivered (
     PRIMARY KEY (queue, entry)
 ) WITHOUT ROWID;
 CREATE INDEX delivered_time ON delivered (time);
+-- The index of words (text_index.h).
+CREATE TABLE word_list (
+    content INTEGER PRIMARY KEY,        -- that is in no segment
+    words BLOB NOT NULL                 -- common/mail/words.h
+);
+CREATE TABLE dead_content (content INTEGER PRIMARY KEY);   -- that a segment may still speak of
+CREATE TABLE segment (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    level INTEGER NOT NULL,
+    state INTEGER NOT NULL,             -- 0: used; 1: being made of those that have it as target; 2: to be removed
+    target INTEGER NOT NULL,
+    contents BLOB NOT NULL,             -- whose words it has
+    incomplete BLOB NOT NULL,           -- not all words of these
+    dead BLOB NOT NULL,                 -- being made: contents that are left out
+    after BLOB NOT NULL                 -- being made: the last word written
+);
+CREATE TABLE segment_words (
+    id INTEGER PRIMARY KEY,             -- of a block: segment << 24 | number
+    first BLOB NOT NULL,
+    words BLOB NOT NULL
+);
+CREATE TABLE segment_postings (id INTEGER PRIMARY KEY, postings BLOB NOT NULL);
 )";
 
 // What imports have brought (importing.cc).

@@ -7,9 +7,8 @@
 // the order of arrival and are never used twice; nor are mailbox ids, UIDVALIDITY values, file numbers and modseqs.
 //
 // Runs in worker threads, inside a strand's operations. mailboxes.cc has the mailboxes, reading.cc what reads messages,
-// adding.cc, importing.cc and
-// changing.cc what changes them, mail_schema.cc the tables. RFC 3501, 9051, 7162 (modseq), 6154 (special use), 4315
-// (UIDPLUS).
+// searching.cc what finds them, adding.cc, importing.cc and changing.cc what changes them, mail_schema.cc the tables.
+// RFC 3501, 9051, 7162 (modseq), 6154 (special use), 4315 (UIDPLUS).
 #pragma once
 
 #include <optional>
@@ -22,6 +21,7 @@
 #include "proto/storage.h"
 #include "proto/supervise.h"
 #include "storaged/store.h"
+#include "storaged/text_index.h"
 
 namespace mox::storaged {
 
@@ -49,6 +49,7 @@ struct NewMessage {
     proto::Timestamp received;
     uint32_t flags = 0;
     std::vector<std::string> keywords;
+    std::string words;  // mail::word_list() of prefix and content; empty: they are not indexed now
 };
 
 /// A message of an import, and by what it is known when it comes again.
@@ -110,6 +111,13 @@ class MailStore : public Store {
     /// Removes messages that have been in their mailbox for too long, some at a time.
     Result<Expired> expire(const std::vector<proto::ConfigureStoraged::Expiry>& expiries, int64_t now);
 
+    // ---- the index of words (searching.cc)
+    Result<proto::TextFound> find_text(const std::vector<proto::TextKey>& keys);
+    Result<proto::Done> index_words(const std::vector<proto::ContentWords>& contents);
+    Result<proto::Done> drop_index();
+    /// Does some of what the index has to do; whether there is more.
+    Result<bool> build_index();
+
     // ---- credentials
     Result<proto::StoredCredentials> credentials();
     Result<proto::Done> set_credentials(const proto::Credentials& credentials);
@@ -123,6 +131,7 @@ class MailStore : public Store {
 
     std::span<const Check> checks() const override;
     const char* files_sql() const override;
+    uint64_t check_part(uint64_t from, Repair repair, const std::function<void(std::string)>& report) override;
 
   protected:
     void fill_new() override;
@@ -199,6 +208,7 @@ class MailStore : public Store {
     Result<std::vector<Row>> rows_to_copy(uint64_t mailbox, const std::vector<proto::UidRange>& uids);
 
     std::atomic<uint64_t> quota_ = 0;
+    TextIndex index_;
     uint64_t counted_use_ = 0;  // of this store, in Counters::used
 };
 

@@ -34,7 +34,8 @@ std::string end_of_children(std::string_view name) {
 }  // namespace
 
 MailStore::MailStore(const std::string& directory, Journal& journal, Counters& counters)
-    : Store(directory + "/index.db", {directory + "/msg", directory + "/stray"}, mail_upgrades(), journal, counters) {}
+    : Store(directory + "/index.db", {directory + "/msg", directory + "/stray"}, mail_upgrades(), journal, counters),
+      index_(counters.index) {}
 
 std::optional<proto::Mailbox> MailStore::find(std::string_view name) {
     auto row = db().query(

@@ -33,7 +33,8 @@ CREATE TABLE message (
     smtputf8 INTEGER NOT NULL,
     has_8bit INTEGER NOT NULL,
     prefix BLOB NOT NULL,
-    info BLOB NOT NULL
+    info BLOB NOT NULL,
+    words BLOB NOT NULL                 -- for a mailbox here (text_index.h)
 );
 CREATE TABLE entry (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -131,9 +132,9 @@ bool QueueStore::row_has_file(uint64_t file) {
 Result<proto::Enqueued> QueueStore::enqueue(const NewQueued& message) {
     int64_t now = std::time(nullptr);
     uint64_t file = place(*message.content);
-    db().run("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", file, message.recipients.size(),
+    db().run("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", file, message.recipients.size(),
              message.content->size(), now, message.account, message.mail_from, message.message_id, message.smtputf8,
-             message.has_8bit, Blob{message.prefix}, Blob{message.info});
+             message.has_8bit, Blob{message.prefix}, Blob{message.info}, Blob{message.words});
     proto::Enqueued enqueued;
     for (const std::string& recipient : message.recipients) {
         db().run(
@@ -194,12 +195,13 @@ Result<proto::QueuedMessage> QueueStore::open_entry(uint64_t id) {
 
 Result<QueuedContent> QueueStore::content(uint64_t id) {
     auto row = db().query(
-        "SELECT message.id, file_size, prefix, info, mail_from, queue FROM entry JOIN message ON message.id = "
+        "SELECT message.id, file_size, prefix, info, mail_from, queue, words FROM entry JOIN message ON message.id = "
         "entry.message"
         " JOIN state WHERE entry.id = ?",
         id);
     if (!row.next()) return permanent(ErrorCode::not_found, "no such queue entry");
-    return QueuedContent{row.number(5), row.number(0), row.number(1), row.bytes(2), row.bytes(3), row.bytes(4)};
+    return QueuedContent{row.number(5), row.number(0), row.number(1), row.bytes(2),
+                         row.bytes(3),  row.bytes(6),  row.bytes(4)};
 }
 
 Result<proto::Done> QueueStore::update(const proto::QueueUpdate& request) {

@@ -23,6 +23,7 @@ struct NewQueued {
     std::shared_ptr<Content> content;
     std::string prefix;
     std::string info;
+    std::string words;  // of prefix and content
     std::string account;
     std::string mail_from;
     std::string message_id;
@@ -38,6 +39,7 @@ struct QueuedContent {
     uint64_t file_size = 0;
     std::string prefix;
     std::string info;
+    std::string words;
     std::string mail_from;
 };
 

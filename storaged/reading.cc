@@ -17,6 +17,7 @@ proto::MessageRow message_row(const Query& row) {
     out.received = row.integer(5);
     out.received_zone = static_cast<int16_t>(row.integer(6));
     out.saved = row.small(7);
+    out.content = row.number(8);
     return out;
 }
 
@@ -46,7 +47,8 @@ Result<proto::MailboxColumns> MailStore::open_mailbox(const proto::OpenMailbox& 
     if (mailbox->messages == 0) return columns;
     MemoryFile file;
     auto rows = db().query(
-        "SELECT uid, flags, keywords, modseq, size, received, zone, saved FROM message WHERE mailbox = ? ORDER BY uid",
+        "SELECT uid, flags, keywords, modseq, size, received, zone, saved, content FROM message WHERE mailbox = ? "
+        "ORDER BY uid",
         mailbox->id.value);
     for (; rows.next(); columns.count++) {
         proto::MessageRow row = message_row(rows);
@@ -76,7 +78,7 @@ Result<proto::MailboxChanges> MailStore::changes(proto::MailboxId id, uint64_t s
     if (changes.more) changes.mailbox.highest_modseq = until;
     {
         auto rows = db().query(
-            "SELECT uid, flags, keywords, modseq, size, received, zone, saved FROM message"
+            "SELECT uid, flags, keywords, modseq, size, received, zone, saved, content FROM message"
             " WHERE mailbox = ? AND modseq > ? AND modseq <= ? ORDER BY modseq",
             id.value, since, until);
         while (rows.next()) changes.changed.push_back(message_row(rows));

@@ -60,6 +60,7 @@ Server::Server(Options options)
       retention_(engine_, accounts_),
       queue_(std::make_shared<Strand>(engine_, std::make_unique<QueueStore>("", engine_.journal, engine_.counters),
                                       "queue")) {
+    engine_.counters.index = options.index;
     queue_->on_effects([this](const Effects& effects) { tell_queued(effects); });
 }
 
@@ -139,6 +140,7 @@ std::string Server::metrics() {
                   "Times all that the journal speaks of was written to its own place.", j.checkpoints);
     append_metric(out, "spool_files_total", "counter", "Spool files created.", c.spool_files);
     append_metric(out, "messages_opened_total", "counter", "Message files asked for by clients.", c.messages_opened);
+    append_metric(out, "searches_total", "counter", "Searches answered out of the index of words.", c.searches);
     append_metric(out, "expired_total", "counter", "Messages removed because they had been in a mailbox for too long.",
                   c.expired);
     append_metric(out, "used_bytes", "gauge", "Bytes of the messages of all accounts that were opened.", c.used);

@@ -24,6 +24,7 @@ class StorageChannel;
 struct Options {
     size_t threads = 4;
     JournalOptions journal;
+    IndexLimits index;
 };
 
 class Server {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -28,6 +29,7 @@ struct Effects {
     std::map<uint64_t, uint64_t> changed;  // mailbox: its highest modseq
     bool list_changed = false;
     bool queue_grew = false;
+    bool index_due = false;           // the index of words has something to do
     std::vector<uint64_t> erased;     // files whose last row is gone
     std::vector<uint64_t> placed;     // files that were put into the tree
     std::vector<OwnedEntry> entries;  // for the journal
@@ -44,6 +46,9 @@ struct Check {
     const char* sql;
     const char* wrong;
 };
+
+/// What becomes of what is damaged but not needed.
+enum class Repair : uint8_t { leave, drop_damaged, kEnd };
 
 class Store {
   public:
@@ -86,6 +91,9 @@ class Store {
 
     /// What has to be true of the rows at any time (check.h).
     virtual std::span<const Check> checks() const = 0;
+    /// Looks at a part of what those do not reach, from one on; the part to go on with, 0 at the end. What is damaged
+    /// and can do without is dropped with Repair::drop_damaged, in an operation that writes.
+    virtual uint64_t check_part(uint64_t, Repair, const std::function<void(std::string)>&) { return 0; }
     /// A statement for (number, size) of the files that rows speak of, ascending, numbers ?1 to ?2.
     virtual const char* files_sql() const = 0;
     int64_t newest_version() const { return static_cast<int64_t>(upgrades_.size()); }

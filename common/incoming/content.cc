@@ -1,5 +1,6 @@
 #include "common/incoming/content.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <unistd.h>
 
@@ -21,6 +22,15 @@ void ContentBase::use(Result<proto::SpoolFile> file) {
     spool_ = file->spool;
     file_ = std::move(file->file);
     write_out();
+}
+
+size_t ContentBase::read(uint64_t offset, std::span<char> into) const {
+    if (error_ || offset >= size_) return 0;
+    uint64_t written = size_ - kept_.size();
+    if (offset >= written) return kept_.copy(into.data(), into.size(), offset - written);
+    into = into.first(std::min<uint64_t>(into.size(), written - offset));
+    ssize_t n = ::pread(file_.get(), into.data(), into.size(), static_cast<off_t>(offset));
+    return n > 0 ? static_cast<size_t>(n) : 0;
 }
 
 void ContentBase::finish() {

@@ -8,6 +8,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -25,6 +26,9 @@ class ContentBase {
     uint64_t size() const { return size_; }
     /// Why it could not be kept; bytes that are added from then on are counted and dropped.
     const std::optional<Error>& error() const { return error_; }
+    /// Reads what has come in up to now, at most `into.size()` bytes at an offset; 0 at the end or when that fails.
+    /// Until finish().
+    size_t read(uint64_t offset, std::span<char> into) const;
     /// Writes what waits and closes the file: storaged takes it only when nobody can write to it any more. To be called
     /// before give_to().
     void finish();

@@ -136,4 +136,25 @@ std::optional<char> hex_byte(std::string_view digits) {
     return static_cast<char>(hex_digit(digits[0]) << 4 | hex_digit(digits[1]));
 }
 
+TransferDecoder::TransferDecoder(TransferEncoding encoding) {
+    if (encoding == TransferEncoding::base64) decoder_.emplace<Base64Decoder>();
+    if (encoding == TransferEncoding::quoted_printable) decoder_.emplace<QuotedPrintableDecoder>();
+}
+
+void TransferDecoder::feed(std::string_view in, std::string& out) {
+    if (auto* base64 = std::get_if<Base64Decoder>(&decoder_))
+        base64->feed(in, out);
+    else if (auto* quoted = std::get_if<QuotedPrintableDecoder>(&decoder_))
+        quoted->feed(in, out);
+    else
+        out += in;
+}
+
+void TransferDecoder::finish(std::string& out) {
+    if (auto* base64 = std::get_if<Base64Decoder>(&decoder_))
+        base64->finish(out);
+    else if (auto* quoted = std::get_if<QuotedPrintableDecoder>(&decoder_))
+        quoted->finish(out);
+}
+
 }  // namespace mox::mail

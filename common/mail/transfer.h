@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <variant>
 
 #include "common/text/base64.h"
 
@@ -44,6 +45,17 @@ enum class TransferEncoding : uint8_t { identity, base64, quoted_printable, unkn
 
 /// By the value of Content-Transfer-Encoding, without case; 7bit, 8bit, binary and nothing are identity.
 TransferEncoding parse_transfer_encoding(std::string_view value);
+
+/// Undoes any of them; what is unknown passes unchanged.
+class TransferDecoder {
+  public:
+    explicit TransferDecoder(TransferEncoding encoding);
+    void feed(std::string_view in, std::string& out);
+    void finish(std::string& out);
+
+  private:
+    std::variant<std::monostate, Base64Decoder, QuotedPrintableDecoder> decoder_;
+};
 
 /// Base64 in lines of 76 characters with CRLF after each (RFC 2045 6.8).
 std::string encode_base64_lines(std::string_view bytes);

@@ -7,27 +7,6 @@ constexpr size_t kPiece = 32 * 1024;
 
 }  // namespace
 
-TransferDecoder::TransferDecoder(mail::TransferEncoding encoding) {
-    if (encoding == mail::TransferEncoding::base64) decoder_.emplace<mail::Base64Decoder>();
-    if (encoding == mail::TransferEncoding::quoted_printable) decoder_.emplace<mail::QuotedPrintableDecoder>();
-}
-
-void TransferDecoder::feed(std::string_view in, std::string& out) {
-    if (auto* base64 = std::get_if<mail::Base64Decoder>(&decoder_))
-        base64->feed(in, out);
-    else if (auto* quoted = std::get_if<mail::QuotedPrintableDecoder>(&decoder_))
-        quoted->feed(in, out);
-    else
-        out += in;
-}
-
-void TransferDecoder::finish(std::string& out) {
-    if (auto* base64 = std::get_if<mail::Base64Decoder>(&decoder_))
-        base64->finish(out);
-    else if (auto* quoted = std::get_if<mail::QuotedPrintableDecoder>(&decoder_))
-        quoted->finish(out);
-}
-
 std::string_view DecodedReader::next() {
     decoded_.clear();
     raw_.resize(kPiece);

@@ -5,23 +5,11 @@
 
 #include <string>
 #include <string_view>
-#include <variant>
 
 #include "common/mail/transfer.h"
 #include "imapd/worker/stored_message.h"
 
 namespace mox::imapd {
-
-/// Undoes a transfer encoding; what is unknown passes unchanged.
-class TransferDecoder {
-  public:
-    explicit TransferDecoder(mail::TransferEncoding encoding);
-    void feed(std::string_view in, std::string& out);
-    void finish(std::string& out);
-
-  private:
-    std::variant<std::monostate, mail::Base64Decoder, mail::QuotedPrintableDecoder> decoder_;
-};
 
 /// Reads a range of a message, decoded.
 class DecodedReader {
@@ -34,7 +22,7 @@ class DecodedReader {
   private:
     const StoredMessage& message_;
     mail::Range range_;
-    TransferDecoder decoder_;
+    mail::TransferDecoder decoder_;
     std::string raw_;
     std::string decoded_;
     bool finished_ = false;

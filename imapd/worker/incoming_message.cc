@@ -3,6 +3,7 @@
 #include <chrono>
 
 #include "common/ipc/codec.h"
+#include "common/mail/words.h"
 
 namespace mox::imapd {
 namespace {
@@ -30,11 +31,12 @@ async::Task<void> IncomingMessage::add(std::string_view bytes) {
 }
 
 size_t IncomingMessage::finish() {
-    content_.finish();
     auto info = parser_.finish();
+    item_.words = mail::word_list_of(content_, info);
+    content_.finish();
     has_nul_ = info.has_nul;
     item_.info = ipc::encode(info);
-    return item_.info.size() + (has_file() ? 0 : content_.size());
+    return item_.info.size() + item_.words.size() + (has_file() ? 0 : content_.size());
 }
 
 proto::AppendItem IncomingMessage::give() {

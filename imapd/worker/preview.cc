@@ -1,8 +1,9 @@
 #include "imapd/worker/preview.h"
 
-#include <array>
+#include <algorithm>
 
 #include "common/mail/charset.h"
+#include "common/mail/html_text.h"
 #include "common/mail/params.h"
 #include "common/mail/utf8.h"
 #include "common/text/ascii.h"
@@ -59,28 +60,6 @@ std::string_view take_line(std::string_view& text) {
     return line;
 }
 
-char32_t entity(std::string_view name) {
-    constexpr std::array<std::pair<std::string_view, char32_t>, 6> kNamed = {
-        {{"amp", '&'}, {"lt", '<'}, {"gt", '>'}, {"quot", '"'}, {"apos", '\''}, {"nbsp", ' '}}};
-    for (const auto& [known, character] : kNamed)
-        if (known == name) return character;
-    if (!name.starts_with('#')) return 0;
-    return text::parse_number<uint32_t>(name.substr(1)).value_or(0);
-}
-
-// Moves past the element whose start tag has just been read, when its content is no text.
-void skip_element(std::string_view tag, std::string_view& text) {
-    for (std::string_view name : {"style", "script", "head", "title"}) {
-        if (!text::istarts_with(tag, name)) continue;
-        std::string end = "</" + std::string(name);
-        while (!text.empty() && !text::istarts_with(text, end)) {
-            auto next = text.find('<', 1);
-            text.remove_prefix(next == std::string_view::npos ? text.size() : next);
-        }
-        return;
-    }
-}
-
 // The text part people read first: plain if there is one.
 std::optional<uint32_t> first_text(const mail::MessageInfo& info) {
     std::optional<uint32_t> html;
@@ -122,24 +101,15 @@ std::string preview_of_plain(std::string_view text) {
 
 std::string preview_of_html(std::string_view text) {
     Collector out;
+    mail::HtmlText html;
+    std::string piece;
     while (!text.empty() && !out.full()) {
-        if (text.front() == '<') {
-            auto end = text.starts_with("<!--") ? text.find("-->", 2) : text.find('>');
-            if (end != std::string_view::npos && text[end] == '-') end += 2;
-            auto tag = text.substr(1, end == std::string_view::npos ? end : end - 1);
-            text.remove_prefix(std::min(end == std::string_view::npos ? text.size() : end + 1, text.size()));
-            skip_element(tag, text);
-            out.space();
-        } else if (auto end = text.substr(0, 12).find(';'); text.front() == '&' && end != std::string_view::npos) {
-            std::string character;
-            if (char32_t c = entity(text.substr(1, end - 1)); c != 0) mail::append_utf8(character, c);
-            out.add(character);
-            text.remove_prefix(end + 1);
-        } else {
-            auto end_of_text = std::min(text.find_first_of("<&", 1), text.size());
-            out.add(text.substr(0, end_of_text));
-            text.remove_prefix(end_of_text);
-        }
+        piece.clear();
+        auto length = std::min(text.find('>'), text.size() - 1) + 1;
+        html.feed(text.substr(0, length), piece);
+        text.remove_prefix(length);
+        if (text.empty()) html.finish(piece);
+        out.add(piece);
     }
     return out.finish();
 }

@@ -3,7 +3,7 @@
 #include <chrono>
 #include <optional>
 
-#include "common/mail/encoded_word.h"
+#include "common/mail/words.h"
 #include "common/text/ascii.h"
 #include "imapd/worker/message_text.h"
 #include "imapd/worker/object_id.h"
@@ -17,30 +17,42 @@ Match to_match(bool value) {
     return value ? Match::yes : Match::no;
 }
 
-// The addresses of a field as text: names decoded, `localpart@host`.
-std::string address_text(const std::vector<mail::EnvelopeAddress>& addresses) {
-    std::string out;
-    for (const auto& address : addresses) {
-        if (address.name) out += mail::decode_encoded_words(*address.name) + ' ';
-        if (address.mailbox) out += *address.mailbox;
-        if (address.host) out += '@' + *address.host;
-        out += "\n";
-    }
-    return out;
-}
-
-std::string envelope_text(const mail::Envelope& envelope, Kind kind) {
+mail::EnvelopeField envelope_field(Kind kind) {
     switch (kind) {
         case Kind::from:
-            return address_text(envelope.from);
+            return mail::EnvelopeField::from;
         case Kind::to:
-            return address_text(envelope.to);
+            return mail::EnvelopeField::to;
         case Kind::cc:
-            return address_text(envelope.cc);
+            return mail::EnvelopeField::cc;
         case Kind::bcc:
-            return address_text(envelope.bcc);
+            return mail::EnvelopeField::bcc;
         default:
-            return mail::decode_encoded_words(envelope.subject.value_or(""));
+            return mail::EnvelopeField::subject;
+    }
+}
+
+/// Where the text of a key is looked for, as classes of words; 0 when it is none.
+uint32_t classes_of(Kind kind) {
+    switch (kind) {
+        case Kind::body:
+            return mail::kInBody;
+        case Kind::text:
+            return mail::kInBody | mail::kInHeader;
+        case Kind::header:
+            return mail::kInHeader;
+        case Kind::subject:
+            return mail::kInSubject;
+        case Kind::from:
+            return mail::kInFrom;
+        case Kind::to:
+            return mail::kInTo;
+        case Kind::cc:
+            return mail::kInCc;
+        case Kind::bcc:
+            return mail::kInBcc;
+        default:
+            return 0;
     }
 }
 
@@ -56,7 +68,7 @@ Search::Search(const SearchKey& key, const MailboxView& view)
       root_(compile(key, view)) {}
 
 Search::Node Search::compile(const SearchKey& key, const MailboxView& view) {
-    Node node{key.kind, {}, {}, key.bits, 0, 0, fold_case(key.text), key.field, key.date, key.size};
+    Node node{key.kind, {}, {}, key.bits, 0, 0, {}, fold_case(key.text), key.field, key.date, key.size};
     for (const auto& child : key.children) node.children.push_back(compile(child, view));
     if (key.kind == Kind::set || key.kind == Kind::uid_set) {
         // Refuses sequence numbers that are no message.
@@ -70,7 +82,32 @@ Search::Node Search::compile(const SearchKey& key, const MailboxView& view) {
         node.word = words_.size();
         words_.push_back(node.text);
     }
+    compile_text(node);
     return node;
+}
+
+void Search::compile_text(Node& node) {
+    uint32_t classes = classes_of(node.kind);
+    switch (node.kind) {
+        case Kind::subject:
+        case Kind::from:
+        case Kind::to:
+        case Kind::cc:
+        case Kind::bcc:
+        case Kind::sent_before:
+        case Kind::sent_on:
+        case Kind::sent_since:
+        case Kind::email_id:
+            needs_infos_ = true;
+            break;
+        default:
+            break;
+    }
+    bool asks = !node.text.empty() || !node.field.empty();
+    if (classes == 0 || !asks || text_keys_.size() == proto::kMaxTextKeys) return;
+    if (node.text.size() > mail::kMaxQueryText || node.field.size() > mail::kMaxQueryText) return;
+    node.text_key = text_keys_.size();
+    text_keys_.push_back({classes, node.text, node.field});
 }
 
 Match Search::decide(const Candidate& candidate) const {
@@ -102,6 +139,10 @@ Match Search::decide_any(const Node& node, const Candidate& candidate, const Fou
 
 Match Search::decide(const Node& node, const Candidate& candidate, const Found* found) const {
     const auto& row = candidate.row;
+    if (node.text_key && candidate.words) {
+        Match match = candidate.words->decide(*node.text_key, row.content);
+        if (match != Match::unknown) return match;
+    }
     switch (node.kind) {
         case Kind::all:
             return Match::yes;
@@ -180,16 +221,18 @@ Match Search::decide_info(const Node& node, const mail::MessageInfo& info) const
     }
     auto root = info.parts[0].envelope;
     if (!root) return Match::no;
-    return to_match(fold_case(envelope_text(info.envelopes[*root], node.kind)).find(node.text) != std::string::npos);
+    auto text = mail::envelope_text(info.envelopes[*root], envelope_field(node.kind));
+    return to_match(fold_case(text).find(node.text) != std::string::npos);
 }
 
 Search::Found Search::find_words(const StoredMessage& message) const {
     Found found{std::vector<char>(words_.size()), std::vector<char>(words_.size())};
     WordFinder finder(words_);
+    MessageText text(message);
     for (uint32_t part = 0; part < message.info().parts.size() && !finder.all_found(); part++)
-        read_part_text(message, part, finder);
+        mail::read_part_text(text.source(), part, finder);
     for (size_t i = 0; i < words_.size(); i++) found.in_body[i] = finder.found(i);
-    read_header_text(message, finder);
+    mail::read_header_fields(mail::root_header(text.source()), finder);
     for (size_t i = 0; i < words_.size(); i++) found.in_text[i] = finder.found(i);
     return found;
 }

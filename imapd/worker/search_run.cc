@@ -1,12 +1,18 @@
 #include "imapd/worker/search_run.h"
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include "common/mail/utf8.h"
+#include "common/mail/words.h"
 #include "imapd/worker/batches.h"
+#include "imapd/worker/message_text.h"
 
 namespace mox::imapd {
 namespace {
+
+constexpr size_t kWorthAsking = 32;  // fewer messages are as quickly read
 
 // The outcome for each row: the indexes that match, and those that need a closer look.
 struct Progress {
@@ -21,19 +27,64 @@ void note(Progress& progress, uint32_t index, Match match) {
         progress.matches[index] = match == Match::yes;
 }
 
-Candidate candidate(const MailboxView& view, uint32_t index) {
-    return {view.rows()[index]};
+// Words for the index: of messages that were read and that it lacks.
+class IndexFeeder {
+  public:
+    explicit IndexFeeder(Session& session) : session_(session) {}
+    async::Task<void> add(const StoredMessage& message) {
+        MessageText text(message);
+        contents_.push_back({message.content().number, mail::word_list(text.source())});
+        bytes_ += contents_.back().words.size();
+        if (contents_.size() >= kMaxContents || bytes_ >= kMaxBytes) co_await flush();
+    }
+    async::Task<void> flush() {
+        bytes_ = 0;
+        if (contents_.empty()) co_return;
+        // Whatever comes of it: the search does not depend on it.
+        co_await session_.account().call(proto::IndexWords{std::exchange(contents_, {})});
+    }
+
+  private:
+    static constexpr size_t kMaxContents = proto::kMaxIndexedAtOnce;
+    static constexpr size_t kMaxBytes = 512u << 10;
+    Session& session_;
+    std::vector<proto::ContentWords> contents_;
+    size_t bytes_ = 0;
+};
+
+Candidate candidate(const MailboxView& view, uint32_t index, const WordAnswers* words) {
+    return {view.rows()[index], nullptr, nullptr, nullptr, words};
 }
 
 async::Task<void> decide_by_rows(Session& session, const Search& search, Progress& progress) {
     const auto& view = session.view();
     for (uint32_t index = 0; index < view.rows().size(); index++) {
-        note(progress, index, search.decide(candidate(view, index)));
+        note(progress, index, search.decide(candidate(view, index, nullptr)));
         if (index % 65536 == 65535) co_await async::Yield();
     }
 }
 
-async::Task<void> decide_by_infos(Session& session, const Search& search, Progress& progress) {
+// Asks the index; nothing when it is not worth it, or fails: then the messages are read.
+async::Task<std::optional<WordAnswers>> decide_by_words(Session& session, const Search& search, Progress& progress) {
+    size_t keys = search.text_keys().size();
+    if (keys == 0 || progress.undecided.size() < kWorthAsking) co_return std::nullopt;
+    auto found = co_await session.account().call(proto::FindText{search.text_keys()});
+    if (!found) co_return std::nullopt;
+    auto answers = WordAnswers::load(std::move(*found), keys);
+    if (!answers) {
+        session.log().warn("the index of words cannot be used", {{"error", answers.error().text}});
+        co_return std::nullopt;
+    }
+    for (uint32_t index : std::exchange(progress.undecided, {})) {
+        // What is gone has no text any more.
+        bool gone = session.view().is_gone(session.view().rows()[index].uid);
+        note(progress, index, search.decide(candidate(session.view(), index, gone ? nullptr : &*answers)));
+    }
+    co_return std::move(*answers);
+}
+
+async::Task<void> decide_by_infos(Session& session, const Search& search, const WordAnswers* words,
+                                  Progress& progress) {
     const size_t goal = progress.undecided.size();
     size_t done = 0;
     InfoSource source(session, to_selection(std::exchange(progress.undecided, {})));
@@ -43,7 +94,7 @@ async::Task<void> decide_by_infos(Session& session, const Search& search, Progre
         co_await session.tell_progress(done, goal);
         done += batch.size();
         for (const auto& [index, info, content] : batch) {
-            auto what = candidate(session.view(), index);
+            auto what = candidate(session.view(), index, words);
             what.info = &info;
             what.content = &content;
             note(progress, index, search.decide(what));
@@ -52,9 +103,11 @@ async::Task<void> decide_by_infos(Session& session, const Search& search, Progre
     }
 }
 
-async::Task<void> decide_by_files(Session& session, const Search& search, Progress& progress) {
+async::Task<void> decide_by_files(Session& session, const Search& search, const WordAnswers* words,
+                                  Progress& progress) {
     const size_t goal = progress.undecided.size();
     size_t done = 0;
+    IndexFeeder feeder(session);
     FileSource source(session, to_selection(std::exchange(progress.undecided, {})));
     for (;;) {
         auto batch = co_await source.next();
@@ -62,14 +115,16 @@ async::Task<void> decide_by_files(Session& session, const Search& search, Progre
         co_await session.tell_progress(done, goal);
         done += batch.size();
         for (const auto& [index, message] : batch) {
-            auto what = candidate(session.view(), index);
+            auto what = candidate(session.view(), index, words);
             what.info = &message.info();
             what.content = &message.content();
             what.message = &message;
             note(progress, index, search.decide(what));
+            if (words != nullptr && !words->is_indexed(message.content().number)) co_await feeder.add(message);
             co_await async::Yield();  // a large message takes its time: the other sessions have their turn
         }
     }
+    co_await feeder.flush();
 }
 
 bool has_text(const SearchKey& key, bool (*accept)(std::string_view)) {
@@ -97,8 +152,10 @@ async::Task<std::vector<uint32_t>> find_messages(Session& session, const Search&
     Progress progress;
     progress.matches.resize(session.view().rows().size());
     co_await decide_by_rows(session, search, progress);
-    if (!progress.undecided.empty()) co_await decide_by_infos(session, search, progress);
-    if (!progress.undecided.empty()) co_await decide_by_files(session, search, progress);
+    auto answers = co_await decide_by_words(session, search, progress);
+    const WordAnswers* words = answers ? &*answers : nullptr;
+    if (!progress.undecided.empty() && search.needs_infos()) co_await decide_by_infos(session, search, words, progress);
+    if (!progress.undecided.empty()) co_await decide_by_files(session, search, words, progress);
     std::vector<uint32_t> found;
     for (uint32_t index = 0; index < progress.matches.size(); index++)
         if (progress.matches[index]) found.push_back(index);

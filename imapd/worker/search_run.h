@@ -1,5 +1,6 @@
-// Finds the messages of the selected mailbox that match: the rows decide most, the parses those that are left, the
-// files the rest. Messages expunged elsewhere are searched by what the view has of them and otherwise do not match.
+// Finds the messages of the selected mailbox that match: the rows decide most, the index of words those that are left,
+// parses and files the rest. What has to be read because the index lacks it is given to the index. Messages expunged
+// elsewhere are searched by what the view has of them and otherwise do not match.
 #pragma once
 
 #include <vector>

@@ -1,21 +1,21 @@
-// Searching in text: folding of case, and finding several words at once in text that comes in pieces.
+// Finding several words at once in text that comes in pieces.
 //
-// Text is UTF-8; what is not passes unchanged. Folding is that of ASCII letters and of the letters of Latin, Greek and
-// Cyrillic whose case is a fixed distance in Unicode. Memory is bounded by the pieces and the words. RFC 3501 6.4.4.
+// Text is UTF-8; what is not passes unchanged. Memory is bounded by the pieces and the words. RFC 3501 6.4.4.
 #pragma once
 
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "common/mail/fold_case.h"
+#include "common/mail/message_text.h"
+
 namespace mox::imapd {
 
-/// Appends `text` with its letters in lower case.
-void fold_case(std::string_view text, std::string& out);
-std::string fold_case(std::string_view text);
+using mail::fold_case;
 
 /// Looks for words (folded already) in a text that is fed piece by piece, each piece ending at the end of a character.
-class WordFinder {
+class WordFinder : public mail::TextSink {
   public:
     explicit WordFinder(const std::vector<std::string>& words);
     /// Begins another text: words do not reach over from the one before.
@@ -23,6 +23,10 @@ class WordFinder {
     void feed(std::string_view text);
     bool found(size_t word) const { return found_[word]; }
     bool all_found() const { return left_ == 0; }
+
+    void begin_text() override { restart(); }
+    void add_text(std::string_view piece) override { feed(piece); }
+    bool has_enough() const override { return all_found(); }
 
   private:
     const std::vector<std::string>& words_;

@@ -13,6 +13,7 @@
 #include <string_view>
 
 #include "common/async/fd.h"
+#include "common/mail/info_codec.h"
 #include "common/mail/message_info.h"
 #include "common/mail/part_data.h"
 #include "imapd/grammar/command.h"
@@ -20,10 +21,7 @@
 
 namespace mox::imapd {
 
-/// The parse of a message of `file_size` bytes; when it is damaged, that of an opaque text.
-mail::MessageInfo decode_info(std::string_view encoded, uint64_t file_size);
-/// The parse without its file at hand: sizes are checked against each other only.
-mail::MessageInfo decode_info(std::string_view encoded);
+using mail::decode_info;
 
 class StoredMessage {
   public:

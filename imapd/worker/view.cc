@@ -3,12 +3,10 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
-#include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "common/text/ascii.h"
+#include "imapd/worker/sealed_file.h"
 
 namespace mox::imapd {
 namespace {
@@ -26,29 +24,6 @@ constexpr std::array kFlagNames = {FlagName{proto::kAnswered, "\\Answered"}, Fla
                                    FlagName{proto::kDraft, "\\Draft"},       FlagName{proto::kForwarded, "$Forwarded"},
                                    FlagName{proto::kJunk, "$Junk"},          FlagName{proto::kNotJunk, "$NotJunk"},
                                    FlagName{proto::kPhishing, "$Phishing"},  FlagName{proto::kMdnSent, "$MDNSent"}};
-
-// Only a file that nobody can change or shrink any more may be trusted after the look at it.
-bool is_sealed(int fd, uint64_t size) {
-    constexpr int kNeeded = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE;
-    int seals = fcntl(fd, F_GET_SEALS);
-    struct stat st{};
-    return seals >= 0 && (seals & kNeeded) == kNeeded && fstat(fd, &st) == 0 &&
-           static_cast<uint64_t>(st.st_size) == size;
-}
-
-bool read_rows(int fd, std::vector<MessageRow>& rows) {
-    auto* at = reinterpret_cast<char*>(rows.data());
-    size_t left = rows.size() * sizeof(MessageRow);
-    off_t offset = 0;
-    while (left > 0) {
-        ssize_t n = pread(fd, at, left, offset);
-        if (n <= 0) return false;
-        at += n;
-        offset += n;
-        left -= static_cast<size_t>(n);
-    }
-    return true;
-}
 
 }  // namespace
 
@@ -77,7 +52,8 @@ Result<MailboxView> MailboxView::load(proto::MailboxColumns columns, Access acce
     if (!columns.rows || !is_sealed(columns.rows.get(), columns.count * sizeof(MessageRow)))
         return temporary(ErrorCode::internal, "mailbox columns not sealed");
     view.rows_.resize(columns.count);
-    if (!read_rows(columns.rows.get(), view.rows_))
+    if (!read_whole(columns.rows.get(),
+                    {reinterpret_cast<char*>(view.rows_.data()), columns.count * sizeof(MessageRow)}))
         return temporary(ErrorCode::internal, "mailbox columns not readable");
     for (size_t i = 1; i < view.rows_.size(); i++)
         if (view.rows_[i - 1].uid >= view.rows_[i].uid)

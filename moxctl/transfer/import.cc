@@ -6,6 +6,7 @@
 #include "common/incoming/line_endings.h"
 #include "common/ipc/codec.h"
 #include "common/mail/mime_parser.h"
+#include "common/mail/words.h"
 
 namespace mox::moxctl {
 namespace {
@@ -126,11 +127,12 @@ async::Task<void> Import::read_message(const SourceMessage& message, const std::
         co_await content.add(converted);
         if (content.size() > kMaxMessage) throw Skipped(message.origin, "larger than any message may be");
     }
+    mail::MessageInfo info = parser.finish();
+    proto::ImportItem item;
+    item.message.words = mail::word_list_of(content, info);
     content.finish();
     if (content.size() == 0) throw Skipped(message.origin, "empty");
     if (content.error()) throw Failed(*content.error());
-    mail::MessageInfo info = parser.finish();
-    proto::ImportItem item;
     if (options_.repeats == Repeats::leave_out) item.key = key.finish();
     item.message.size = content.size();
     item.message.flags = message.flags;
@@ -141,7 +143,7 @@ async::Task<void> Import::read_message(const SourceMessage& message, const std::
     item.message.info = ipc::encode(info);
     content.give_to(item.message);
     counts_.bytes += item.message.size;
-    batch_.bytes += item.message.content.size() + item.message.info.size();
+    batch_.bytes += item.message.content.size() + item.message.info.size() + item.message.words.size();
     batch_.files += item.message.spool != 0;
     batch_.origins.push_back(message.origin);
     batch_.request.items.push_back(std::move(item));

@@ -5,7 +5,8 @@
 
 start   from exec of moxd to all ports answering, seconds
 rest    sum of PSS over all processes at rest, MB
-in      durable inbound deliveries a second, 2 KB, over 1, 10 and 50 connections (smtp-source of Postfix)
+in      durable inbound deliveries a second, 2 KB, over 1, 10 and 50 connections (smtp-source of Postfix), and the CPU
+        time of all processes that one costs
 idle    memory (PSS over all processes) an idle IMAP connection costs, of 90 connections, KB
 fetch   FETCH 1:* FLAGS and BODY.PEEK[] on 10,000 messages of 2 KB, messages a second
 
@@ -39,6 +40,16 @@ def memory_kb(pid):
 
 def suite_memory_kb(suite):
     return sum(memory_kb(pid) for pid in [suite.process.pid, *mox.descendants(suite.process.pid)])
+
+
+def suite_cpu(suite):
+    """Seconds of all processes of the suite."""
+    total = 0
+    for pid in [suite.process.pid, *mox.descendants(suite.process.pid)]:
+        with open(f"/proc/{pid}/stat") as f:
+            fields = f.read().rpartition(")")[2].split()
+        total += int(fields[11]) + int(fields[12])
+    return total / os.sysconf("SC_CLK_TCK")
 
 
 def answers(port, greeting):
@@ -163,7 +174,9 @@ def main():
                 measure_in(suite, 10, 200)
                 for connections in (1, 10, 50):
                     count = options.messages if connections > 1 else max(200, options.messages // 4)
+                    before = suite_cpu(suite)
                     note(f"inbound 2 KB, {connections} connections, /s", measure_in(suite, connections, count))
+                    note(f"CPU a delivery, {connections} connections, ms", (suite_cpu(suite) - before) / count * 1000)
             if "idle" in wanted:
                 note("memory an idle IMAP connection, KB", measure_idle(suite))
     if "fetch" in wanted:

@@ -1,7 +1,10 @@
 #include "tests/crash/workload.h"
 
 #include <fmt/format.h>
+#include <span>
 
+#include "common/mail/mime_parser.h"
+#include "common/mail/words.h"
 #include "storaged/check.h"
 #include "storaged/mail_store.h"
 #include "storaged/queue_store.h"
@@ -65,6 +68,15 @@ async::Task<Result<uint64_t>> to_spool(ipc::Channel& channel, std::string text) 
     co_return file->spool;
 }
 
+/// Of a few bytes only, so that the index is not the larger part of what is written.
+std::string words_of(std::string_view text) {
+    text = text.substr(0, 200);
+    mail::ReadAt read = [&](uint64_t offset, std::span<char> into) -> size_t {
+        return offset < text.size() ? text.copy(into.data(), into.size(), offset) : 0;
+    };
+    return mail::word_list({mail::parse_message(text), read});
+}
+
 std::string inline_text(const std::string& text) {
     return text.size() <= proto::kMaxInlineContent ? text : std::string();
 }
@@ -79,11 +91,14 @@ async::Task<uint32_t> add(Run& run, std::string text) {
     auto spool = co_await to_spool(run.alice.channel, text);
     if (!spool) co_return 0;
     proto::AppendItem item{*spool, text.size(), 0, {}, {1700000000, 0}, "info", inline_text(text)};
+    item.words = words_of(text);
     auto appended = co_await ask(run, proto::AppendMessages{"INBOX", {item}});
     if (!appended) co_return 0;
     spool = co_await to_spool(*run.w.smtpd, text);
     if (!spool) co_return 0;
     proto::Deliver deliver{*spool, World::facts(text), {{"bob", "Lists/x", "P: x\r\n"}}, inline_text(text)};
+    deliver.facts.words = words_of(text);
+    deliver.targets[0].words = mail::header_word_list("P: x\r\n");
     auto outcomes = co_await run.w.smtpd->call(std::move(deliver), async::in(30s));
     co_return outcomes && !outcomes->targets[0].error ? appended->uids[0].value : 0;
 }
@@ -196,6 +211,22 @@ Result<Found> read_account(World& w, const std::string& name, std::vector<std::s
     return found;
 }
 
+/// What the index says of a word that all messages have: an empty text when that is true.
+std::string check_index(World& w, const std::string& name) {
+    auto account = w.server->accounts().find(name);
+    std::vector<proto::TextKey> keys = {{mail::kInHeader, "ubjec"}};
+    auto work = [keys](storaged::MailStore& store) { return store.find_text(keys); };
+    auto found = w.wait(account->run(storaged::Access::read, std::move(work)));
+    if (!found) return "searching: " + found.error().text;
+    std::vector<uint64_t> bits((found->count + 63) / 64 * 3);
+    if (pread(found->bits.get(), bits.data(), bits.size() * 8, 0) != static_cast<ssize_t>(bits.size() * 8))
+        return "short bitmaps";
+    size_t words = bits.size() / 3;
+    for (size_t i = 0; i < words; i++)
+        if (bits[words + i] != bits[2 * words + i]) return "the index lacks words of " + name;
+    return {};
+}
+
 std::string show(const Places& places) {
     std::string text;
     for (const auto& [name, flags] : places) text += fmt::format(" {}:{}", name, flags);
@@ -227,6 +258,7 @@ size_t Actor::steps_before(size_t calls) const {
 storaged::Options options() {
     storaged::Options options;
     options.journal.segment_size = 128u << 10;
+    options.index = {.lists = 5, .list_bytes = 64u << 10, .fan = 2, .slice_bytes = 500};
     return options;
 }
 
@@ -292,6 +324,8 @@ std::string check_image(const Workload& workload, size_t calls) {
     for (const Found* rest : {&*alice, &*bob})
         for (const auto& [text, places] : *rest)
             if (!places.empty() && text != kAfterwards) return "a message that nobody sent: " + text.substr(0, 40);
+    for (const char* name : {"alice", "bob"})
+        if (std::string wrong = check_index(w, name); !wrong.empty()) return wrong;
     // It goes on working: a new message, and the queue's entry that is left is delivered once.
     if (auto error = deliver_afterwards(w)) return "delivering afterwards: " + error->text;
     w.wait(World::finish(*w.server));
@@ -301,6 +335,7 @@ std::string check_image(const Workload& workload, size_t calls) {
 std::string check_store() {
     storaged::Journal journal(options().journal);
     storaged::Counters counters;
+    counters.index = options().index;
     std::vector<std::unique_ptr<storaged::Store>> stores;
     for (const char* directory : {"accounts/alice", "accounts/bob"})
         stores.push_back(std::make_unique<storaged::MailStore>(directory, journal, counters));

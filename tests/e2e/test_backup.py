@@ -34,7 +34,7 @@ def test_backup_twice_and_verify(start_suite, tmp_path):
     if os.stat(backup).st_dev == os.stat(suite.data).st_dev:
         assert all(v.st_nlink == 2 for v in message_files(backup).values())
     assert suite.control_json("verify", "-b", backup)["problems"] == 0
-    assert suite.control_json("verify") == {"messages": 10, "problems": 0, "moved_aside": 0}
+    assert suite.control_json("verify") == {"messages": 10, "problems": 0, "moved_aside": 0, "repaired": 0}
     with suite.imap() as imap:
         imap.open()
         imap.ok(imap.store("1:3", "+FLAGS", "\\Deleted"))
@@ -42,7 +42,7 @@ def test_backup_twice_and_verify(start_suite, tmp_path):
     fill(suite, 2, 10)
     second = suite.control_json("backup", backup)
     assert second == {"messages": 9, "added": 2, "removed": 3, "lost": 0}
-    assert suite.control_json("verify", "-b", backup) == {"messages": 9, "problems": 0, "moved_aside": 0}
+    assert suite.control_json("verify", "-b", backup) == {"messages": 9, "problems": 0, "moved_aside": 0, "repaired": 0}
 
 
 def test_backup_under_load(start_suite, tmp_path):

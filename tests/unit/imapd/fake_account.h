@@ -12,6 +12,7 @@
 
 #include "common/ipc/channel.h"
 #include "common/mail/mime_parser.h"
+#include "common/mail/words.h"
 #include "common/text/ascii.h"
 #include "proto/account.h"
 
@@ -93,9 +94,11 @@ class Store {
         message.row.received_zone = when.zone_minutes;
         message.row.saved = saved;
         message.id = {++last_content_, 1000};
+        message.row.content = message.id.number;
         message.info = ipc::encode(mail::parse_message(content));
         message.prefix = std::move(prefix);
         message.content = std::make_shared<std::string>(std::move(content));
+        if (index_new) words[message.id.number] = words_of(message);
         box.messages.push_back(std::move(message));
         changed(box);
         return box.messages.back().row.uid;
@@ -217,10 +220,50 @@ class Store {
     Result<proto::MessageFiles> on(proto::OpenMessages message) {
         proto::MessageFiles files;
         for (auto uid : message.uids)
-            if (auto* m = find_message(message.mailbox, uid.value))
+            if (auto* m = find_message(message.mailbox, uid.value); m != nullptr && ++files_opened)
                 files.messages.push_back(
                     {uid, m->prefix, m->info, m->content->size(), memory_file(*m->content), m->id});
         return files;
+    }
+    static std::string words_of(const Message& message) {
+        std::string whole = message.prefix + *message.content;
+        mail::ReadAt read = [&](uint64_t offset, std::span<char> into) -> size_t {
+            return offset < whole.size() ? whole.copy(into.data(), into.size(), offset) : 0;
+        };
+        return mail::word_list({mail::parse_message(*message.content), read, message.prefix.size()});
+    }
+    Result<proto::TextFound> on(proto::FindText message) {
+        find_texts++;
+        if (!has_index) return temporary(ErrorCode::busy, "too much");
+        proto::TextFound found{1, last_content_, {}, {}};
+        std::vector<std::vector<uint64_t>> sets(2 + message.keys.size(), std::vector<uint64_t>(last_content_ / 64 + 1));
+        for (auto& [content, list] : words) {
+            auto set = [&](size_t n) { sets[n][(content - 1) / 64] |= uint64_t{1} << (content - 1) % 64; };
+            set(0);
+            if (mail::WordListReader(list).is_complete()) set(1);
+            for (size_t k = 0; k < message.keys.size(); k++) {
+                auto query = mail::split_query(message.keys[k].text, message.keys[k].field);
+                if (holds_all(list, query, message.keys[k].classes)) set(2 + k);
+            }
+        }
+        std::string bytes;
+        for (auto& set : sets) {
+            set.resize((last_content_ + 63) / 64);
+            bytes.append(reinterpret_cast<const char*>(set.data()), set.size() * 8);
+        }
+        for (auto& key : message.keys) {
+            auto query = mail::split_query(key.text, key.field);
+            found.keys.push_back(query.pieces.empty() ? proto::KeyAnswer::unknown
+                                 : query.is_exact     ? proto::KeyAnswer::exact
+                                                      : proto::KeyAnswer::narrowed);
+        }
+        found.bits = memory_file(bytes);
+        if (seal) fcntl(found.bits.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE);
+        return found;
+    }
+    Result<proto::Done> on(proto::IndexWords message) {
+        for (auto& item : message.contents) words[item.content] = item.words;
+        return proto::Done{};
     }
     Result<proto::FlagsStored> on(proto::StoreFlags message) {
         if (fail_next) return temporary(ErrorCode::io, "disk");
@@ -297,6 +340,7 @@ class Store {
             for (auto& keyword : item.keywords) keywords |= bit_of(*box, keyword);
             uint32_t uid = add(*box, content, item.flags, "", item.received, keywords);
             if (box->messages.back().info != item.info) return permanent(ErrorCode::bad_request, "info");
+            if (words_of(box->messages.back()) != item.words) return permanent(ErrorCode::bad_request, "words");
             appended.uids.push_back({uid});
         }
         return appended;
@@ -320,8 +364,20 @@ class Store {
     bool over_quota = false;
     size_t most_infos = 500;
     size_t stores = 0, get_changes = 0;
+    std::map<uint64_t, std::string> words;  // the index, by content
+    bool index_new = true;                  // what comes in is indexed
+    bool has_index = true;
+    size_t find_texts = 0, files_opened = 0;
 
   private:
+    static bool holds_all(std::string_view list, const mail::WordQuery& query, uint32_t classes) {
+        return std::ranges::all_of(query.pieces, [&](const auto& piece) {
+            mail::WordListReader reader(list);
+            while (auto word = reader.next())
+                if ((word->classes & classes) != 0 && mail::matches(piece, word->text)) return true;
+            return false;
+        });
+    }
     static bool named(const std::vector<proto::UidRange>& ranges, uint32_t uid) {
         return std::ranges::any_of(ranges, [&](auto& r) { return uid >= r.first && uid <= r.last; });
     }

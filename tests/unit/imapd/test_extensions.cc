@@ -72,7 +72,8 @@ TEST_CASE("previews") {
     CHECK(preview_of_plain(accents).size() == 400);
     CHECK(preview_of_plain("> all\n> quoted\n").empty());
     CHECK(preview_of_html("<html><head><title>t</title></head><style>a{}</style><!-- <p>no</p> --><p>One&nbsp;&amp; "
-                          "two<br>three &#228; &bogus; &</p><script>x</script>") == "One & two three \xc3\xa4 &");
+                          "two<br>three &#228; &bogus; &</p><script>x</script>") ==
+          "One & two three \xc3\xa4 &bogus; &");
     for (std::string_view odd : {"<", "<p", "&", "&amp", "<style>", "<!--", "<style></style", "a<"})
         CHECK(preview_of_html(odd).size() <= 4);
 }

@@ -182,3 +182,97 @@ TEST_CASE("a long body is searched in pieces") {
         CHECK(client.ok("SEARCH BODY \"" + std::string(word) + "\"") == Lines{"* SEARCH 1"});
     CHECK(client.ok("SEARCH BODY \"number 40000\"") == Lines{"* SEARCH"});
 }
+
+namespace {
+
+/// A mailbox with many messages, of which each has some of a few words.
+void fill_many(World& world, size_t count) {
+    const std::vector<std::string> words = {"alpha", "beta", "gamma", "alphabet", "caf\xc3\xa9", "x-ray", "1234"};
+    auto& box = *world.store.find("INBOX");
+    for (size_t i = 0; i < count; i++) {
+        auto word = [&](size_t n) { return words[(i * 7 + n * n + i / 5) % words.size()]; };
+        world.store.add(box,
+                        "From: " + word(1) + " <" + word(2) + "@one.example>\r\nTo: " + word(3) +
+                            "@two.example\r\nSubject: " + word(4) + " " + word(5) + "\r\nX-Kind: " + word(6) +
+                            "\r\nContent-Type: text/html; charset=utf-8\r\n\r\n<p>" + word(7) + "</p> <b>" + word(8) +
+                            "</b>s " + word(9) + " " + word(10) + "\r\n",
+                        0, i % 3 == 0 ? "Received: by " + word(11) + "\r\n" : "");
+    }
+}
+const std::vector<std::string> kTexts = {
+    "alpha",     "alphab",     "lph", "a",  "alphas",  "\"alpha beta\"", "\"a b\"", "x-ray", "-",
+    "y.example", "one.exampl", "123", "4s", "nothing", "\"gamma \"",     "Kind",    "p",     "received"};
+std::vector<std::string> queries() {
+    std::vector<std::string> out;
+    for (const auto& text : kTexts) {
+        for (std::string_view key : {"TEXT", "BODY", "SUBJECT", "FROM", "TO", "HEADER X-Kind", "HEADER Subject"})
+            out.push_back(std::string(key) + " " + text);
+        out.push_back("NOT TEXT " + text + " SUBJECT alpha");
+        out.push_back("OR BODY " + text + " FROM beta");
+        out.push_back("UID 5:60 TEXT " + text);
+    }
+    out.push_back("HEADER Received \"\"");
+    out.push_back("HEADER X-None \"\"");
+    out.push_back("TEXT \"\"");
+    std::string many;
+    for (int i = 0; i < 20; i++) many += "OR TEXT beta" + std::to_string(i) + " ";
+    out.push_back(many + "BODY gamma");
+    return out;
+}
+
+}  // namespace
+
+TEST_CASE("with an index or without, a search finds the same") {
+    World world;
+    fill_many(world, 150);
+    auto client = world.login();
+    client.ok("SELECT INBOX");
+    world.store.has_index = false;
+    std::vector<Lines> expected;
+    for (const auto& query : queries()) expected.push_back(client.ok("SEARCH " + query));
+    world.store.has_index = true;
+    // All in the index, half of it, some of that incomplete, none.
+    auto all = world.store.words;
+    for (int round = 0; round < 4; round++) {
+        for (size_t i = 0; i < expected.size(); i++) {
+            world.store.words = all;
+            if (round == 1) std::erase_if(world.store.words, [](const auto& w) { return w.first % 2 == 0; });
+            if (round == 2)
+                for (auto& [content, list] : world.store.words)
+                    if (content % 3 == 0) list = std::string("\1\1", 2);
+            if (round == 3) world.store.words.clear();
+            INFO(queries()[i] << " round " << round);
+            CHECK(client.ok("SEARCH " + queries()[i]) == expected[i]);
+        }
+    }
+}
+
+TEST_CASE("the index saves reading, and gets what it lacks") {
+    World world;
+    world.store.index_new = false;
+    fill_many(world, 100);
+    auto client = world.login();
+    client.ok("SELECT INBOX");
+    CHECK(world.store.words.empty());
+    auto expected = client.ok("SEARCH TEXT alpha");
+    CHECK(world.store.files_opened == 100);
+    CHECK(world.store.words.size() == 100);
+    world.store.files_opened = 0;
+    CHECK(client.ok("SEARCH TEXT alpha") == expected);
+    CHECK(client.ok("SEARCH BODY nothing") == Lines{"* SEARCH"});
+    CHECK(world.store.files_opened == 0);
+    CHECK(client.ok("SEARCH TEXT \"alpha beta\"").size() == 1);
+    CHECK(world.store.files_opened < 100);
+    // An answer that cannot be trusted is none.
+    world.store.seal = false;
+    CHECK(client.ok("SEARCH TEXT alpha") == expected);
+    // A few messages are read at once.
+    auto asked = world.store.find_texts;
+    client.ok("SEARCH 1:5 TEXT alpha");
+    CHECK(world.store.find_texts == asked);
+    // What is gone has no text, whatever the index says.
+    world.store.seal = true;
+    world.store.remove(*world.store.find("INBOX"), 1);
+    client.ok("NOOP");
+    CHECK(client.ok("UID SEARCH NOT TEXT nothing").front().starts_with("* SEARCH 2 3"));
+}

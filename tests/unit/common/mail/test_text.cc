@@ -55,7 +55,13 @@ TEST_CASE("charsets") {
           "b");
     CHECK(charset_to_utf8("gb18030", "a\xc4", 100) == "a\ufffd");
     CHECK(charset_to_utf8("iso-8859-1", std::string(100, '\xfc'), 11)->size() == 10);  // whole characters
-    CHECK_FALSE(charset_to_utf8("x-unknown", "abc", 100));
+    for (std::string_view name : {"cp1252", "x-cp1252", "ISO_8859-1", "ISO8859-1", "latin1"})
+        CHECK(charset_to_utf8(name, "J\xfcrgen", 100) == "Jürgen");
+    CHECK(charset_to_utf8("x-sjis", "\x82\xa0", 100) == "あ");
+    CHECK(charset_to_utf8("utf-16le", std::string("a\0", 2), 100) == "a");
+    // glibc could load these, but a confined process must not try.
+    for (std::string_view name : {"ibm037", "armscii-8", "cp1047", "x-unknown"})
+        CHECK_FALSE(charset_to_utf8(name, "abc", 100));
     CHECK_FALSE(charset_to_utf8("utf-16//TRANSLIT", "abc", 100));
     CHECK_FALSE(charset_to_utf8(std::string(200, 'x'), "abc", 100));
     CHECK(preload_charsets() >= 30);
