@@ -14,6 +14,7 @@
 
 #include "common/mail/date.h"
 #include "imapd/grammar/append.h"
+#include "imapd/grammar/mailbox_filter.h"
 #include "imapd/grammar/scanner.h"
 #include "imapd/grammar/sequence_set.h"
 #include "proto/account.h"
@@ -47,6 +48,7 @@ enum class Verb : uint8_t {
     setmetadata,
     compress,
     idle,
+    notify,
     check,
     close,
     unselect,
@@ -272,10 +274,13 @@ enum FetchItem : uint32_t {
     kFetchThreadId = 1024,
     kFetchPreview = 2048  // RFC 8970 3.1
 };
-struct FetchArguments {
-    SequenceSet set;
+/// What is to be told of messages.
+struct FetchAttributes {
     uint32_t items = 0;  // FetchItem bits
     std::vector<Section> sections;
+};
+struct FetchArguments : FetchAttributes {
+    SequenceSet set;
     std::optional<uint64_t> changed_since;  // RFC 7162 3.1.4.1
     bool vanished = false;                  // RFC 7162 3.2.6
     std::optional<PartialRange> partial;    // RFC 9394 3.3
@@ -293,11 +298,35 @@ struct CopyArguments {
     std::string mailbox;
 };
 
+/// What NOTIFY may ask for (RFC 5465 5).
+enum NotifyEvent : uint32_t {
+    kMessageNew = 1,
+    kMessageExpunge = 2,
+    kFlagChange = 4,
+    kAnnotationChange = 8,  // not supported
+    kMailboxName = 16,
+    kSubscriptionChange = 32,
+    kMailboxMetadataChange = 64,
+    kServerMetadataChange = 128,
+    kMessageEvents = kMessageNew | kMessageExpunge | kFlagChange | kAnnotationChange
+};
+struct EventGroup {
+    MailboxFilter filter;
+    uint32_t events = 0;         // NotifyEvent bits; none: NONE
+    FetchAttributes attributes;  // of messages that are new in the selected mailbox
+};
+/// NOTIFY SET, or without groups NONE.
+struct NotifyArguments {
+    bool status = false;
+    bool unsupported = false;  // an event was named that is not there
+    std::vector<EventGroup> groups;
+};
+
 using Arguments =
     std::variant<NoArguments, LoginArguments, AuthenticateArguments, IdArguments, EnableArguments, MailboxArguments,
                  SelectArguments, CreateArguments, RenameArguments, StatusArguments, ListArguments, AppendArguments,
                  ExpungeArguments, SearchArguments, SortArguments, ThreadArguments, CompressArguments, QuotaArguments,
-                 GetMetadataArguments, SetMetadataArguments, FetchArguments, StoreArguments, CopyArguments>;
+                 GetMetadataArguments, SetMetadataArguments, FetchArguments, StoreArguments, CopyArguments, NotifyArguments>;
 
 struct Command {
     std::string tag;

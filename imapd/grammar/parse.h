@@ -7,8 +7,14 @@ namespace mox::imapd {
 
 /// Arguments of FETCH, from the space in front of the set on. Throws SyntaxError.
 Arguments parse_fetch(Scanner& in);
+/// One `fetch-att`, added to the attributes. Throws SyntaxError.
+void parse_fetch_item(Scanner& in, FetchAttributes& attributes);
 /// What stands between the brackets of BODY[...]. Throws SyntaxError.
 void parse_section_spec(Scanner& in, Section& section);
+/// Arguments of NOTIFY. Throws SyntaxError.
+Arguments parse_notify(Scanner& in);
+/// `filter-mailboxes`; `names_left` is how many more names the command may have.
+MailboxFilter parse_mailbox_filter(Scanner& in, size_t& names_left);
 /// Arguments of LIST, LSUB and STATUS. Throw SyntaxError.
 Arguments parse_list(Scanner& in);
 Arguments parse_lsub(Scanner& in);

@@ -258,6 +258,7 @@ constexpr std::array kCommands = {
     Row{"SETMETADATA", Verb::setmetadata, parse_setmetadata},
     Row{"COMPRESS", Verb::compress, parse_compress},
     Row{"IDLE", Verb::idle, parse_none},
+    Row{"NOTIFY", Verb::notify, parse_notify},
     Row{"CHECK", Verb::check, parse_none},
     Row{"CLOSE", Verb::close, parse_none},
     Row{"UNSELECT", Verb::unselect, parse_none},

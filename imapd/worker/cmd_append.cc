@@ -173,7 +173,7 @@ async::Task<Answer> cmd_append(Session& session, const Command& command) {
     auto items = append.give();
     if (replaced && items.size() != 1) fail_bad("a message is replaced by one");  // RFC 8508 5
     auto appended = co_await session.ask(proto::AppendMessages{args.mailbox, std::move(items), replaced}, "TRYCREATE");
-    session.touch_copied(appended.uidvalidity);
+    session.touch_added(appended.uidvalidity, {appended.uids.front().value, appended.uids.back().value});
     if (!replaced) co_return Answer{Answer::Status::ok, appenduid(appended) + "appended"};
     session.untagged("OK " + appenduid(appended) + "replaced");  // RFC 8508 3.3: before the EXPUNGE
     std::vector<proto::UidRange> gone{{replaced->uid.value, replaced->uid.value}};

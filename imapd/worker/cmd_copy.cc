@@ -1,4 +1,6 @@
 // COPY (RFC 3501 6.4.7), MOVE (RFC 6851), with UIDPLUS (RFC 4315 3). One call to storaged, so all or nothing.
+#include <algorithm>
+
 #include "imapd/worker/commands.h"
 
 namespace mox::imapd {
@@ -26,6 +28,14 @@ std::vector<proto::UidRange> sources(const proto::MessagesCopied& copied) {
     return out;
 }
 
+// One change to the mailbox, so nothing of another's is between them.
+SequenceRange destinations(const proto::MessagesCopied& copied) {
+    SequenceRange range{copied.uids.front().destination, copied.uids.front().destination};
+    for (const auto& pair : copied.uids)
+        range = {std::min(range.first, pair.destination), std::max(range.last, pair.destination)};
+    return range;
+}
+
 }  // namespace
 
 async::Task<Answer> cmd_copy(Session& session, const Command& command) {
@@ -41,8 +51,8 @@ async::Task<Answer> cmd_copy(Session& session, const Command& command) {
         copied = co_await session.ask(proto::MoveMessages{view.id(), std::move(uids), args.mailbox}, "TRYCREATE");
     else
         copied = co_await session.ask(proto::CopyMessages{view.id(), std::move(uids), args.mailbox}, "TRYCREATE");
-    session.touch_copied(copied.uidvalidity);
     if (copied.uids.empty()) co_return Answer{Answer::Status::no, "[EXPUNGEISSUED] the messages do not exist any more"};
+    session.touch_added(copied.uidvalidity, destinations(copied));
     if (!move) co_return Answer{Answer::Status::ok, copyuid(copied) + " copied"};
     session.untagged("OK " + copyuid(copied) + " moved");  // RFC 6851 4.3: before the EXPUNGEs
     view.take_expunged(sources(copied));

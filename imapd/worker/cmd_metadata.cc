@@ -89,6 +89,9 @@ async::Task<Answer> cmd_setmetadata(Session& session, const Command& command) {
     auto set = co_await session.account().call(proto::SetMetadata{args.mailbox, args.entries});
     if (!set && set.error().code == ErrorCode::over_quota) fail_no("[METADATA TOOMANY] too many annotations");
     if (!set) fail_storage(set.error(), "NONEXISTENT");
+    std::vector<std::string> names;
+    for (const auto& entry : args.entries) names.push_back(entry.name);
+    session.touch_metadata(args.mailbox, names);
     session.expect_own_news();
     co_return Answer{Answer::Status::ok, "done"};
 }

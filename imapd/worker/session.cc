@@ -5,6 +5,8 @@
 #include "imapd/grammar/capabilities.h"
 #include "imapd/worker/commands.h"
 #include "imapd/worker/deflate_transport.h"
+#include "imapd/worker/fetch_run.h"
+#include "imapd/worker/news_teller.h"
 
 namespace mox::imapd {
 namespace {
@@ -50,6 +52,10 @@ Session::~Session() {
 }
 
 void Session::mailbox_changed(proto::MailboxId mailbox, uint64_t highest_modseq) {
+    if (notifier_) {
+        notifier_->mailbox_changed(mailbox);
+        news_event_.notify_all();
+    }
     if (!view_ || view_->id() != mailbox || highest_modseq <= view_->modseq()) return;
     news_ = true;
     news_event_.notify_all();
@@ -57,6 +63,18 @@ void Session::mailbox_changed(proto::MailboxId mailbox, uint64_t highest_modseq)
 
 void Session::mailbox_grew(uint32_t uidvalidity) {
     if (view_ && view_->mailbox().uidvalidity == uidvalidity) mailbox_changed(view_->id(), UINT64_MAX);
+}
+
+void Session::mailbox_list_changed() {
+    if (!notifier_) return;
+    notifier_->list_changed();
+    news_event_.notify_all();
+}
+
+void Session::metadata_changed(const std::string& mailbox, const std::vector<std::string>& names) {
+    if (!notifier_) return;
+    notifier_->metadata_changed(mailbox, names);
+    news_event_.notify_all();
 }
 
 void Session::account_lost() {
@@ -116,8 +134,15 @@ void Session::select(MailboxView view) {
 }
 
 void Session::deselect() {
+    if (view_ && notifier_) notifier_->mailbox_left(view_->mailbox());
     view_.reset();
     news_ = false;
+}
+
+void Session::touch_added(uint32_t uidvalidity, SequenceRange uids) {
+    if (view_ && view_->mailbox().uidvalidity == uidvalidity) view_->expect_added(uids);
+    if (notifier_) notifier_->watch().note_added(uidvalidity, uids);
+    account_.touch(uidvalidity);
 }
 
 void Session::touch_others() {
@@ -147,10 +172,41 @@ async::Task<Session::Refreshed> Session::update(Announce what) {
     Refreshed refreshed = co_await refresh();
     if (view_) {
         std::string out;
-        view_->announce(out, what, features_);
+        Hearing hearing = notifier_ ? notifier_->hearing() : Hearing{};
+        auto arrived = view_->announce(out, what, features_, hearing);
         stream_.write(out);
+        co_await fetch_news(std::move(arrived));
     }
+    if (notifier_ && !co_await notifier_->tell()) refreshed = Refreshed::later;
     co_return refreshed;
+}
+
+// RFC 5465 5.2: what the client wants of new messages, behind their EXISTS
+async::Task<void> Session::fetch_news(Selection arrived) {
+    if (!notifier_ || arrived.empty()) co_return;
+    FetchAttributes wanted = notifier_->attributes();
+    if (wanted.items == 0 && wanted.sections.empty()) co_return;
+    try {
+        co_await fetch_messages(*this, std::move(arrived), wanted);
+    } catch (const CommandFailed& failed) {
+        log_.debug("new messages cannot be fetched", {{"reason", failed.answer.text}});  // they exist, that was told
+    }
+}
+
+// RFC 5465 3.1: also when no command is in progress
+async::Task<void> Session::tell_while_waiting() {
+    if (!notifier_ || !stream_.buffered().empty()) co_return;
+    NewsTeller teller(*this, notifier_->between_commands());
+    std::exception_ptr failure;
+    bool more = true;
+    try {
+        more = co_await stream_.fill(async::in(limits_.idle));
+    } catch (const std::exception&) {
+        failure = std::current_exception();
+    }
+    co_await teller.stop();
+    if (failure) std::rethrow_exception(failure);
+    if (!more) throw async::ConnectionLost("closed by the peer");
 }
 
 void Session::greet() {
@@ -291,6 +347,7 @@ async::Task<void> Session::serve() {
     while (!logged_out_ && over_.empty()) {
         std::optional<RefusedInput> refused;
         try {
+            co_await tell_while_waiting();
             RawCommand raw = co_await read_command(stream_, limits);
             co_await run_command(std::move(raw));
         } catch (RefusedInput& input) {

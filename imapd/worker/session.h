@@ -3,7 +3,7 @@
 // The session owns its stream and its view of the selected mailbox; the commands (cmd_*.h) work on it through the
 // functions here. Whatever they throw ends the command (NO, BAD) or the session (BYE) in one place: run(). News of the
 // mailbox come as a mark only; they are fetched and told where RFC 3501 5.2, 7.4.1 allow: at the end of commands and
-// during IDLE.
+// during IDLE; and at any time, of any mailbox, where the client asked for it with NOTIFY (RFC 5465).
 #pragma once
 
 #include <cstdint>
@@ -18,6 +18,7 @@
 #include "imapd/grammar/command_reader.h"
 #include "imapd/worker/account.h"
 #include "imapd/worker/features.h"
+#include "imapd/worker/notifier.h"
 #include "imapd/worker/view.h"
 #include "proto/supervise.h"
 
@@ -125,18 +126,27 @@ class Session : private AccountObserver {
     ReaderLimits further_limits() const;
     /// This session changed the selected mailbox: other sessions look.
     void touch_others();
-    /// The mailbox of this UIDVALIDITY got messages: those who have it selected look, this session too.
-    void touch_copied(uint32_t uidvalidity) { account_.touch(uidvalidity); }
+    /// This session put messages into the mailbox of this UIDVALIDITY: those who have it selected look, this one too.
+    void touch_added(uint32_t uidvalidity, SequenceRange uids);
+
+    /// This session set annotations: other sessions are told.
+    void touch_metadata(const std::string& mailbox, const std::vector<std::string>& names) {
+        account_.touch_metadata(mailbox, names, this);
+    }
 
     /// Whether all news were fetched, or storaged did not answer and has to be asked again.
     enum class Refreshed : uint8_t { done, later };
     /// Fetches the news of the selected mailbox, if there may be any, and writes those that may be told now.
     async::Task<Refreshed> update(Announce what);
-    bool news_expected() const { return news_; }
+    bool news_expected() const { return news_ || (notifier_ != nullptr && notifier_->has_news()); }
     void expect_news() { news_ = true; }
     /// After a change by this session: where modseqs are told, all up to that of the change must be known.
     void expect_own_news() { news_ = news_ || features_.condstore; }
     async::Notify& news() { return news_event_; }
+    /// What the client wants to hear from now on (RFC 5465 3.1); nullptr: as without NOTIFY.
+    void set_notifier(std::unique_ptr<Notifier> notifier) { notifier_ = std::move(notifier); }
+    /// For changes by this session that its client is not told; nothing without NOTIFY.
+    MailboxWatch* watch() { return notifier_ ? &notifier_->watch() : nullptr; }
     bool ending() const { return !over_.empty(); }
     void end(std::string text) { over_ = std::move(text); }
     bool is_compressed() const { return compression_ == Compression::on; }
@@ -148,8 +158,12 @@ class Session : private AccountObserver {
   private:
     void mailbox_changed(proto::MailboxId mailbox, uint64_t highest_modseq) override;
     void mailbox_grew(uint32_t uidvalidity) override;
+    void mailbox_list_changed() override;
+    void metadata_changed(const std::string& mailbox, const std::vector<std::string>& names) override;
     void account_lost() override;
     async::Task<Refreshed> refresh();
+    async::Task<void> fetch_news(Selection arrived);
+    async::Task<void> tell_while_waiting();
     void greet();
     async::Task<void> serve();
     async::Task<void> run_command(RawCommand raw);
@@ -176,6 +190,7 @@ class Session : private AccountObserver {
     bool behind_message_ = false;  // the rest of an APPEND is still to be read
     bool news_ = false;
     async::Notify news_event_;
+    std::unique_ptr<Notifier> notifier_;
     std::string over_;
     enum class Compression : uint8_t { off, next, on };
     Compression compression_ = Compression::off;

@@ -36,6 +36,13 @@ size_t count(const Selection& selection);
 /// way).
 enum class Announce : uint8_t { all, no_expunge, kEnd };
 
+/// What the client wants to hear of other sessions' changes: all, unless NOTIFY says otherwise (RFC 5465 3.1).
+struct Hearing {
+    bool arrived = true;
+    bool expunged = true;
+    bool flags = true;
+};
+
 /// EXAMINE or SELECT.
 enum class Access : uint8_t { read_only, read_write, kEnd };
 
@@ -76,11 +83,14 @@ class MailboxView {
     /// announced.
     enum class Told : uint8_t { all, foreseen, kEnd };
     void take_stored(const proto::FlagsStored& stored, const proto::StoreFlags& request, Told told);
-    /// Expunged by this session.
+    /// Expunged by this session: told whatever the client wants to hear.
     void take_expunged(std::span<const proto::UidRange> uids);
+    /// Added by this session: the same, and no news to it.
+    void expect_added(SequenceRange uids);
 
-    /// Appends the untagged answers for all that the client may hear now.
-    void announce(std::string& out, Announce what, const Features& features);
+    /// Appends the untagged answers for all that the client may and wants to hear now. The rows that are new and were
+    /// not added by this session.
+    Selection announce(std::string& out, Announce what, const Features& features, Hearing hearing = {});
     /// `* 5 FETCH (`, or `* 17 UIDFETCH (` (RFC 9586 3.3).
     void append_fetch_start(std::string& out, uint32_t index, const Features& features) const;
     /// Appends FLAGS and PERMANENTFLAGS when there are new keywords.
@@ -104,11 +114,13 @@ class MailboxView {
     void take_keywords(std::vector<std::string> keywords);
     void take_row(const proto::MessageRow& row);
     void announce_expunged(std::string& out, const Features& features);
-    void announce_arrived(std::string& out);
+    Selection announce_arrived(std::string& out);
     void announce_flags(std::string& out, const Features& features);
     bool is_foreseen(const proto::MessageRow& before, const proto::MessageRow& after,
                      const proto::StoreFlags& request) const;
     void note_gone(uint32_t uid);
+    void note_reflagged(uint32_t uid);
+    void sort_reflagged();
     void sort_gone();
 
     proto::Mailbox mailbox_;
@@ -118,6 +130,8 @@ class MailboxView {
     std::vector<proto::MessageRow> arrived_;  // not announced, ascending, above all rows
     std::vector<uint32_t> gone_;              // UIDs in rows_, not announced; ascending when clean
     std::vector<uint32_t> reflagged_;         // UIDs in rows_ whose flags changed elsewhere
+    std::vector<SequenceRange> added_;        // UIDs that this session added and was not told of
+    bool expunged_here_ = false;              // some of gone_ are this session's doing
     std::vector<SequenceRange> saved_;        // UIDs of the last SEARCH with SAVE
     uint64_t told_modseq_ = 0;
     bool gone_sorted_ = true;

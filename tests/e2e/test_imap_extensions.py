@@ -26,7 +26,7 @@ def test_announced(raw):
     announced = next(line for line in raw.ok("CAPABILITY") if line.startswith(b"* CAPABILITY")).decode().split()
     for name in (
         "IMAP4rev2 UTF8=ACCEPT CONDSTORE QRESYNC ESEARCH SEARCHRES WITHIN PARTIAL UIDONLY SORT SORT=DISPLAY ESORT THREAD=REFERENCES "
-        "THREAD=ORDEREDSUBJECT BINARY MULTIAPPEND CATENATE REPLACE SAVEDATE OBJECTID PREVIEW QUOTA METADATA LIST-METADATA COMPRESS=DEFLATE"
+        "THREAD=ORDEREDSUBJECT NOTIFY BINARY MULTIAPPEND CATENATE REPLACE SAVEDATE OBJECTID PREVIEW QUOTA METADATA LIST-METADATA COMPRESS=DEFLATE"
     ).split():
         assert name in announced, name
     assert any(name.startswith("APPENDLIMIT=") for name in announced)
@@ -161,3 +161,33 @@ def test_compressed(suite, mailbox):
         assert fetched(client.ok("FETCH 1 (BODY.PEEK[])"))[1]["BODY[]"] == large
         assert received < len(large) / 10
         client.ok("LOGOUT")
+
+
+def test_told_unasked(own_suite):
+    """Deliveries by SMTP and what other sessions do, between commands (RFC 5465)."""
+    with own_suite.imap_raw(login=True) as client, own_suite.imap_raw(login=True) as other:
+        client.ok("SELECT INBOX")
+        client.ok("NOTIFY SET (SELECTED (MessageNew (UID BODY.PEEK[HEADER.FIELDS (Subject)]) MessageExpunge FlagChange)) (PERSONAL (MessageNew MessageExpunge MailboxName SubscriptionChange MailboxMetadataChange))")
+        own_suite.deliver(message(subject="told"))
+        assert client.line() == b"* 1 EXISTS"
+        assert b"Subject: told" in client.line()
+        other.ok("SELECT INBOX")
+        other.ok(r"STORE 1 +FLAGS (\Flagged)")
+        assert client.line() == rb"* 1 FETCH (UID 1 FLAGS (\Flagged))"
+        other.ok("CREATE made")
+        assert client.line() == rb'* LIST (\Subscribed \HasNoChildren) "/" made'
+        other.ok("COPY 1 made")
+        assert client.line().startswith(b"* STATUS made (MESSAGES 1 UIDNEXT 2 UIDVALIDITY ")
+        other.ok('SETMETADATA made (/private/comment "x")')
+        assert client.line() == b"* METADATA made /private/comment"
+        other.ok("RENAME made renamed")
+        # storaged subscribes the new name and keeps the old one
+        assert client.line() == rb'* LIST (\Subscribed \HasNoChildren) "/" renamed ("OLDNAME" (made))'
+        other.ok("MOVE 1 renamed")
+        lines = [client.line(), client.line()]
+        assert b"* 1 EXPUNGE" in lines
+        assert any(line.startswith(b"* STATUS renamed (MESSAGES 2 UIDNEXT 3 ") for line in lines)
+        other.ok("DELETE renamed")
+        assert client.line() == rb'* LIST (\NonExistent \Subscribed \HasNoChildren) "/" renamed'
+        client.ok("CREATE own")
+        assert client.ok("NOOP")[:-1] == []
