@@ -56,6 +56,7 @@ enum class Verb : uint8_t {
     search,
     sort,
     thread,
+    cancelupdate,
     fetch,
     store,
     copy,
@@ -166,6 +167,42 @@ struct ExpungeArguments {
     std::optional<SequenceSet> uids;  // UID EXPUNGE (RFC 4315 2.1)
 };
 
+/// A part of a message to be fetched: BODY[numbers.kind]<offset.count>, BINARY[numbers]<offset.count>,
+/// BINARY.SIZE[numbers] (RFC 9051 6.4.5).
+struct Section {
+    enum class Form : uint8_t { body, binary, binary_size, kEnd };
+    Form form = Form::body;
+    enum class Kind : uint8_t { whole, header, header_fields, header_fields_not, text, mime, kEnd };
+    std::vector<uint32_t> numbers;
+    Kind kind = Kind::whole;
+    std::vector<std::string> fields;
+    struct Partial {
+        uint64_t offset;
+        uint64_t count;
+    };
+    std::optional<Partial> partial;
+    bool peek = false;
+    std::string label;  // how the answer names it: "BODY[1.MIME]<0>", "RFC822"
+};
+enum FetchItem : uint32_t {
+    kFetchUid = 1,
+    kFetchFlags = 2,
+    kFetchInternalDate = 4,
+    kFetchSize = 8,
+    kFetchEnvelope = 16,
+    kFetchBody = 32,
+    kFetchBodyStructure = 64,
+    kFetchModSeq = 128,    // RFC 7162 3.1.4.2
+    kFetchSaveDate = 256,  // RFC 8514 4.2
+    kFetchEmailId = 512,   // RFC 8474 5.2
+    kFetchThreadId = 1024,
+    kFetchPreview = 2048  // RFC 8970 3.1
+};
+/// What is to be told of messages.
+struct FetchAttributes {
+    uint32_t items = 0;  // FetchItem bits
+    std::vector<Section> sections;
+};
 struct SearchKey {
     enum class Kind : uint8_t {
         all,
@@ -219,11 +256,19 @@ struct SearchReturns {
     bool given = false;  // RETURN was there
     uint32_t items = 0;  // SearchReturn bits; with RETURN () that of ALL
     std::optional<PartialRange> partial;
+    bool context = false;  // RFC 5267 4.2: a hint, of no use here
+    bool update = false;   // RFC 5267 4.3
+    FetchAttributes update_attributes;  // of new messages that match (RFC 5465 7)
 };
 struct SearchArguments {
     SearchReturns returns;
     std::string charset;  // upper case, empty: none named
     SearchKey key;
+};
+
+/// CANCELUPDATE (RFC 5267 4.3.5).
+struct CancelUpdateArguments {
+    std::vector<std::string> tags;
 };
 
 struct SortKey {
@@ -243,42 +288,6 @@ struct ThreadArguments {
     SearchArguments search;
 };
 
-/// A part of a message to be fetched: BODY[numbers.kind]<offset.count>, BINARY[numbers]<offset.count>,
-/// BINARY.SIZE[numbers] (RFC 9051 6.4.5).
-struct Section {
-    enum class Form : uint8_t { body, binary, binary_size, kEnd };
-    Form form = Form::body;
-    enum class Kind : uint8_t { whole, header, header_fields, header_fields_not, text, mime, kEnd };
-    std::vector<uint32_t> numbers;
-    Kind kind = Kind::whole;
-    std::vector<std::string> fields;
-    struct Partial {
-        uint64_t offset;
-        uint64_t count;
-    };
-    std::optional<Partial> partial;
-    bool peek = false;
-    std::string label;  // how the answer names it: "BODY[1.MIME]<0>", "RFC822"
-};
-enum FetchItem : uint32_t {
-    kFetchUid = 1,
-    kFetchFlags = 2,
-    kFetchInternalDate = 4,
-    kFetchSize = 8,
-    kFetchEnvelope = 16,
-    kFetchBody = 32,
-    kFetchBodyStructure = 64,
-    kFetchModSeq = 128,    // RFC 7162 3.1.4.2
-    kFetchSaveDate = 256,  // RFC 8514 4.2
-    kFetchEmailId = 512,   // RFC 8474 5.2
-    kFetchThreadId = 1024,
-    kFetchPreview = 2048  // RFC 8970 3.1
-};
-/// What is to be told of messages.
-struct FetchAttributes {
-    uint32_t items = 0;  // FetchItem bits
-    std::vector<Section> sections;
-};
 struct FetchArguments : FetchAttributes {
     SequenceSet set;
     std::optional<uint64_t> changed_since;  // RFC 7162 3.1.4.1
@@ -326,7 +335,7 @@ using Arguments =
     std::variant<NoArguments, LoginArguments, AuthenticateArguments, IdArguments, EnableArguments, MailboxArguments,
                  SelectArguments, CreateArguments, RenameArguments, StatusArguments, ListArguments, AppendArguments,
                  ExpungeArguments, SearchArguments, SortArguments, ThreadArguments, CompressArguments, QuotaArguments,
-                 GetMetadataArguments, SetMetadataArguments, FetchArguments, StoreArguments, CopyArguments, NotifyArguments>;
+                 GetMetadataArguments, SetMetadataArguments, FetchArguments, StoreArguments, CopyArguments, NotifyArguments, CancelUpdateArguments>;
 
 struct Command {
     std::string tag;
@@ -339,6 +348,7 @@ struct Command {
 constexpr size_t kMaxDepth = 64;   // nested search keys
 constexpr size_t kMaxKeys = 2000;  // of one SEARCH
 constexpr size_t kMaxSortKeys = 20;
+constexpr size_t kMaxCancelled = 100;  // tags of one CANCELUPDATE
 constexpr size_t kMaxSections = 100;  // BODY[...] of one FETCH
 
 /// The verb's name, upper case, for metrics and logs.

@@ -266,6 +266,7 @@ constexpr std::array kCommands = {
     Row{"SEARCH", Verb::search, parse_search, parse_search},
     Row{"SORT", Verb::sort, parse_sort, parse_sort},
     Row{"THREAD", Verb::thread, parse_thread, parse_thread},
+    Row{"CANCELUPDATE", Verb::cancelupdate, parse_cancelupdate},
     Row{"FETCH", Verb::fetch, parse_fetch, parse_fetch},
     Row{"STORE", Verb::store, parse_store, parse_store},
     Row{"COPY", Verb::copy, parse_copy, parse_copy},

@@ -182,13 +182,22 @@ SearchKey parse_key(Scanner& in, Place place) {
     throw SyntaxError("unknown search key");
 }
 
+// RFC 5465 8 modifier-update, with the space of the example in its 7
+void parse_update_attributes(Scanner& in, FetchAttributes& attributes) {
+    if (!in.take('(') && !in.take_prefix(" (")) return;
+    do parse_fetch_item(in, attributes);
+    while (in.take(' '));
+    in.expect(')');
+}
+
 }  // namespace
 
-// RFC 4731 3.1, RFC 5182 2.1, RFC 9394 3.1
+// RFC 4731 3.1, RFC 5182 2.1, RFC 9394 3.1, RFC 5267 5
 SearchReturns parse_returns(Scanner& in) {
     constexpr std::pair<std::string_view, uint32_t> kItems[] = {
         {"MIN", kReturnMin}, {"MAX", kReturnMax}, {"ALL", kReturnAll}, {"COUNT", kReturnCount}, {"SAVE", kReturnSave}};
-    SearchReturns returns{true, 0, {}};
+    SearchReturns returns;
+    returns.given = true;
     in.expect('(');
     if (in.take(')')) {
         returns.items = kReturnAll;  // RFC 4731 3.1: an empty list is ALL
@@ -203,6 +212,11 @@ SearchReturns parse_returns(Scanner& in) {
             if (returns.partial) throw SyntaxError("PARTIAL twice");  // RFC 9394 3.1
             in.space();
             returns.partial = in.partial_range();
+        } else if (text::iequals(word, "CONTEXT")) {
+            returns.context = true;
+        } else if (text::iequals(word, "UPDATE")) {
+            returns.update = true;
+            parse_update_attributes(in, returns.update_attributes);
         } else if (bit == 0) {
             throw SyntaxError("unknown RETURN option");
         }
@@ -220,6 +234,17 @@ SearchKey parse_search_keys(Scanner& in) {
     do all.children.push_back(parse_key(in, {1, left}));
     while (in.take(' '));
     return all;
+}
+
+// DEVIATES RFC 5267 5: a tag may be an atom or a literal too.
+Arguments parse_cancelupdate(Scanner& in) {
+    CancelUpdateArguments args;
+    in.space();
+    do {
+        if (args.tags.size() == kMaxCancelled) throw SyntaxError("too many tags");
+        args.tags.push_back(in.astring());
+    } while (in.take(' '));
+    return args;
 }
 
 Arguments parse_search(Scanner& in) {

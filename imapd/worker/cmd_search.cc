@@ -1,4 +1,4 @@
-// SEARCH and UID SEARCH (RFC 3501 6.4.4, 9051 6.4.4), with the results of RFC 4731, 5182 and 9394.
+// SEARCH and UID SEARCH (RFC 3501 6.4.4, 9051 6.4.4), with the results of RFC 4731, 5182, 9394 and 5267.
 #include "imapd/worker/commands.h"
 #include "imapd/worker/search_answer.h"
 #include "imapd/worker/search_run.h"
@@ -10,6 +10,7 @@ async::Task<void> search_messages(Session& session, const Command& command) {
     const auto& args = std::get<SearchArguments>(command.arguments);
     check_charset(args, session.features());
     check_numbers(args.key, session.features());
+    check_update(session, command, args.returns);
     Search search(args.key, session.view());
     if (search.has_modseq()) session.enable_condstore();
     Found found{session.view(), co_await find_messages(session, search), search.has_modseq()};
@@ -19,6 +20,7 @@ async::Task<void> search_messages(Session& session, const Command& command) {
         session.stream().write(extended_answer(command, args.returns, found));
     else
         session.stream().write(plain_answer("SEARCH", found, command.numbers));
+    start_updates(session, command, args, found.indexes);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// SORT and THREAD, UID SORT and UID THREAD (RFC 5256), with results of RFC 5267 3 (ESORT).
+// SORT and THREAD, UID SORT and UID THREAD (RFC 5256), with results of RFC 5267 (ESORT, CONTEXT=SORT).
 #include <algorithm>
 
 #include "imapd/worker/batches.h"
@@ -21,22 +21,23 @@ async::Task<Found> find(Session& session, const SearchArguments& args) {
     co_return Found{session.view(), std::move(indexes), search.has_modseq()};
 }
 
-async::Task<std::vector<uint32_t>> sort(Session& session, std::vector<uint32_t> indexes, std::vector<SortKey> keys) {
+async::Task<Sorter> sort(Session& session, std::vector<uint32_t> indexes, std::vector<SortKey> keys) {
     bool infos = std::ranges::any_of(keys, needs_info);
     Sorter sorter(std::move(keys));
-    if (!infos) {
+    if (infos) {
+        InfoSource source(session, to_selection(indexes));
+        size_t done = 0;
+        for (auto batch = co_await source.next(); !batch.empty(); batch = co_await source.next()) {
+            co_await session.tell_progress(done, indexes.size());
+            done += batch.size();
+            for (const auto& item : batch) sorter.add(item.index, session.view().rows()[item.index], &item.info);
+            co_await async::Yield();
+        }
+    } else {
         for (uint32_t index : indexes) sorter.add(index, session.view().rows()[index], nullptr);
-        co_return sorter.take();
     }
-    InfoSource source(session, to_selection(indexes));
-    size_t done = 0;
-    for (auto batch = co_await source.next(); !batch.empty(); batch = co_await source.next()) {
-        co_await session.tell_progress(done, indexes.size());
-        done += batch.size();
-        for (const auto& item : batch) sorter.add(item.index, session.view().rows()[item.index], &item.info);
-        co_await async::Yield();
-    }
-    co_return sorter.take();
+    sorter.sort();
+    co_return sorter;
 }
 
 // The id in a Message-ID or the first of In-Reply-To, without <>.
@@ -74,14 +75,20 @@ async::Task<std::vector<ThreadMessage>> read_messages(Session& session, std::vec
 
 async::Task<void> sort_messages(Session& session, const Command& command) {
     const auto& args = std::get<SortArguments>(command.arguments);
-    auto found = co_await find(session, args.search);
-    found.indexes = co_await sort(session, std::move(found.indexes), args.keys);
     const auto& returns = args.search.returns;
+    check_update(session, command, returns);
+    auto found = co_await find(session, args.search);
+    auto sorter = co_await sort(session, std::move(found.indexes), args.keys);
+    found.indexes = sorter.order();
     if (returns.items & kReturnSave) session.view().save(saved_indexes(returns, found));
     if (returns.given)
         session.stream().write(extended_answer(command, returns, found));
     else
         session.stream().write(plain_answer("SORT", found, command.numbers));
+    if (!returns.update) co_return;
+    std::ranges::sort(found.indexes);
+    sorter.renumber([&](uint32_t index) { return session.view().rows()[index].uid; });
+    start_updates(session, command, args.search, found.indexes, std::move(sorter));
 }
 
 }  // namespace

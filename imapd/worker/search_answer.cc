@@ -74,9 +74,8 @@ std::string plain_answer(std::string_view name, const Found& found, Numbers numb
 }
 
 std::string extended_answer(const Command& command, const SearchReturns& returns, const Found& found) {
-    constexpr uint32_t kTold = kReturnMin | kReturnMax | kReturnAll | kReturnCount;
     // RFC 5182 2.2: SAVE alone wants no answer
-    if (returns.given && (returns.items & kTold) == 0 && !returns.partial) return {};
+    if (returns.given && returns.items == kReturnSave && !returns.partial) return {};
     uint32_t items = returns.given ? returns.items : kReturnAll;
     Writer writer(found, command.numbers);
     std::string out = "* ESEARCH (TAG ";

@@ -5,7 +5,6 @@
 #include "imapd/grammar/capabilities.h"
 #include "imapd/worker/commands.h"
 #include "imapd/worker/deflate_transport.h"
-#include "imapd/worker/fetch_run.h"
 #include "imapd/worker/news_teller.h"
 
 namespace mox::imapd {
@@ -135,6 +134,7 @@ void Session::select(MailboxView view) {
 
 void Session::deselect() {
     if (view_ && notifier_) notifier_->mailbox_left(view_->mailbox());
+    contexts_.clear();  // RFC 5267 4.3
     view_.reset();
     news_ = false;
 }
@@ -172,25 +172,32 @@ async::Task<Session::Refreshed> Session::update(Announce what) {
     Refreshed refreshed = co_await refresh();
     if (view_) {
         std::string out;
+        contexts_.tell_gone(out, *view_);
         Hearing hearing = notifier_ ? notifier_->hearing() : Hearing{};
         auto arrived = view_->announce(out, what, features_, hearing);
         stream_.write(out);
-        co_await fetch_news(std::move(arrived));
+        if (co_await tell_more(std::move(arrived)) == Refreshed::later) refreshed = Refreshed::later;
     }
     if (notifier_ && !co_await notifier_->tell()) refreshed = Refreshed::later;
     co_return refreshed;
 }
 
-// RFC 5465 5.2: what the client wants of new messages, behind their EXISTS
-async::Task<void> Session::fetch_news(Selection arrived) {
-    if (!notifier_ || arrived.empty()) co_return;
-    FetchAttributes wanted = notifier_->attributes();
-    if (wanted.items == 0 && wanted.sections.empty()) co_return;
+// What follows on the bare news: what the client wants of new messages, and what they mean for its searches (RFC 5465
+// 5.2, RFC 5267 4.3).
+async::Task<Session::Refreshed> Session::tell_more(Selection arrived) {
+    if (!notifier_ && contexts_.empty()) co_return Refreshed::done;
+    FetchAttributes wanted;
+    if (notifier_) wanted = notifier_->attributes();
+    std::vector<uint32_t> touched;
+    if (!contexts_.empty()) touched = view_->take_touched();
     try {
-        co_await fetch_messages(*this, std::move(arrived), wanted);
+        co_await contexts_.tell_touched(*this, touched, std::move(arrived), wanted);
+        co_return Refreshed::done;
     } catch (const CommandFailed& failed) {
-        log_.debug("new messages cannot be fetched", {{"reason", failed.answer.text}});  // they exist, that was told
+        log_.warn("news cannot be told as a whole", {{"reason", failed.answer.text}});
     }
+    view_->touch_again(touched);
+    co_return Refreshed::later;
 }
 
 // RFC 5465 3.1: also when no command is in progress

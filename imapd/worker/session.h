@@ -19,6 +19,7 @@
 #include "imapd/worker/account.h"
 #include "imapd/worker/features.h"
 #include "imapd/worker/notifier.h"
+#include "imapd/worker/search_context.h"
 #include "imapd/worker/view.h"
 #include "proto/supervise.h"
 
@@ -145,6 +146,8 @@ class Session : private AccountObserver {
     async::Notify& news() { return news_event_; }
     /// What the client wants to hear from now on (RFC 5465 3.1); nullptr: as without NOTIFY.
     void set_notifier(std::unique_ptr<Notifier> notifier) { notifier_ = std::move(notifier); }
+    /// Searches of the selected mailbox that are kept up to date.
+    SearchContexts& contexts() { return contexts_; }
     /// For changes by this session that its client is not told; nothing without NOTIFY.
     MailboxWatch* watch() { return notifier_ ? &notifier_->watch() : nullptr; }
     bool ending() const { return !over_.empty(); }
@@ -162,7 +165,7 @@ class Session : private AccountObserver {
     void metadata_changed(const std::string& mailbox, const std::vector<std::string>& names) override;
     void account_lost() override;
     async::Task<Refreshed> refresh();
-    async::Task<void> fetch_news(Selection arrived);
+    async::Task<Refreshed> tell_more(Selection arrived);
     async::Task<void> tell_while_waiting();
     void greet();
     async::Task<void> serve();
@@ -191,6 +194,7 @@ class Session : private AccountObserver {
     bool news_ = false;
     async::Notify news_event_;
     std::unique_ptr<Notifier> notifier_;
+    SearchContexts contexts_;
     std::string over_;
     enum class Compression : uint8_t { off, next, on };
     Compression compression_ = Compression::off;

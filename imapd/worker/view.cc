@@ -50,6 +50,12 @@ bool read_rows(int fd, std::vector<MessageRow>& rows) {
     return true;
 }
 
+void sort_unique(std::vector<uint32_t>& uids) {
+    std::ranges::sort(uids);
+    auto extra = std::ranges::unique(uids);
+    uids.erase(extra.begin(), extra.end());
+}
+
 }  // namespace
 
 void append_number(std::string& out, uint64_t number) {
@@ -161,6 +167,7 @@ void MailboxView::take_row(const MessageRow& row) {
         bool differs = known.flags != row.flags || known.keywords != row.keywords;
         known = row;
         if (differs) note_reflagged(row.uid);
+        note_touched(row.uid);
         return;
     }
     auto at = std::ranges::lower_bound(arrived_, row.uid, {}, &MessageRow::uid);
@@ -175,16 +182,29 @@ void MailboxView::note_gone(uint32_t uid) {
     gone_sorted_ = false;
 }
 
+void MailboxView::note_touched(uint32_t uid) {
+    if (!notes_touched_) return;
+    touched_.push_back(uid);
+    if (touched_.size() > 2 * rows_.size() + 16) sort_unique(touched_);
+}
+
+std::vector<uint32_t> MailboxView::take_touched() {
+    notes_touched_ = true;
+    sort_unique(touched_);
+    std::vector<uint32_t> out;
+    for (uint32_t uid : std::exchange(touched_, {}))
+        if (auto index = find(uid); index && !is_gone(uid)) out.push_back(*index);
+    return out;
+}
+
+void MailboxView::touch_again(const std::vector<uint32_t>& indexes) {
+    for (uint32_t index : indexes) note_touched(rows_[index].uid);
+}
+
 // A client that does not want to hear of flags leaves them here: no more than there are messages.
 void MailboxView::note_reflagged(uint32_t uid) {
     reflagged_.push_back(uid);
-    if (reflagged_.size() > 2 * rows_.size() + 16) sort_reflagged();
-}
-
-void MailboxView::sort_reflagged() {
-    std::ranges::sort(reflagged_);
-    auto extra = std::ranges::unique(reflagged_);
-    reflagged_.erase(extra.begin(), extra.end());
+    if (reflagged_.size() > 2 * rows_.size() + 16) sort_unique(reflagged_);
 }
 
 void MailboxView::take_changes(proto::MailboxChanges changes) {
@@ -201,9 +221,7 @@ void MailboxView::take_changes(proto::MailboxChanges changes) {
 
 void MailboxView::sort_gone() {
     if (gone_sorted_) return;
-    std::ranges::sort(gone_);
-    auto extra = std::ranges::unique(gone_);
-    gone_.erase(extra.begin(), extra.end());
+    sort_unique(gone_);
     gone_sorted_ = true;
 }
 
@@ -239,6 +257,7 @@ void MailboxView::take_stored(const proto::FlagsStored& stored, const proto::Sto
         if (!index) continue;
         MessageRow before = std::exchange(rows_[*index], row);
         bool differs = before.flags != row.flags || before.keywords != row.keywords;
+        note_touched(row.uid);
         if (refused ? differs : told == Told::foreseen && !is_foreseen(before, row, request))
             note_reflagged(row.uid);
     }
@@ -318,6 +337,7 @@ Selection MailboxView::announce_arrived(std::string& out) {
     for (const auto& row : arrived_) {
         auto index = static_cast<uint32_t>(rows_.size());
         rows_.push_back(row);
+        note_touched(row.uid);
         if (contains(added_, row.uid)) continue;
         if (!news.empty() && news.back().end == index)
             news.back().end++;
@@ -340,7 +360,7 @@ void MailboxView::append_fetch_start(std::string& out, uint32_t index, const Fea
 }
 
 void MailboxView::announce_flags(std::string& out, const Features& features) {
-    sort_reflagged();
+    sort_unique(reflagged_);
     for (uint32_t uid : reflagged_) {
         auto index = find(uid);
         if (!index || is_gone(uid)) continue;

@@ -62,8 +62,14 @@ class MailboxView {
     std::span<const proto::MessageRow> rows() const { return rows_; }
     const std::vector<std::string>& keywords() const { return keywords_; }
     std::optional<uint32_t> find(uint32_t uid) const;
-    /// Expunged elsewhere, but not yet told.
+    /// Expunged, but not yet told; and all of them, ascending.
     bool is_gone(uint32_t uid) const;
+    std::span<const uint32_t> gone() const { return gone_; }
+    /// The rows that are new or whose flags changed since this was last asked, ascending. The first time, and until it
+    /// is asked, nothing is noted.
+    std::vector<uint32_t> take_touched();
+    /// These rows were not looked at.
+    void touch_again(const std::vector<uint32_t>& indexes);
 
     /// The rows that a set names. Sequence numbers beyond the mailbox throw SyntaxError (RFC 3501 9 seq-number), UIDs
     /// that do not exist are left out (RFC 3501 6.4.8).
@@ -120,7 +126,7 @@ class MailboxView {
                      const proto::StoreFlags& request) const;
     void note_gone(uint32_t uid);
     void note_reflagged(uint32_t uid);
-    void sort_reflagged();
+    void note_touched(uint32_t uid);
     void sort_gone();
 
     proto::Mailbox mailbox_;
@@ -131,6 +137,8 @@ class MailboxView {
     std::vector<uint32_t> gone_;              // UIDs in rows_, not announced; ascending when clean
     std::vector<uint32_t> reflagged_;         // UIDs in rows_ whose flags changed elsewhere
     std::vector<SequenceRange> added_;        // UIDs that this session added and was not told of
+    std::vector<uint32_t> touched_;           // UIDs, for take_touched()
+    bool notes_touched_ = false;
     bool expunged_here_ = false;              // some of gone_ are this session's doing
     std::vector<SequenceRange> saved_;        // UIDs of the last SEARCH with SAVE
     uint64_t told_modseq_ = 0;
