@@ -57,6 +57,7 @@ enum class Verb : uint8_t {
     sort,
     thread,
     cancelupdate,
+    esearch,
     fetch,
     store,
     copy,
@@ -266,6 +267,11 @@ struct SearchArguments {
     SearchKey key;
 };
 
+/// ESEARCH (RFC 7377 2).
+struct EsearchArguments {
+    std::vector<MailboxFilter> sources;  // none: the selected mailbox
+    SearchArguments search;
+};
 /// CANCELUPDATE (RFC 5267 4.3.5).
 struct CancelUpdateArguments {
     std::vector<std::string> tags;
@@ -335,7 +341,7 @@ using Arguments =
     std::variant<NoArguments, LoginArguments, AuthenticateArguments, IdArguments, EnableArguments, MailboxArguments,
                  SelectArguments, CreateArguments, RenameArguments, StatusArguments, ListArguments, AppendArguments,
                  ExpungeArguments, SearchArguments, SortArguments, ThreadArguments, CompressArguments, QuotaArguments,
-                 GetMetadataArguments, SetMetadataArguments, FetchArguments, StoreArguments, CopyArguments, NotifyArguments, CancelUpdateArguments>;
+                 GetMetadataArguments, SetMetadataArguments, FetchArguments, StoreArguments, CopyArguments, NotifyArguments, CancelUpdateArguments, EsearchArguments>;
 
 struct Command {
     std::string tag;

@@ -25,8 +25,9 @@ Arguments parse_getmetadata(Scanner& in);
 Arguments parse_setmetadata(Scanner& in);
 /// Names of annotations: one, or several in parentheses; in lower case.
 std::vector<std::string> parse_metadata_names(Scanner& in);
-/// Arguments of SEARCH and CANCELUPDATE. Throw SyntaxError.
+/// Arguments of SEARCH, ESEARCH and CANCELUPDATE. Throw SyntaxError.
 Arguments parse_search(Scanner& in);
+Arguments parse_esearch(Scanner& in);
 Arguments parse_cancelupdate(Scanner& in);
 /// Arguments of SORT and THREAD. Throw SyntaxError.
 Arguments parse_sort(Scanner& in);

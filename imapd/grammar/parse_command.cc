@@ -267,6 +267,7 @@ constexpr std::array kCommands = {
     Row{"SORT", Verb::sort, parse_sort, parse_sort},
     Row{"THREAD", Verb::thread, parse_thread, parse_thread},
     Row{"CANCELUPDATE", Verb::cancelupdate, parse_cancelupdate},
+    Row{"ESEARCH", Verb::esearch, parse_esearch, parse_esearch},  // RFC 7377 2: one of its examples has UID in front
     Row{"FETCH", Verb::fetch, parse_fetch, parse_fetch},
     Row{"STORE", Verb::store, parse_store, parse_store},
     Row{"COPY", Verb::copy, parse_copy, parse_copy},

@@ -1,4 +1,4 @@
-// SEARCH (RFC 3501 6.4.4 and 9: search, search-key). Nesting is bounded by kMaxDepth.
+// SEARCH (RFC 3501 6.4.4 and 9: search, search-key), ESEARCH (RFC 7377 4). Nesting is bounded by kMaxDepth.
 #include <array>
 
 #include "common/text/ascii.h"
@@ -247,8 +247,10 @@ Arguments parse_cancelupdate(Scanner& in) {
     return args;
 }
 
-Arguments parse_search(Scanner& in) {
-    SearchArguments args;
+namespace {
+
+// RETURN options, CHARSET and keys, from the space in front on
+void parse_program(Scanner& in, SearchArguments& args) {
     in.space();
     if (in.take_word("RETURN")) {
         in.space();
@@ -261,6 +263,37 @@ Arguments parse_search(Scanner& in) {
         in.space();
     }
     args.key = parse_search_keys(in);
+}
+
+// RFC 7377 4 esearch-source-opts; there are no scope options
+void parse_sources(Scanner& in, std::vector<MailboxFilter>& sources) {
+    size_t names_left = kMaxFilterNames;
+    in.expect('(');
+    do {
+        if (sources.size() == kMaxFilters) throw SyntaxError("too many sources");
+        sources.push_back(parse_mailbox_filter(in, names_left));
+        if (sources.back().kind == MailboxFilter::Kind::selected_delayed) throw SyntaxError("unknown mailbox filter");
+    } while (in.take(' '));
+    in.expect(')');
+}
+
+}  // namespace
+
+Arguments parse_search(Scanner& in) {
+    SearchArguments args;
+    parse_program(in, args);
+    return args;
+}
+
+Arguments parse_esearch(Scanner& in) {
+    EsearchArguments args;
+    auto ahead = in;
+    if (ahead.take(' ') && ahead.take_word("IN")) {
+        in = ahead;
+        in.space();
+        parse_sources(in, args.sources);
+    }
+    parse_program(in, args.search);
     return args;
 }
 

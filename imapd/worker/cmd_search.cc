@@ -17,7 +17,7 @@ async::Task<void> search_messages(Session& session, const Command& command) {
     if (args.returns.items & kReturnSave) session.view().save(saved_indexes(args.returns, found));
     // RFC 9051 6.4.4: IMAP4rev2 has no other answer than ESEARCH
     if (args.returns.given || session.features().rev2)
-        session.stream().write(extended_answer(command, args.returns, found));
+        session.stream().write(extended_answer(command, args.returns, found, session.features()));
     else
         session.stream().write(plain_answer("SEARCH", found, command.numbers));
     start_updates(session, command, args, found.indexes);

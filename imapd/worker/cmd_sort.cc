@@ -82,7 +82,7 @@ async::Task<void> sort_messages(Session& session, const Command& command) {
     found.indexes = sorter.order();
     if (returns.items & kReturnSave) session.view().save(saved_indexes(returns, found));
     if (returns.given)
-        session.stream().write(extended_answer(command, returns, found));
+        session.stream().write(extended_answer(command, returns, found, session.features()));
     else
         session.stream().write(plain_answer("SORT", found, command.numbers));
     if (!returns.update) co_return;

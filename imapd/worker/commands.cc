@@ -30,6 +30,7 @@ constexpr std::array kTable = {
     CommandRow{Verb::compress, State::authenticated, Updates::all, cmd_compress},
     CommandRow{Verb::idle, State::authenticated, Updates::all, cmd_idle},
     CommandRow{Verb::notify, State::authenticated, Updates::all, cmd_notify},
+    CommandRow{Verb::esearch, State::authenticated, Updates::no_expunge, cmd_esearch},
     CommandRow{Verb::check, State::selected, Updates::all, cmd_noop},
     CommandRow{Verb::close, State::selected, Updates::none, cmd_close},
     CommandRow{Verb::unselect, State::selected, Updates::none, cmd_close},

@@ -73,14 +73,28 @@ std::string plain_answer(std::string_view name, const Found& found, Numbers numb
     return out + "\r\n";
 }
 
-std::string extended_answer(const Command& command, const SearchReturns& returns, const Found& found) {
+std::string search_correlator(const Command& command, const MailboxView& view, const Features& features) {
+    std::string out = "(TAG ";
+    mail::append_string(out, command.tag);
+    if (command.verb == Verb::esearch) {
+        out += " MAILBOX ";
+        mail::append_astring(out, encode_mailbox_name(view.mailbox().name, features.names()), features.strings());
+        out += " UIDVALIDITY ";
+        append_number(out, view.mailbox().uidvalidity);
+    }
+    return out + ')';
+}
+
+std::string extended_answer(const Command& command, const SearchReturns& returns, const Found& found,
+                            const Features& features) {
     // RFC 5182 2.2: SAVE alone wants no answer
     if (returns.given && returns.items == kReturnSave && !returns.partial) return {};
     uint32_t items = returns.given ? returns.items : kReturnAll;
-    Writer writer(found, command.numbers);
-    std::string out = "* ESEARCH (TAG ";
-    mail::append_string(out, command.tag);
-    out += command.numbers == Numbers::uid ? ") UID" : ")";
+    // RFC 7377 2.1: ESEARCH tells UIDs alone
+    auto numbers = command.verb == Verb::esearch ? Numbers::uid : command.numbers;
+    Writer writer(found, numbers);
+    std::string out = "* ESEARCH " + search_correlator(command, found.view, features);
+    if (numbers == Numbers::uid) out += " UID";
     bool any = !found.indexes.empty();
     // RFC 4731 3.1: MIN, MAX and ALL are left out when nothing matches
     if (any && (items & kReturnMin)) out += " MIN " + std::to_string(writer.number(found.indexes.front()));

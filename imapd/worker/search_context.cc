@@ -6,6 +6,7 @@
 #include "imapd/worker/batches.h"
 #include "imapd/worker/fetch_run.h"
 #include "imapd/worker/search.h"
+#include "imapd/worker/search_answer.h"
 #include "imapd/worker/search_run.h"
 #include "imapd/worker/session.h"
 
@@ -69,7 +70,7 @@ SearchKey freeze_numbers(SearchKey key, const MailboxView& view) {
     if (key.kind != Kind::set && key.kind != Kind::uid_set) return key;
     auto& ranges = key.numbers.ranges;
     if (key.kind == Kind::set || key.numbers.saved) {
-        ranges = view.uids_of(key.numbers, key.kind == Kind::set ? Numbers::sequence : Numbers::uid);
+        ranges = view.uids_for_search(key.numbers, key.kind == Kind::set ? Numbers::sequence : Numbers::uid);
     } else {
         // `n:*` has no end, so that it holds what comes later; `*` alone is the last one of now.
         uint32_t last = view.rows().empty() ? 0 : view.rows().back().uid;
@@ -86,9 +87,11 @@ SearchKey freeze_numbers(SearchKey key, const MailboxView& view) {
 }
 
 SearchContext::SearchContext(const Command& command, const SearchArguments& args, const MailboxView& view,
-                             const std::vector<uint32_t>& found, std::optional<Sorter> sorter)
+                             const Features& features, const std::vector<uint32_t>& found,
+                             std::optional<Sorter> sorter)
     : tag_(command.tag),
-      numbers_(command.numbers),
+      correlator_(search_correlator(command, view, features)),
+      numbers_(command.verb == Verb::esearch ? Numbers::uid : command.numbers),
       key_(freeze_numbers(args.key, view)),
       attributes_(args.returns.update_attributes),
       sorter_(std::move(sorter)) {
@@ -115,9 +118,7 @@ uint32_t SearchContext::number(const MailboxView& view, uint32_t uid) const {
 }
 
 void SearchContext::append_start(std::string& out) const {
-    out += "* ESEARCH (TAG ";
-    mail::append_string(out, tag_);
-    out += numbers_ == Numbers::uid ? ") UID " : ") ";
+    out += "* ESEARCH " + correlator_ + (numbers_ == Numbers::uid ? " UID " : " ");
 }
 
 void SearchContext::remove(std::string& out, const MailboxView& view, const std::vector<uint32_t>& uids) {

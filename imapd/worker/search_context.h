@@ -33,7 +33,7 @@ class SearchContext {
   public:
     /// `found` are rows of the view, ascending; `sorter` has them by their UIDs.
     SearchContext(const Command& command, const SearchArguments& args, const MailboxView& view,
-                  const std::vector<uint32_t>& found, std::optional<Sorter> sorter);
+                  const Features& features, const std::vector<uint32_t>& found, std::optional<Sorter> sorter);
 
     const std::string& tag() const { return tag_; }
     const SearchKey& key() const { return key_; }
@@ -55,6 +55,7 @@ class SearchContext {
     uint32_t number(const MailboxView& view, uint32_t uid) const;
 
     std::string tag_;
+    std::string correlator_;
     Numbers numbers_;
     SearchKey key_;
     FetchAttributes attributes_;

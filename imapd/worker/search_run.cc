@@ -107,13 +107,17 @@ void start_updates(Session& session, const Command& command, const SearchArgumen
     if (!args.returns.update) return;
     if (args.returns.update_attributes.items & kFetchModSeq) session.enable_condstore();  // RFC 7162 3.1
     bool first = session.contexts().empty();
-    if (session.contexts().add({command, args, session.view(), found, std::move(sorter)})) {
+    if (session.contexts().add({command, args, session.view(), session.features(), found, std::move(sorter)})) {
         if (first) session.view().take_touched();  // from now on
         return;
     }
+    refuse_updates(session, command);
+}
+
+void refuse_updates(Session& session, const Command& command) {
     std::string out = "NO [NOUPDATE ";
     mail::append_string(out, command.tag);
-    session.untagged(out + "] too many searches or results to be kept up to date");
+    session.untagged(out + "] this search, or so many, cannot be kept up to date");
 }
 
 async::Task<std::vector<uint32_t>> find_messages(Session& session, const MailboxView& view, const Search& search,

@@ -20,6 +20,8 @@ void check_update(Session& session, const Command& command, const SearchReturns&
 /// Keeps what was found up to date from now on, or tells that it is not (RFC 5267 4.3.1). `sorter` has the UIDs.
 void start_updates(Session& session, const Command& command, const SearchArguments& args,
                    const std::vector<uint32_t>& found, std::optional<Sorter> sorter = {});
+/// Tells that a search is not kept up to date (RFC 5267 4.3.1).
+void refuse_updates(Session& session, const Command& command);
 
 /// The row indexes that match, ascending, among those of a selection. All outlive this; storage errors throw
 /// CommandFailed.

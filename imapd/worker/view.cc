@@ -110,6 +110,18 @@ std::vector<SequenceRange> MailboxView::uids_of(const SequenceSet& set, Numbers 
     return out;
 }
 
+std::vector<SequenceRange> MailboxView::uids_for_search(const SequenceSet& set, Numbers numbers) const {
+    if (set.saved || numbers == Numbers::uid) return uids_of(set, numbers);
+    auto size = static_cast<uint32_t>(rows_.size());
+    std::vector<SequenceRange> out;
+    for (auto [first, last] : normalise(set, size)) {
+        first = std::max<uint32_t>(first, 1);
+        last = std::min(last, size);
+        if (first <= last) out.push_back({rows_[first - 1].uid, rows_[last - 1].uid});
+    }
+    return out;
+}
+
 void MailboxView::save(const std::vector<uint32_t>& indexes) {
     saved_.clear();
     uint32_t next = 0;

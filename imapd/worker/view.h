@@ -76,6 +76,8 @@ class MailboxView {
     Selection select(const SequenceSet& set, Numbers numbers) const;
     /// The same as ascending UID ranges; `$` is what was saved.
     std::vector<SequenceRange> uids_of(const SequenceSet& set, Numbers numbers) const;
+    /// The same for keys of SEARCH, where a message number beyond the mailbox is no error (RFC 7377 2).
+    std::vector<SequenceRange> uids_for_search(const SequenceSet& set, Numbers numbers) const;
     /// What `$` means from now on (RFC 5182 2.1); what is expunged leaves it by itself.
     void save(const std::vector<uint32_t>& indexes);
     /// The UIDs of a selection, as few ranges as the rows allow.

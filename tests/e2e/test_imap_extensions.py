@@ -26,7 +26,7 @@ def test_announced(raw):
     announced = next(line for line in raw.ok("CAPABILITY") if line.startswith(b"* CAPABILITY")).decode().split()
     for name in (
         "IMAP4rev2 UTF8=ACCEPT CONDSTORE QRESYNC ESEARCH SEARCHRES WITHIN PARTIAL UIDONLY SORT SORT=DISPLAY ESORT THREAD=REFERENCES "
-        "THREAD=ORDEREDSUBJECT NOTIFY BINARY MULTIAPPEND CATENATE REPLACE SAVEDATE OBJECTID PREVIEW QUOTA METADATA LIST-METADATA COMPRESS=DEFLATE"
+        "THREAD=ORDEREDSUBJECT NOTIFY CONTEXT=SEARCH CONTEXT=SORT MULTISEARCH BINARY MULTIAPPEND CATENATE REPLACE SAVEDATE OBJECTID PREVIEW QUOTA METADATA LIST-METADATA COMPRESS=DEFLATE"
     ).split():
         assert name in announced, name
     assert any(name.startswith("APPENDLIMIT=") for name in announced)
@@ -191,3 +191,40 @@ def test_told_unasked(own_suite):
         assert client.line() == rb'* LIST (\NonExistent \Subscribed \HasNoChildren) "/" renamed'
         client.ok("CREATE own")
         assert client.ok("NOOP")[:-1] == []
+
+
+def test_kept_up_to_date(own_suite):
+    """A search in one session, changes in another and by SMTP (RFC 5267)."""
+    with own_suite.imap_raw(login=True) as client, own_suite.imap_raw(login=True) as other:
+        client.ok("SELECT INBOX")
+        other.ok("SELECT INBOX")
+        client.write("s UID SORT RETURN (UPDATE COUNT) (SUBJECT) UTF-8 UNSEEN\r\n")
+        assert client.until("s")[0] == [b'* ESEARCH (TAG "s") UID COUNT 0']
+        client.write("i IDLE\r\n")
+        assert client.line().startswith(b"+")
+        for subject, told in (("b", b"1 1"), ("a", b"1 2"), ("c", b"3 3")):
+            own_suite.deliver(message(subject=subject))
+            assert client.line().endswith(b" EXISTS")
+            assert client.line() == b'* ESEARCH (TAG "s") UID ADDTO (' + told + b")"
+        other.ok(r"UID STORE 1 +FLAGS (\Seen)")
+        assert b"FETCH" in client.line()
+        assert client.line() == b'* ESEARCH (TAG "s") UID REMOVEFROM (2 1)'
+        other.ok(r"UID STORE 3 +FLAGS (\Deleted)")
+        assert b"FETCH" in client.line()
+        other.ok("EXPUNGE")
+        assert client.line() == b'* ESEARCH (TAG "s") UID REMOVEFROM (2 3)'
+        assert client.line() == b"* 3 EXPUNGE"
+        client.write("DONE\r\n")
+        client.until("i")
+        client.ok('CANCELUPDATE "s"')
+
+
+def test_several_mailboxes_searched(own_suite):
+    with own_suite.imap_raw(login=True) as client:
+        for name in ("a", "a/b", "a/b/c", "d"):
+            client.ok(f"CREATE {name}")
+            client.put(message(subject=f"in {name}"), name)
+        lines = client.ok('ESEARCH IN (subtree a mailboxes d) SUBJECT "in a"')
+        assert [line.split(b" MAILBOX ")[1].split(b" ")[0] for line in lines[:-1]] == [b"a", b"a/b", b"a/b/c"]
+        assert all(line.endswith(b" UID ALL 1") for line in lines[:-1])
+        assert len(client.ok("ESEARCH IN (subtree-one a) RETURN (COUNT) ALL")) == 3
