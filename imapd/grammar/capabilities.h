@@ -14,10 +14,14 @@ constexpr std::string_view kCapabilities =
     "MULTIAPPEND CATENATE REPLACE SAVEDATE OBJECTID PREVIEW QUOTA QUOTA=RES-STORAGE METADATA COMPRESS=DEFLATE "
     "INPROGRESS NOTIFY CONTEXT=SEARCH CONTEXT=SORT MULTISEARCH";
 
+/// Whether UNAUTHENTICATE can be had on this connection (RFC 8437 8).
+enum class Reuse : uint8_t { refused, allowed, kEnd };
+
 /// After login; before it the same, with STARTTLS, AUTH= and LOGINDISABLED as they apply (RFC 3501 6.1.1). The largest
 /// message that APPEND takes is part of it (RFC 7889 3).
-inline std::string capabilities(uint64_t max_message_size) {
-    return std::string(kCapabilities) + " APPENDLIMIT=" + std::to_string(max_message_size);
+inline std::string capabilities(uint64_t max_message_size, Reuse reuse) {
+    return std::string(kCapabilities) + " APPENDLIMIT=" + std::to_string(max_message_size) +
+           (reuse == Reuse::allowed ? " UNAUTHENTICATE" : "");
 }
 
 }  // namespace mox::imapd

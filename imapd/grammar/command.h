@@ -25,6 +25,7 @@ enum class Verb : uint8_t {
     capability,
     noop,
     logout,
+    unauthenticate,
     id,
     starttls,
     authenticate,

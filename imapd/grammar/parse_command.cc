@@ -235,6 +235,7 @@ constexpr std::array kCommands = {
     Row{"CAPABILITY", Verb::capability, parse_none},
     Row{"NOOP", Verb::noop, parse_none},
     Row{"LOGOUT", Verb::logout, parse_none},
+    Row{"UNAUTHENTICATE", Verb::unauthenticate, parse_none},
     Row{"ID", Verb::id, parse_id},
     Row{"STARTTLS", Verb::starttls, parse_none},
     Row{"AUTHENTICATE", Verb::authenticate, parse_authenticate},

@@ -1,11 +1,10 @@
 // CAPABILITY, NOOP, CHECK, LOGOUT (RFC 3501 6.1, 6.4.1), ID (RFC 2971), NAMESPACE (RFC 2342).
-#include "imapd/grammar/capabilities.h"
 #include "imapd/worker/commands.h"
 
 namespace mox::imapd {
 
 async::Task<Answer> cmd_capability(Session& session, const Command&) {
-    session.untagged("CAPABILITY " + capabilities(session.max_message_size()));
+    session.untagged("CAPABILITY " + capabilities(session.max_message_size(), session.reuse()));
     co_return Answer{Answer::Status::ok, "that is all"};
 }
 

@@ -9,6 +9,7 @@ constexpr std::array kTable = {
     CommandRow{Verb::capability, State::authenticated, Updates::all, cmd_capability},
     CommandRow{Verb::noop, State::authenticated, Updates::all, cmd_noop},
     CommandRow{Verb::logout, State::authenticated, Updates::none, cmd_logout},
+    CommandRow{Verb::unauthenticate, State::authenticated, Updates::none, cmd_unauthenticate},
     CommandRow{Verb::id, State::authenticated, Updates::all, cmd_id},
     CommandRow{Verb::enable, State::authenticated, Updates::all, cmd_enable},
     CommandRow{Verb::select, State::authenticated, Updates::none, cmd_select},

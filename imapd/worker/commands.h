@@ -35,6 +35,7 @@ async::Task<void> write_metadata(Session& session, std::string mailbox, std::vec
 async::Task<Answer> cmd_capability(Session& session, const Command& command);
 async::Task<Answer> cmd_noop(Session& session, const Command& command);
 async::Task<Answer> cmd_logout(Session& session, const Command& command);
+async::Task<Answer> cmd_unauthenticate(Session& session, const Command& command);
 async::Task<Answer> cmd_id(Session& session, const Command& command);
 async::Task<Answer> cmd_enable(Session& session, const Command& command);
 async::Task<Answer> cmd_namespace(Session& session, const Command& command);

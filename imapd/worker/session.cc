@@ -2,7 +2,6 @@
 
 #include <sys/socket.h>
 
-#include "imapd/grammar/capabilities.h"
 #include "imapd/worker/commands.h"
 #include "imapd/worker/deflate_transport.h"
 #include "imapd/worker/news_teller.h"
@@ -13,6 +12,8 @@ namespace {
 constexpr size_t kFlushAt = 64 * 1024;  // bytes of answers collected before they are sent
 constexpr int kMaxBadInRow = 100;       // commands that were no commands, before the session ends
 constexpr std::chrono::seconds kLastWords{5};
+constexpr std::chrono::seconds kHandBack{10};
+constexpr size_t kMaxHandBack = 1 << 20;  // more than all buffers on the way hold
 
 std::string_view to_string(Answer::Status status) {
     constexpr std::string_view kNames[] = {"OK", "NO", "BAD"};
@@ -218,7 +219,7 @@ async::Task<void> Session::tell_while_waiting() {
 
 void Session::greet() {
     // The front has checked the login; its answer is written here, by who serves the session.
-    stream_.write(start_.tag + " OK [CAPABILITY " + capabilities(max_message_size()) + "] logged in\r\n");
+    stream_.write(start_.tag + " OK [CAPABILITY " + capabilities(max_message_size(), reuse()) + "] logged in\r\n");
 }
 
 void Session::write_answer(std::string_view tag, const Answer& answer) {
@@ -327,6 +328,10 @@ async::Task<void> Session::run_command(RawCommand raw) {
     counters_.commands[{name, to_string(reply.status)}]++;
     write_answer(tag.empty() ? "*" : tag, reply);
     if (bad_in_row_ >= kMaxBadInRow) throw SessionOver("too many bad commands");
+    if (handing_back_) {
+        co_await hand_back();
+        co_return;
+    }
     if (compression_ == Compression::next) {
         co_await start_compression();
         co_return;
@@ -345,13 +350,47 @@ async::Task<void> Session::start_compression() {
     compression_ = Compression::on;
 }
 
+Session::HandBack Session::can_hand_back() {
+    if (!start_.hand_back) return HandBack::refused;
+    if (compression_ != Compression::on) return HandBack::possible;
+    // RFC 8437 4.1: the client's DEFLATE ends behind the command; what came of it is for nobody.
+    bool told_apart = static_cast<DeflateTransport&>(stream_.transport()).plain_rest().has_value();
+    return stream_.buffered().empty() && told_apart ? HandBack::possible : HandBack::impossible;
+}
+
+// Ends like any session, but what came behind the command goes to the front, to the last byte: what it still sends here
+// included, for it cannot know what was read. See proto::StartSession.
+async::Task<void> Session::hand_back() {
+    co_await flush();
+    std::string rest;
+    if (is_compressed()) {
+        auto& deflate = static_cast<DeflateTransport&>(stream_.transport());
+        rest = deflate.plain_rest().value_or("");
+        stream_.replace_transport(deflate.release());
+    }
+    async::Stream front(std::make_unique<async::SocketTransport>(std::move(start_.hand_back)));
+    async::Deadline deadline = async::in(kHandBack);
+    front.write("U");
+    co_await front.flush(deadline);
+    stream_.close_write();
+    for (;;) {
+        auto bytes = co_await stream_.read_some(kFlushAt, deadline);
+        if (bytes.empty()) break;
+        rest += bytes;
+        if (rest.size() > kMaxHandBack) throw async::ConnectionLost("too much behind UNAUTHENTICATE");
+    }
+    if (ending()) co_return;  // what was read ends anywhere: without the full stop the front closes
+    front.write(rest + '.');
+    co_await front.flush(deadline);
+}
+
 bool Session::find_buffered_line() const {
     return stream_.buffered().find('\n') != std::string_view::npos;
 }
 
 async::Task<void> Session::serve() {
     ReaderLimits limits{.idle = limits_.idle, .write = limits_.write};
-    while (!logged_out_ && over_.empty()) {
+    while (!logged_out_ && !handing_back_ && over_.empty()) {
         std::optional<RefusedInput> refused;
         try {
             co_await tell_while_waiting();
@@ -398,7 +437,7 @@ async::Task<void> Session::run() {
         reason = "ended";
         if (over_.empty()) over_ = over.text;
     }
-    co_await say_bye();
+    if (!handing_back_) co_await say_bye();
     stream_.close_write();
     log_.info("session ends", {{"reason", reason}});
 }

@@ -14,6 +14,7 @@
 
 #include "common/async/stream.h"
 #include "common/log/log.h"
+#include "imapd/grammar/capabilities.h"
 #include "imapd/grammar/command.h"
 #include "imapd/grammar/command_reader.h"
 #include "imapd/worker/account.h"
@@ -155,6 +156,12 @@ class Session : private AccountObserver {
     bool is_compressed() const { return compression_ == Compression::on; }
     /// What follows the answer to the present command is compressed, both ways.
     void compress_after_answer() { compression_ = Compression::next; }
+    /// Whether the client's stream can go back to the front: it wants it, and all that came can be given along.
+    enum class HandBack : uint8_t { refused, possible, impossible };
+    HandBack can_hand_back();
+    Reuse reuse() const { return start_.hand_back ? Reuse::allowed : Reuse::refused; }
+    /// Ends after the present command, and the client is the front's again (RFC 8437).
+    void hand_back_after_answer() { handing_back_ = true; }
     /// Ends after the present command without a BYE of its own (LOGOUT has sent it).
     void log_out() { logged_out_ = true; }
 
@@ -177,6 +184,7 @@ class Session : private AccountObserver {
     void add_modseq(Answer& answer, Refreshed refreshed);
     bool find_buffered_line() const;
     async::Task<void> start_compression();
+    async::Task<void> hand_back();
     async::Task<void> say_bye();
 
     Account& account_;
@@ -199,6 +207,7 @@ class Session : private AccountObserver {
     enum class Compression : uint8_t { off, next, on };
     Compression compression_ = Compression::off;
     bool logged_out_ = false;
+    bool handing_back_ = false;
     bool write_broken_ = false;
     int bad_in_row_ = 0;
 };

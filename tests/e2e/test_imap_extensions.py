@@ -5,7 +5,7 @@ import re
 import zlib
 
 import pytest
-from mox import fetched, message
+from mox import PASSWORD, USER, fetched, message
 
 pytestmark = pytest.mark.imap
 
@@ -228,3 +228,44 @@ def test_several_mailboxes_searched(own_suite):
         assert [line.split(b" MAILBOX ")[1].split(b" ")[0] for line in lines[:-1]] == [b"a", b"a/b", b"a/b/c"]
         assert all(line.endswith(b" UID ALL 1") for line in lines[:-1])
         assert len(client.ok("ESEARCH IN (subtree-one a) RETURN (COUNT) ALL")) == 3
+
+
+@pytest.mark.parametrize("port", ["imap", "imaps"])
+def test_logged_in_again(suite, port):
+    """One connection, several logins, pipelined and not; TLS stays, everything else is forgotten (RFC 8437)."""
+    login = f'LOGIN "{USER}" "{PASSWORD}"'
+    with suite.imap_raw(login=True, port=port) as client:
+        assert b"UNAUTHENTICATE" in client.ok("CAPABILITY")[0]
+        client.ok("ENABLE CONDSTORE")
+        client.ok("SELECT INBOX")
+        client.ok("NOTIFY SET (SELECTED (MessageNew MessageExpunge))")
+        client.ok("UNAUTHENTICATE")
+        assert client.no("SELECT INBOX")
+        assert b"AUTH=PLAIN" in client.ok("CAPABILITY")[0]
+        client.ok(login)
+        client.bad("FETCH 1 (UID)")
+        # all in one packet, for many rounds
+        client.write("".join(f"u{i} UNAUTHENTICATE\r\nl{i} {login}\r\ns{i} SELECT INBOX\r\nn{i} NOOP\r\n" for i in range(20)))
+        for i in range(20):
+            for command in "ulsn":
+                assert client.until(f"{command}{i}")[1].startswith(b"OK"), (command, i)
+        client.bad("UNAUTHENTICATE x")
+        large = message(body="x" * 300000 + "\r\n")
+        client.write(f"u UNAUTHENTICATE\r\nl {login}\r\na APPEND INBOX {{{len(large)}+}}\r\n".encode() + large + b"\r\n")
+        for command in "ula":
+            assert client.until(command)[1].startswith(b"OK"), command
+        client.ok("LOGOUT")
+
+
+def test_compression_ends_with_the_login(suite):
+    with suite.imap_raw(login=True, port="imaps") as client:
+        client.ok("COMPRESS DEFLATE")
+        out, into = zlib.compressobj(wbits=-15), zlib.decompressobj(wbits=-15)
+        client.write(out.compress(b"u UNAUTHENTICATE\r\n") + out.flush(zlib.Z_SYNC_FLUSH))
+        answer = b""
+        while b"\r\n" not in answer:
+            answer += into.decompress(client.socket.recv(1000))
+        assert answer.startswith(b"u OK")
+        client.ok("NOOP")
+        client.ok(f'LOGIN "{USER}" "{PASSWORD}"')
+        client.ok("COMPRESS DEFLATE")

@@ -59,6 +59,7 @@ class World {
         start.max_message_size = 1 << 20;
         start.pending_input = std::move(pending);
         start.stream = std::move(theirs);
+        if (reuse) std::tie(handed_back, start.hand_back) = ipc::make_socket_pair();
         scope.spawn(serve(*this, std::move(start), limits));
         Client client(*this, std::move(ours));
         auto greeting = client.until("login");
@@ -75,6 +76,8 @@ class World {
     Account account;
     Counters counters;
     std::vector<Session*> sessions;
+    bool reuse = false;  // sessions may give their clients back
+    Fd handed_back;      // how the last one does
     async::Scope scope;
 
   private:
