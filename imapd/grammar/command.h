@@ -59,6 +59,7 @@ enum class Verb : uint8_t {
     thread,
     cancelupdate,
     esearch,
+    uidbatches,
     fetch,
     store,
     copy,
@@ -273,6 +274,11 @@ struct EsearchArguments {
     std::vector<MailboxFilter> sources;  // none: the selected mailbox
     SearchArguments search;
 };
+/// UIDBATCHES (RFC 10022).
+struct UidBatchesArguments {
+    uint32_t size = 0;
+    std::optional<std::pair<uint32_t, uint32_t>> batches;  // of those from the end of the mailbox
+};
 /// CANCELUPDATE (RFC 5267 4.3.5).
 struct CancelUpdateArguments {
     std::vector<std::string> tags;
@@ -342,7 +348,8 @@ using Arguments =
     std::variant<NoArguments, LoginArguments, AuthenticateArguments, IdArguments, EnableArguments, MailboxArguments,
                  SelectArguments, CreateArguments, RenameArguments, StatusArguments, ListArguments, AppendArguments,
                  ExpungeArguments, SearchArguments, SortArguments, ThreadArguments, CompressArguments, QuotaArguments,
-                 GetMetadataArguments, SetMetadataArguments, FetchArguments, StoreArguments, CopyArguments, NotifyArguments, CancelUpdateArguments, EsearchArguments>;
+                 GetMetadataArguments, SetMetadataArguments, FetchArguments, StoreArguments, CopyArguments, NotifyArguments, CancelUpdateArguments, EsearchArguments,
+                 UidBatchesArguments>;
 
 struct Command {
     std::string tag;

@@ -215,6 +215,17 @@ Arguments parse_copy(Scanner& in) {
     return args;
 }
 
+Arguments parse_uidbatches(Scanner& in) {
+    UidBatchesArguments args;
+    in.space();
+    args.size = in.nz_number();
+    if (!in.take(' ')) return args;
+    uint32_t first = in.nz_number();
+    in.expect(':');
+    args.batches.emplace(first, in.nz_number());
+    return args;
+}
+
 Arguments parse_expunge(Scanner&) {
     return ExpungeArguments{};
 }
@@ -269,6 +280,7 @@ constexpr std::array kCommands = {
     Row{"THREAD", Verb::thread, parse_thread, parse_thread},
     Row{"CANCELUPDATE", Verb::cancelupdate, parse_cancelupdate},
     Row{"ESEARCH", Verb::esearch, parse_esearch, parse_esearch},  // RFC 7377 2: one of its examples has UID in front
+    Row{"UIDBATCHES", Verb::uidbatches, parse_uidbatches},
     Row{"FETCH", Verb::fetch, parse_fetch, parse_fetch},
     Row{"STORE", Verb::store, parse_store, parse_store},
     Row{"COPY", Verb::copy, parse_copy, parse_copy},

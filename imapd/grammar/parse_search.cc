@@ -10,7 +10,7 @@ namespace {
 
 using Kind = SearchKey::Kind;
 
-enum class Operand : uint8_t { none, text, keyword, header, date, size, seconds, modseq, uid_set, key, two_keys };
+enum class Operand : uint8_t { none, text, keyword, header, date, size, seconds, modseq, uid_set, uid_after, uid_before, key, two_keys };
 
 struct Row {
     std::string_view name;
@@ -57,6 +57,8 @@ constexpr std::array kKeys = {
     Row{"THREADID", Kind::none, Operand::text},  // RFC 8474 6: no message has one here
     Row{"TO", Kind::to, Operand::text},
     Row{"UID", Kind::uid_set, Operand::uid_set},
+    Row{"UIDAFTER", Kind::uid_set, Operand::uid_after},
+    Row{"UIDBEFORE", Kind::uid_set, Operand::uid_before},
     Row{"UNANSWERED", Kind::no_flags, Operand::none, proto::kAnswered},
     Row{"UNDELETED", Kind::no_flags, Operand::none, proto::kDeleted},
     Row{"UNDRAFT", Kind::no_flags, Operand::none, proto::kDraft},
@@ -96,6 +98,15 @@ void parse_modseq(Scanner& in, SearchKey& key) {
         in.space();
     }
     key.size = in.number64();
+}
+
+// RFC 9738 3.2; other than in `UID n:*`, the last message is not meant when it lies on the other side
+void parse_uid_bound(Scanner& in, SearchKey& key, SequenceRange (*range)(uint32_t)) {
+    auto wanted = range(in.nz_number());
+    if (wanted.first == 0 || wanted.last == 0)
+        key.kind = Kind::none;
+    else
+        key.numbers.ranges.push_back(wanted);
 }
 
 // Where in the tree a key is, and how many more there may be.
@@ -149,6 +160,12 @@ void parse_operand(Scanner& in, Operand operand, SearchKey& key, Place place) {
             break;
         case Operand::uid_set:
             key.numbers = in.sequence_set();
+            break;
+        case Operand::uid_after:
+            parse_uid_bound(in, key, [](uint32_t uid) { return SequenceRange{uid + 1, UINT32_MAX}; });
+            break;
+        case Operand::uid_before:
+            parse_uid_bound(in, key, [](uint32_t uid) { return SequenceRange{1, uid - 1}; });
             break;
         case Operand::key:
             key.children.push_back(parse_key(in, place.below()));

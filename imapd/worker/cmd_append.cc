@@ -14,7 +14,6 @@ namespace mox::imapd {
 namespace {
 
 // Of one APPEND, so that it fits into one request to storaged.
-constexpr size_t kMaxMessages = 1000;
 constexpr size_t kMaxFiles = 50;
 constexpr size_t kMaxMemory = 2 << 20;
 
@@ -55,7 +54,9 @@ void Append::check_size(uint64_t more) const {
 }
 
 void Append::begin(const AppendStep& step) {
-    if (messages_.size() == kMaxMessages || memory_ > kMaxMemory || files_ == kMaxFiles)
+    if (messages_.size() == kSaveLimit)  // RFC 9738 3.1
+        fail_no("[MESSAGELIMIT " + std::to_string(kSaveLimit) + "] too many messages in one APPEND");
+    if (memory_ > kMaxMemory || files_ == kMaxFiles)
         fail_no("[LIMIT] too many messages in one APPEND");
     messages_.push_back(std::make_unique<IncomingMessage>(session_.account(), step));
     open_ = true;

@@ -40,6 +40,7 @@ constexpr std::array kTable = {
     CommandRow{Verb::sort, State::selected, Updates::no_expunge, cmd_sort, true},
     CommandRow{Verb::thread, State::selected, Updates::no_expunge, cmd_thread, true},
     CommandRow{Verb::cancelupdate, State::selected, Updates::all, cmd_cancelupdate},
+    CommandRow{Verb::uidbatches, State::selected, Updates::all, cmd_uidbatches},
     CommandRow{Verb::fetch, State::selected, Updates::no_expunge, cmd_fetch, true},
     CommandRow{Verb::store, State::selected, Updates::no_expunge, cmd_store, true},
     CommandRow{Verb::copy, State::selected, Updates::all, cmd_copy, true},

@@ -62,6 +62,7 @@ async::Task<Answer> cmd_sort(Session& session, const Command& command);
 async::Task<Answer> cmd_thread(Session& session, const Command& command);
 async::Task<Answer> cmd_cancelupdate(Session& session, const Command& command);
 async::Task<Answer> cmd_esearch(Session& session, const Command& command);
+async::Task<Answer> cmd_uidbatches(Session& session, const Command& command);
 async::Task<Answer> cmd_fetch(Session& session, const Command& command);
 async::Task<Answer> cmd_store(Session& session, const Command& command);
 async::Task<Answer> cmd_copy(Session& session, const Command& command);

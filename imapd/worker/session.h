@@ -64,6 +64,7 @@ struct SessionLimits {
     async::Clock::duration idle_command = std::chrono::minutes(30);
     async::Clock::duration write = std::chrono::minutes(5);
     async::Clock::duration piece = std::chrono::minutes(2);      // between pieces of a message being appended
+    size_t copied = proto::kMaxMessagesPerCopy;                  // messages, by one COPY or MOVE
     async::Clock::duration progress = std::chrono::seconds(10);  // between words on how far a long command is
 };
 
