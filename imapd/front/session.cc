@@ -2,6 +2,7 @@
 
 #include "common/ipc/channel.h"
 #include "imapd/front/relay.h"
+#include "imapd/grammar/language.h"
 
 namespace mox::imapd {
 namespace {
@@ -152,6 +153,9 @@ async::Task<FrontSession::Outcome> FrontSession::dispatch(const Command& command
                            "\r\n");
             reply(command, "OK done");
             co_return Outcome::stay;
+        case Verb::language:
+            language(command);
+            co_return Outcome::stay;
         case Verb::logout:
             bye("see you");
             reply(command, "OK logged out");
@@ -169,6 +173,13 @@ async::Task<FrontSession::Outcome> FrontSession::dispatch(const Command& command
             reply(command, "NO log in first");
             co_return Outcome::stay;
     }
+}
+
+// RFC 5255 3.2: in any state
+void FrontSession::language(const Command& command) {
+    auto answer = language_answer(std::get<LanguageArguments>(command.arguments).ranges);
+    if (answer) stream_->write("* " + *answer + "\r\n");
+    reply(command, answer ? "OK done" : "NO no such language");
 }
 
 async::Task<FrontSession::Outcome> FrontSession::start_tls(const Command& command) {

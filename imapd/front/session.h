@@ -62,6 +62,7 @@ class FrontSession {
     async::Task<void> serve();
     async::Task<Outcome> run_command(RawCommand raw);
     async::Task<Outcome> dispatch(const Command& command);
+    void language(const Command& command);
     async::Task<Outcome> start_tls(const Command& command);
     async::Task<Outcome> log_in(const Command& command);
     async::Task<Outcome> authenticate(const Command& command);

@@ -27,6 +27,7 @@ enum class Verb : uint8_t {
     logout,
     unauthenticate,
     id,
+    language,
     starttls,
     authenticate,
     login,
@@ -85,6 +86,10 @@ struct IdArguments {
 };
 struct EnableArguments {
     std::vector<std::string> names;  // upper case
+};
+/// LANGUAGE (RFC 5255 3.2).
+struct LanguageArguments {
+    std::vector<std::string> ranges;
 };
 struct MailboxArguments {
     std::string name;
@@ -242,19 +247,28 @@ struct SearchKey {
         not_,
         or_,
         and_,
+        filter,  // a search kept under a name: never in a Search
         kEnd
     };
     Kind kind = Kind::all;
+    bool fuzzy = false;               // RFC 6203 3
     std::vector<SearchKey> children;  // not_: 1, or_: 2, and_: any
     SequenceSet numbers;
     uint32_t bits = 0;  // flags, no_flags
-    std::string text;   // what is searched for, or the keyword
+    std::string text;   // what is searched for, the keyword, or the filter's name
     std::string field;  // header
     mail::Date date;
     uint64_t size = 0;  // larger, smaller; older, younger: seconds; modseq
 };
 /// What RETURN asks for (RFC 4731 3.1, RFC 5182 2.1).
-enum SearchReturn : uint32_t { kReturnMin = 1, kReturnMax = 2, kReturnAll = 4, kReturnCount = 8, kReturnSave = 16 };
+enum SearchReturn : uint32_t {
+    kReturnMin = 1,
+    kReturnMax = 2,
+    kReturnAll = 4,
+    kReturnCount = 8,
+    kReturnSave = 16,
+    kReturnRelevancy = 32  // RFC 6203 4
+};
 struct SearchReturns {
     bool given = false;  // RETURN was there
     uint32_t items = 0;  // SearchReturn bits; with RETURN () that of ALL
@@ -285,7 +299,7 @@ struct CancelUpdateArguments {
 };
 
 struct SortKey {
-    enum class Kind : uint8_t { arrival, cc, date, from, size, subject, to, display_from, display_to, kEnd };
+    enum class Kind : uint8_t { arrival, cc, date, from, size, subject, to, display_from, display_to, relevancy, kEnd };
     Kind kind = Kind::arrival;
     bool reverse = false;
 };
@@ -349,7 +363,7 @@ using Arguments =
                  SelectArguments, CreateArguments, RenameArguments, StatusArguments, ListArguments, AppendArguments,
                  ExpungeArguments, SearchArguments, SortArguments, ThreadArguments, CompressArguments, QuotaArguments,
                  GetMetadataArguments, SetMetadataArguments, FetchArguments, StoreArguments, CopyArguments, NotifyArguments, CancelUpdateArguments, EsearchArguments,
-                 UidBatchesArguments>;
+                 UidBatchesArguments, LanguageArguments>;
 
 struct Command {
     std::string tag;
@@ -374,6 +388,11 @@ std::string find_tag(std::string_view text);
 /// A whole command (RFC 3501 9 command), without its final CRLF, literals in place. Throws SyntaxError. APPEND and
 /// REPLACE end before their first message's literal.
 Command parse_command(std::string_view text, NameForm names = NameForm::utf7);
+
+/// Search keys by themselves, as a filter has them (RFC 5466 4 search-criteria). Throws SyntaxError.
+SearchKey parse_search_criteria(std::string_view text);
+/// Whether it is the name of a filter (RFC 5466 4 filter-name).
+bool is_filter_name(std::string_view name);
 
 /// True when the literal that begins at `literal` is message content of an APPEND or REPLACE: mailbox and a space are
 /// there, and it is no URL of CATENATE.

@@ -49,6 +49,16 @@ Arguments parse_id(Scanner& in) {
     return args;
 }
 
+Arguments parse_language(Scanner& in) {
+    constexpr size_t kMaxLanguages = 20;
+    LanguageArguments args;
+    while (in.take(' ')) {
+        if (args.ranges.size() == kMaxLanguages) throw SyntaxError("too many languages");
+        args.ranges.push_back(in.astring());
+    }
+    return args;
+}
+
 Arguments parse_compress(Scanner& in) {
     in.space();
     return CompressArguments{text::to_upper(in.atom("mechanism"))};
@@ -248,6 +258,7 @@ constexpr std::array kCommands = {
     Row{"LOGOUT", Verb::logout, parse_none},
     Row{"UNAUTHENTICATE", Verb::unauthenticate, parse_none},
     Row{"ID", Verb::id, parse_id},
+    Row{"LANGUAGE", Verb::language, parse_language},
     Row{"STARTTLS", Verb::starttls, parse_none},
     Row{"AUTHENTICATE", Verb::authenticate, parse_authenticate},
     Row{"LOGIN", Verb::login, parse_login},

@@ -10,7 +10,7 @@ namespace {
 
 using Kind = SearchKey::Kind;
 
-enum class Operand : uint8_t { none, text, keyword, header, date, size, seconds, modseq, uid_set, uid_after, uid_before, key, two_keys };
+enum class Operand : uint8_t { none, text, keyword, header, date, size, seconds, modseq, uid_set, uid_after, uid_before, filter, key, fuzzy_key, two_keys };
 
 struct Row {
     std::string_view name;
@@ -29,8 +29,10 @@ constexpr std::array kKeys = {
     Row{"DELETED", Kind::flags, Operand::none, proto::kDeleted},
     Row{"DRAFT", Kind::flags, Operand::none, proto::kDraft},
     Row{"EMAILID", Kind::email_id, Operand::text},
+    Row{"FILTER", Kind::filter, Operand::filter},
     Row{"FLAGGED", Kind::flags, Operand::none, proto::kFlagged},
     Row{"FROM", Kind::from, Operand::text},
+    Row{"FUZZY", Kind::and_, Operand::fuzzy_key},
     Row{"HEADER", Kind::header, Operand::header},
     Row{"KEYWORD", Kind::keyword, Operand::keyword},
     Row{"LARGER", Kind::larger, Operand::size},
@@ -100,6 +102,12 @@ void parse_modseq(Scanner& in, SearchKey& key) {
     key.size = in.number64();
 }
 
+// RFC 6203 3: all below as well
+void make_fuzzy(SearchKey& key) {
+    key.fuzzy = true;
+    for (auto& child : key.children) make_fuzzy(child);
+}
+
 // RFC 9738 3.2; other than in `UID n:*`, the last message is not meant when it lies on the other side
 void parse_uid_bound(Scanner& in, SearchKey& key, SequenceRange (*range)(uint32_t)) {
     auto wanted = range(in.nz_number());
@@ -167,6 +175,15 @@ void parse_operand(Scanner& in, Operand operand, SearchKey& key, Place place) {
         case Operand::uid_before:
             parse_uid_bound(in, key, [](uint32_t uid) { return SequenceRange{1, uid - 1}; });
             break;
+        case Operand::filter:
+            key.text = text::to_lower(in.atom("filter"));
+            if (!is_filter_name(key.text)) throw SyntaxError("not the name of a filter");
+            break;
+        case Operand::fuzzy_key:
+            key.children.push_back(parse_key(in, place.below()));
+            key.fuzzy = true;
+            make_fuzzy(key.children.back());
+            break;
         case Operand::key:
             key.children.push_back(parse_key(in, place.below()));
             break;
@@ -212,7 +229,8 @@ void parse_update_attributes(Scanner& in, FetchAttributes& attributes) {
 // RFC 4731 3.1, RFC 5182 2.1, RFC 9394 3.1, RFC 5267 5
 SearchReturns parse_returns(Scanner& in) {
     constexpr std::pair<std::string_view, uint32_t> kItems[] = {
-        {"MIN", kReturnMin}, {"MAX", kReturnMax}, {"ALL", kReturnAll}, {"COUNT", kReturnCount}, {"SAVE", kReturnSave}};
+        {"MIN", kReturnMin}, {"MAX", kReturnMax}, {"ALL", kReturnAll}, {"COUNT", kReturnCount}, {"SAVE", kReturnSave},
+        {"RELEVANCY", kReturnRelevancy}};
     SearchReturns returns;
     returns.given = true;
     in.expect('(');
@@ -251,6 +269,23 @@ SearchKey parse_search_keys(Scanner& in) {
     do all.children.push_back(parse_key(in, {1, left}));
     while (in.take(' '));
     return all;
+}
+
+bool is_filter_name(std::string_view name) {
+    Scanner in(name);
+    try {
+        in.atom("filter");
+    } catch (const SyntaxError&) {
+        return false;
+    }
+    return in.at_end() && name.find('/') == std::string_view::npos;
+}
+
+SearchKey parse_search_criteria(std::string_view text) {
+    Scanner in(text);
+    auto key = parse_search_keys(in);
+    in.end();
+    return key;
 }
 
 // DEVIATES RFC 5267 5: a tag may be an atom or a literal too.

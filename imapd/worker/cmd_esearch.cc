@@ -6,6 +6,7 @@
 
 #include "imapd/worker/commands.h"
 #include "imapd/worker/search_answer.h"
+#include "imapd/worker/search_program.h"
 #include "imapd/worker/search_run.h"
 
 namespace mox::imapd {
@@ -26,18 +27,18 @@ void check_sources(Session& session, const Command& command, const EsearchArgume
     if (returns.update && !session.selected()) fail_bad("UPDATE is for the selected mailbox");
     bool others = std::ranges::any_of(args.sources, [](const auto& filter) { return !filter.is_selected(); });
     if ((returns.items & kReturnSave) && others) fail_bad("SAVE is for the selected mailbox alone");
-    check_charset(args.search, session.features());
-    check_numbers(args.search.key, session.features());
     check_update(session, command, returns);
 }
 
-async::Task<std::vector<uint32_t>> search_one(Session& session, const Command& command, const MailboxView& view) {
-    const auto& args = std::get<EsearchArguments>(command.arguments).search;
-    Search search(args.key, view);
+async::Task<std::vector<uint32_t>> search_one(Session& session, const Command& command, const SearchArguments& args,
+                                              const MailboxView& view) {
+    Search search(loosen(args.key), view);
     if (search.has_modseq()) session.enable_condstore();
     Selection all;
     if (!view.rows().empty()) all.push_back({0, static_cast<uint32_t>(view.rows().size())});
     Found found{view, co_await find_messages(session, view, search, all), search.has_modseq()};
+    if (args.returns.items & kReturnRelevancy)
+        found.relevancies = co_await find_relevancies(session, view, args.key, found.indexes);
     // RFC 7377 2.1: nothing of mailboxes without a match, whatever was asked for
     if (!found.indexes.empty())
         session.stream().write(extended_answer(command, args.returns, found, session.features()));
@@ -45,9 +46,8 @@ async::Task<std::vector<uint32_t>> search_one(Session& session, const Command& c
     co_return std::move(found.indexes);
 }
 
-async::Task<void> search_selected(Session& session, const Command& command) {
-    const auto& args = std::get<EsearchArguments>(command.arguments).search;
-    auto indexes = co_await search_one(session, command, session.view());
+async::Task<void> search_selected(Session& session, const Command& command, const SearchArguments& args) {
+    auto indexes = co_await search_one(session, command, args, session.view());
     if (args.returns.items & kReturnSave)
         session.view().save(saved_indexes(args.returns, {session.view(), indexes, false}));
     start_updates(session, command, args, indexes);
@@ -69,13 +69,14 @@ async::Task<std::vector<std::string>> find_mailboxes(Session& session, const Ese
     co_return names;
 }
 
-async::Task<void> search_other(Session& session, const Command& command, std::string name) {
+async::Task<void> search_other(Session& session, const Command& command, const SearchArguments& args,
+                               std::string name) {
     auto columns = co_await session.account().call(proto::OpenMailbox{std::move(name)});
     if (!columns && columns.error().code == ErrorCode::not_found) co_return;  // gone since it was listed
     if (!columns) fail_storage(columns.error(), "NONEXISTENT");
     auto view = MailboxView::load(std::move(*columns), Access::read_only);
     if (!view) fail_no("[SERVERBUG] a mailbox cannot be opened");
-    co_await search_one(session, command, *view);
+    co_await search_one(session, command, args, *view);
 }
 
 }  // namespace
@@ -83,17 +84,18 @@ async::Task<void> search_other(Session& session, const Command& command, std::st
 async::Task<Answer> cmd_esearch(Session& session, const Command& command) {
     const auto& args = std::get<EsearchArguments>(command.arguments);
     check_sources(session, command, args);
+    auto search = co_await prepare_search(session, args.search);
     bool selected = names_selected(args);
     auto names = co_await find_mailboxes(session, args, selected);
     try {
-        if (selected) co_await search_selected(session, command);
+        if (selected) co_await search_selected(session, command, search);
     } catch (const CommandFailed& failed) {
         // RFC 5182 2.1: a NO leaves nothing saved
         if ((args.search.returns.items & kReturnSave) && failed.answer.status == Answer::Status::no)
             session.view().save({});
         throw;
     }
-    for (const auto& name : names) co_await search_other(session, command, name);
+    for (const auto& name : names) co_await search_other(session, command, search, name);
     if (args.search.returns.update && !selected) refuse_updates(session, command);
     co_return Answer{Answer::Status::ok, "searched"};
 }

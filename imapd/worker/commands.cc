@@ -11,6 +11,7 @@ constexpr std::array kTable = {
     CommandRow{Verb::logout, State::authenticated, Updates::none, cmd_logout},
     CommandRow{Verb::unauthenticate, State::authenticated, Updates::none, cmd_unauthenticate},
     CommandRow{Verb::id, State::authenticated, Updates::all, cmd_id},
+    CommandRow{Verb::language, State::authenticated, Updates::all, cmd_language},
     CommandRow{Verb::enable, State::authenticated, Updates::all, cmd_enable},
     CommandRow{Verb::select, State::authenticated, Updates::none, cmd_select},
     CommandRow{Verb::examine, State::authenticated, Updates::none, cmd_select},

@@ -37,6 +37,7 @@ async::Task<Answer> cmd_noop(Session& session, const Command& command);
 async::Task<Answer> cmd_logout(Session& session, const Command& command);
 async::Task<Answer> cmd_unauthenticate(Session& session, const Command& command);
 async::Task<Answer> cmd_id(Session& session, const Command& command);
+async::Task<Answer> cmd_language(Session& session, const Command& command);
 async::Task<Answer> cmd_enable(Session& session, const Command& command);
 async::Task<Answer> cmd_namespace(Session& session, const Command& command);
 async::Task<Answer> cmd_select(Session& session, const Command& command);

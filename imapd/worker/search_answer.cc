@@ -27,6 +27,17 @@ class Writer {
         out += ')';
     }
 
+    // RFC 6203 4: of the messages told, in their order
+    void relevancies(std::string& out, const SearchReturns& returns) const {
+        size_t begin = 0;
+        size_t end = found_.indexes.size();
+        if (returns.partial) std::tie(begin, end) = resolve_partial(*returns.partial, end);
+        out += " RELEVANCY (";
+        for (size_t i = begin; i < end; i++)
+            out += (i > begin ? " " : "") + std::to_string(found_.relevancies.at(found_.indexes[i]));
+        out += ')';
+    }
+
   private:
     const Found& found_;
     Numbers numbers_;
@@ -102,6 +113,7 @@ std::string extended_answer(const Command& command, const SearchReturns& returns
     if (any && (items & kReturnAll)) out += " ALL " + writer.set(found.indexes);
     if (items & kReturnCount) out += " COUNT " + std::to_string(found.indexes.size());
     if (returns.partial) writer.partial(out, *returns.partial);
+    if (items & kReturnRelevancy) writer.relevancies(out, returns);
     if (any && found.with_modseq) out += " MODSEQ " + std::to_string(told_modseq(returns, found));
     return out + "\r\n";
 }

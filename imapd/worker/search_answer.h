@@ -4,6 +4,7 @@
 // 9051 7.3.4.
 #pragma once
 
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,6 +20,7 @@ struct Found {
     const MailboxView& view;
     std::vector<uint32_t> indexes;
     bool with_modseq = false;
+    std::map<uint32_t, uint32_t> relevancies = {};  // by row index, when they are to be told
 };
 
 /// The answer of old, `* SEARCH 2 5`: `name` is SEARCH or SORT.

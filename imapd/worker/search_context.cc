@@ -7,6 +7,7 @@
 #include "imapd/worker/fetch_run.h"
 #include "imapd/worker/search.h"
 #include "imapd/worker/search_answer.h"
+#include "imapd/worker/search_program.h"
 #include "imapd/worker/search_run.h"
 #include "imapd/worker/session.h"
 
@@ -225,7 +226,7 @@ async::Task<void> SearchContexts::tell_touched(Session& session, std::vector<uin
     std::vector<std::vector<uint32_t>> matches;
     for (const auto& context : contexts_) {
         if (touched.empty()) break;
-        Search search(context.key(), view);
+        Search search(loosen(context.key()), view);
         matches.push_back(co_await find_messages(session, view, search, among));
     }
     // RFC 5465 7: EXISTS, FETCH, ESEARCH, in this order; 5.2 there has the last two the other way round

@@ -33,16 +33,21 @@ std::string display_text(const std::vector<mail::EnvelopeAddress>& addresses) {
 }  // namespace
 
 bool needs_info(const SortKey& key) {
-    return key.kind != Kind::arrival && key.kind != Kind::size;
+    return key.kind != Kind::arrival && key.kind != Kind::size && key.kind != Kind::relevancy;
 }
 
 int64_t sent_date(const proto::MessageRow& row, const mail::MessageInfo* info) {
     return info != nullptr && info->date ? info->date->unix_seconds : row.received;
 }
 
-Sorter::Value Sorter::value_of(Kind kind, const proto::MessageRow& row, const mail::MessageInfo* info) {
+Sorter::Value Sorter::value_of(Kind kind, uint32_t number, const proto::MessageRow& row,
+                               const mail::MessageInfo* info) const {
     const auto* envelope = envelope_of(info);
     switch (kind) {
+        case Kind::relevancy: {  // RFC 6203 6: the highest first
+            auto at = relevancies_.find(number);
+            return {at == relevancies_.end() ? 0 : -static_cast<int64_t>(at->second), {}};
+        }
         case Kind::arrival:
             return {row.received, {}};
         case Kind::size:
@@ -68,7 +73,7 @@ Sorter::Item Sorter::make_item(uint32_t number, const proto::MessageRow& row, co
     Item item{number, {}};
     item.values.reserve(keys_.size());
     for (const auto& key : keys_) {
-        item.values.push_back(value_of(key.kind, row, info));
+        item.values.push_back(value_of(key.kind, number, row, info));
         text_bytes_ += item.values.back().text.size();
     }
     return item;

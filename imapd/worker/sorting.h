@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <span>
 #include <string>
@@ -19,7 +20,9 @@ bool needs_info(const SortKey& key);
 /// found. A message goes by a number that ascends as in the mailbox: its index, or its UID.
 class Sorter {
   public:
-    explicit Sorter(std::vector<SortKey> keys) : keys_(std::move(keys)) {}
+    /// `relevancies` are by the numbers under which messages are added.
+    explicit Sorter(std::vector<SortKey> keys, std::map<uint32_t, uint32_t> relevancies = {})
+        : keys_(std::move(keys)), relevancies_(std::move(relevancies)) {}
     const std::vector<SortKey>& keys() const { return keys_; }
     /// `info` may be null when no key needs it.
     void add(uint32_t number, const proto::MessageRow& row, const mail::MessageInfo* info);
@@ -48,11 +51,13 @@ class Sorter {
         uint32_t number;
         std::vector<Value> values;
     };
-    static Value value_of(SortKey::Kind kind, const proto::MessageRow& row, const mail::MessageInfo* info);
+    Value value_of(SortKey::Kind kind, uint32_t number, const proto::MessageRow& row,
+                   const mail::MessageInfo* info) const;
     Item make_item(uint32_t number, const proto::MessageRow& row, const mail::MessageInfo* info);
     bool less(const Item& a, const Item& b) const;
 
     std::vector<SortKey> keys_;
+    std::map<uint32_t, uint32_t> relevancies_;
     std::vector<Item> items_;
     size_t text_bytes_ = 0;
 };
