@@ -29,8 +29,8 @@ std::string FrontSession::capabilities() const {
     std::string out = imapd::capabilities(accepted_.listener->config.max_message_size, reuse());
     if (!tls_ && accepted_.listener->tls != nullptr) out += " STARTTLS";
     if (!may_log_in()) return out + " LOGINDISABLED";  // RFC 3501 6.2.3
-    if (offers_plus()) out += " AUTH=SCRAM-SHA-256-PLUS";
-    return out + " AUTH=SCRAM-SHA-256 AUTH=PLAIN";
+    if (offers_plus()) out += " AUTH=SCRAM-SHA-256-PLUS AUTH=SCRAM-SHA-1-PLUS";
+    return out + " AUTH=SCRAM-SHA-256 AUTH=SCRAM-SHA-1 AUTH=PLAIN";
 }
 
 Reuse FrontSession::reuse() const {
