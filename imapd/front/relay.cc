@@ -32,7 +32,10 @@ async::Task<void> copy(async::Stream& from, async::Stream& to, async::Clock::dur
         to.write(bytes);
         co_await to.flush(async::in(write));
         moving = false;
-        if (state.handed_back) state.moved.notify_all();
+        if (!state.handed_back) continue;
+        // Nothing more for a worker that gives back what it has.
+        state.moved.notify_all();
+        break;
     }
 }
 
