@@ -323,8 +323,8 @@ struct AppendMessages {
 /// Served by storaged on an account channel (with the spool messages of proto/storage.h).
 using AccountMessages =
     ipc::Messages<CreateSpool, DropSpool, ListMailboxes, CreateMailbox, DeleteMailbox, RenameMailbox, Subscribe,
-                  GetQuota, GetMetadata, SetMetadata, GetMailboxes, OpenMailbox, GetChanges, FetchInfos, OpenMessages, StoreFlags,
-                  CopyMessages, MoveMessages, Expunge, AppendMessages>;
+                  GetQuota, GetMetadata, SetMetadata, GetMailboxes, OpenMailbox, GetChanges, FetchInfos, OpenMessages,
+                  StoreFlags, CopyMessages, MoveMessages, Expunge, AppendMessages>;
 /// Served by the worker on its account channel.
 using AccountEventMessages = ipc::Messages<AccountOpened, MailboxChanged, MailboxListChanged>;
 

@@ -26,8 +26,7 @@ enum class Reuse : uint8_t { refused, allowed, kEnd };
 /// message that APPEND takes is part of it (RFC 7889 3).
 inline std::string capabilities(uint64_t max_message_size, Reuse reuse) {
     return std::string(kCapabilities) + " APPENDLIMIT=" + std::to_string(max_message_size) +
-           " SAVELIMIT=" + std::to_string(kSaveLimit) +
-           (reuse == Reuse::allowed ? " UNAUTHENTICATE" : "");
+           " SAVELIMIT=" + std::to_string(kSaveLimit) + (reuse == Reuse::allowed ? " UNAUTHENTICATE" : "");
 }
 
 }  // namespace mox::imapd

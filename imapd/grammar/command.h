@@ -273,8 +273,8 @@ struct SearchReturns {
     bool given = false;  // RETURN was there
     uint32_t items = 0;  // SearchReturn bits; with RETURN () that of ALL
     std::optional<PartialRange> partial;
-    bool context = false;  // RFC 5267 4.2: a hint, of no use here
-    bool update = false;   // RFC 5267 4.3
+    bool context = false;               // RFC 5267 4.2: a hint, of no use here
+    bool update = false;                // RFC 5267 4.3
     FetchAttributes update_attributes;  // of new messages that match (RFC 5465 7)
 };
 struct SearchArguments {
@@ -362,8 +362,8 @@ using Arguments =
     std::variant<NoArguments, LoginArguments, AuthenticateArguments, IdArguments, EnableArguments, MailboxArguments,
                  SelectArguments, CreateArguments, RenameArguments, StatusArguments, ListArguments, AppendArguments,
                  ExpungeArguments, SearchArguments, SortArguments, ThreadArguments, CompressArguments, QuotaArguments,
-                 GetMetadataArguments, SetMetadataArguments, FetchArguments, StoreArguments, CopyArguments, NotifyArguments, CancelUpdateArguments, EsearchArguments,
-                 UidBatchesArguments, LanguageArguments>;
+                 GetMetadataArguments, SetMetadataArguments, FetchArguments, StoreArguments, CopyArguments,
+                 NotifyArguments, CancelUpdateArguments, EsearchArguments, UidBatchesArguments, LanguageArguments>;
 
 struct Command {
     std::string tag;
@@ -377,7 +377,7 @@ constexpr size_t kMaxDepth = 64;   // nested search keys
 constexpr size_t kMaxKeys = 2000;  // of one SEARCH
 constexpr size_t kMaxSortKeys = 20;
 constexpr size_t kMaxCancelled = 100;  // tags of one CANCELUPDATE
-constexpr size_t kMaxSections = 100;  // BODY[...] of one FETCH
+constexpr size_t kMaxSections = 100;   // BODY[...] of one FETCH
 
 /// The verb's name, upper case, for metrics and logs.
 std::string_view to_string(Verb verb);

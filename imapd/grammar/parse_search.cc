@@ -10,7 +10,23 @@ namespace {
 
 using Kind = SearchKey::Kind;
 
-enum class Operand : uint8_t { none, text, keyword, header, date, size, seconds, modseq, uid_set, uid_after, uid_before, filter, key, fuzzy_key, two_keys };
+enum class Operand : uint8_t {
+    none,
+    text,
+    keyword,
+    header,
+    date,
+    size,
+    seconds,
+    modseq,
+    uid_set,
+    uid_after,
+    uid_before,
+    filter,
+    key,
+    fuzzy_key,
+    two_keys
+};
 
 struct Row {
     std::string_view name;
@@ -228,9 +244,9 @@ void parse_update_attributes(Scanner& in, FetchAttributes& attributes) {
 
 // RFC 4731 3.1, RFC 5182 2.1, RFC 9394 3.1, RFC 5267 5
 SearchReturns parse_returns(Scanner& in) {
-    constexpr std::pair<std::string_view, uint32_t> kItems[] = {
-        {"MIN", kReturnMin}, {"MAX", kReturnMax}, {"ALL", kReturnAll}, {"COUNT", kReturnCount}, {"SAVE", kReturnSave},
-        {"RELEVANCY", kReturnRelevancy}};
+    constexpr std::pair<std::string_view, uint32_t> kItems[] = {{"MIN", kReturnMin},   {"MAX", kReturnMax},
+                                                                {"ALL", kReturnAll},   {"COUNT", kReturnCount},
+                                                                {"SAVE", kReturnSave}, {"RELEVANCY", kReturnRelevancy}};
     SearchReturns returns;
     returns.given = true;
     in.expect('(');

@@ -104,6 +104,11 @@ void Account::touch_metadata(const std::string& mailbox, const std::vector<std::
         if (observer != except) observer->metadata_changed(mailbox, names);
 }
 
+void Account::touch_inbox_renamed(const std::string& to, const AccountObserver* except) {
+    for (auto* observer : observers_)
+        if (observer != except) observer->inbox_renamed(to);
+}
+
 void Account::close() {
     if (connection_ != nullptr) connection_->channel.close("worker ends");
 }

@@ -1,4 +1,5 @@
-// COPY (RFC 3501 6.4.7), MOVE (RFC 6851), with UIDPLUS (RFC 4315 3), limited as RFC 9738 has it. One call to storaged, so all or nothing.
+// COPY (RFC 3501 6.4.7), MOVE (RFC 6851), with UIDPLUS (RFC 4315 3), limited as RFC 9738 has it. One call to storaged,
+// so all or nothing.
 #include <algorithm>
 
 #include "imapd/worker/batches.h"

@@ -95,7 +95,10 @@ async::Task<Answer> cmd_esearch(Session& session, const Command& command) {
             session.view().save({});
         throw;
     }
-    for (const auto& name : names) co_await search_other(session, command, search, name);
+    for (const auto& name : names) {
+        if (session.ending()) break;
+        co_await search_other(session, command, search, name);
+    }
     if (args.search.returns.update && !selected) refuse_updates(session, command);
     co_return Answer{Answer::Status::ok, "searched"};
 }

@@ -27,7 +27,7 @@ async::Task<Answer> cmd_delete(Session& session, const Command& command) {
 async::Task<Answer> cmd_rename(Session& session, const Command& command) {
     const auto& args = std::get<RenameArguments>(command.arguments);
     co_await session.ask(proto::RenameMailbox{args.from, args.to});
-    if (session.watch()) session.watch()->note_renamed(args.from, args.to);
+    session.note_renamed(args.from, args.to);
     session.expect_news();  // RFC 3501 6.3.5: renaming INBOX empties it
     co_return Answer{Answer::Status::ok, "renamed"};
 }

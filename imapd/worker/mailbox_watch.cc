@@ -92,8 +92,16 @@ void MailboxWatch::add_affected(const std::string& name, uint32_t events, News& 
     if (!parent.empty() && (events_of(parent) & kMailboxName)) news.names.try_emplace(parent);
 }
 
+void MailboxWatch::add_created(const Known& known, News& news) const {
+    const auto& name = known.mailbox.name;
+    auto renamed = from_inbox_.find(name);
+    if (renamed == from_inbox_.end()) return add_affected(name, known.events, news);
+    // INBOX itself stays, and there is nothing to say of it.
+    if (renamed->second == By::another && (known.events & kMailboxName)) news.names[name] = "INBOX";
+}
+
 // RFC 5465 5.4
-void MailboxWatch::compare_names(const AllKnown& before, News& news) const {
+void MailboxWatch::compare_names(const AllKnown& before, News& news) {
     std::map<std::string, std::string> renamed;
     std::set<std::string> names_before;
     for (const auto& [id, old] : before) {
@@ -111,11 +119,12 @@ void MailboxWatch::compare_names(const AllKnown& before, News& news) const {
     }
     for (const auto& [id, known] : known_) {
         if (before.contains(id)) continue;
-        add_affected(known.mailbox.name, known.events, news);
+        add_created(known, news);
         // RFC 5465 5.1: a mailbox made anew is another UIDVALIDITY to who knows its name
         if ((known.events & kMessageEvents) && names_before.contains(known.mailbox.name))
             news.statuses.push_back({known.mailbox, kStatusUidValidity | kStatusUidNext | kStatusMessages});
     }
+    from_inbox_.clear();
 }
 
 // RFC 5465 5.5
@@ -150,7 +159,6 @@ void MailboxWatch::note_deleted(const std::string& name) {
 }
 
 void MailboxWatch::note_renamed(const std::string& from, const std::string& to) {
-    if (from == "INBOX") return;  // RFC 3501 6.3.5: it stays
     for (auto& [id, known] : known_) {
         auto& name = known.mailbox.name;
         if (name != from && !name.starts_with(from + '/')) continue;

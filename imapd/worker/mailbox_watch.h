@@ -52,6 +52,9 @@ class MailboxWatch {
 
     void note_created(const std::vector<proto::Mailbox>& created);
     void note_deleted(const std::string& name);
+    /// A mailbox of this name is made of what INBOX held, by the client itself or by another (RFC 5465 5.4).
+    enum class By : uint8_t { client, another, kEnd };
+    void note_inbox_renamed(const std::string& to, By by) { from_inbox_[to] = by; }
     void note_renamed(const std::string& from, const std::string& to);
     void note_subscription(const std::string& name, proto::Subscription subscription);
     void note_added(uint32_t uidvalidity, SequenceRange uids);
@@ -67,7 +70,8 @@ class MailboxWatch {
 
     uint32_t events_of(const std::string& name, bool subscribed) const;
     uint32_t events_of(const std::string& name) const { return events_of(name, subscribed_.contains(name)); }
-    void compare_names(const AllKnown& before, News& news) const;
+    void compare_names(const AllKnown& before, News& news);
+    void add_created(const Known& known, News& news) const;
     void compare_subscriptions(const std::set<std::string>& before, News& news) const;
     void add_affected(const std::string& name, uint32_t events, News& news) const;
     void add_status(Known& known, const proto::Mailbox& now, const Context& context, News& news) const;
@@ -76,6 +80,7 @@ class MailboxWatch {
     bool first_ = true;
     AllKnown known_;
     std::set<std::string> subscribed_;
+    std::map<std::string, By> from_inbox_;  // until the next list
 };
 
 }  // namespace mox::imapd

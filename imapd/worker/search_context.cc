@@ -88,8 +88,7 @@ SearchKey freeze_numbers(SearchKey key, const MailboxView& view) {
 }
 
 SearchContext::SearchContext(const Command& command, const SearchArguments& args, const MailboxView& view,
-                             const Features& features, const std::vector<uint32_t>& found,
-                             std::optional<Sorter> sorter)
+                             const Features& features, const std::vector<uint32_t>& found, std::optional<Sorter> sorter)
     : tag_(command.tag),
       correlator_(search_correlator(command, view, features)),
       numbers_(command.verb == Verb::esearch ? Numbers::uid : command.numbers),

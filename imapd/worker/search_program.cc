@@ -21,7 +21,7 @@ size_t count_keys(const SearchKey& key) {
 }
 
 bool is_text(Kind kind) {
-    constexpr Kind kTexts[] = {Kind::from, Kind::to,     Kind::cc,   Kind::bcc,
+    constexpr Kind kTexts[] = {Kind::from,    Kind::to,     Kind::cc,   Kind::bcc,
                                Kind::subject, Kind::header, Kind::body, Kind::text};
     return std::ranges::find(kTexts, kind) != std::end(kTexts);
 }

@@ -36,8 +36,7 @@ async::Task<void> decide_by_rows(const MailboxView& view, const Search& search, 
     }
 }
 
-async::Task<void> decide_by_infos(Session& session, const MailboxView& view, const Search& search,
-                                  Progress& progress) {
+async::Task<void> decide_by_infos(Session& session, const MailboxView& view, const Search& search, Progress& progress) {
     const size_t goal = progress.undecided.size();
     size_t done = 0;
     InfoSource source(session, view, to_selection(std::exchange(progress.undecided, {})));
@@ -56,8 +55,7 @@ async::Task<void> decide_by_infos(Session& session, const MailboxView& view, con
     }
 }
 
-async::Task<void> decide_by_files(Session& session, const MailboxView& view, const Search& search,
-                                  Progress& progress) {
+async::Task<void> decide_by_files(Session& session, const MailboxView& view, const Search& search, Progress& progress) {
     const size_t goal = progress.undecided.size();
     size_t done = 0;
     FileSource source(session, view, to_selection(std::exchange(progress.undecided, {})));

@@ -77,6 +77,19 @@ void Session::metadata_changed(const std::string& mailbox, const std::vector<std
     news_event_.notify_all();
 }
 
+void Session::inbox_renamed(const std::string& to) {
+    if (notifier_) notifier_->watch().note_inbox_renamed(to, MailboxWatch::By::another);
+}
+
+void Session::note_renamed(const std::string& from, const std::string& to) {
+    if (from == "INBOX") account_.touch_inbox_renamed(to, this);
+    if (!notifier_) return;
+    if (from == "INBOX")
+        notifier_->watch().note_inbox_renamed(to, MailboxWatch::By::client);
+    else
+        notifier_->watch().note_renamed(from, to);
+}
+
 void Session::account_lost() {
     terminate("[UNAVAILABLE] the mail storage went away; connect again");
 }

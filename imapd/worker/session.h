@@ -137,6 +137,9 @@ class Session : private AccountObserver {
         account_.touch_metadata(mailbox, names, this);
     }
 
+    /// This session renamed a mailbox.
+    void note_renamed(const std::string& from, const std::string& to);
+
     /// Whether all news were fetched, or storaged did not answer and has to be asked again.
     enum class Refreshed : uint8_t { done, later };
     /// Fetches the news of the selected mailbox, if there may be any, and writes those that may be told now.
@@ -171,6 +174,7 @@ class Session : private AccountObserver {
     void mailbox_grew(uint32_t uidvalidity) override;
     void mailbox_list_changed() override;
     void metadata_changed(const std::string& mailbox, const std::vector<std::string>& names) override;
+    void inbox_renamed(const std::string& to) override;
     void account_lost() override;
     async::Task<Refreshed> refresh();
     async::Task<Refreshed> tell_more(Selection arrived);

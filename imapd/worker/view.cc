@@ -270,8 +270,7 @@ void MailboxView::take_stored(const proto::FlagsStored& stored, const proto::Sto
         MessageRow before = std::exchange(rows_[*index], row);
         bool differs = before.flags != row.flags || before.keywords != row.keywords;
         note_touched(row.uid);
-        if (refused ? differs : told == Told::foreseen && !is_foreseen(before, row, request))
-            note_reflagged(row.uid);
+        if (refused ? differs : told == Told::foreseen && !is_foreseen(before, row, request)) note_reflagged(row.uid);
     }
 }
 

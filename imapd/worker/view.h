@@ -141,8 +141,8 @@ class MailboxView {
     std::vector<SequenceRange> added_;        // UIDs that this session added and was not told of
     std::vector<uint32_t> touched_;           // UIDs, for take_touched()
     bool notes_touched_ = false;
-    bool expunged_here_ = false;              // some of gone_ are this session's doing
-    std::vector<SequenceRange> saved_;        // UIDs of the last SEARCH with SAVE
+    bool expunged_here_ = false;        // some of gone_ are this session's doing
+    std::vector<SequenceRange> saved_;  // UIDs of the last SEARCH with SAVE
     uint64_t told_modseq_ = 0;
     bool gone_sorted_ = true;
     uint32_t uid_floor_ = 1;  // what arrives has a UID from here on

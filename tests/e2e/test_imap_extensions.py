@@ -26,7 +26,7 @@ def test_announced(raw):
     announced = next(line for line in raw.ok("CAPABILITY") if line.startswith(b"* CAPABILITY")).decode().split()
     for name in (
         "IMAP4rev2 UTF8=ACCEPT CONDSTORE QRESYNC ESEARCH SEARCHRES WITHIN PARTIAL UIDONLY SORT SORT=DISPLAY ESORT THREAD=REFERENCES "
-        "THREAD=ORDEREDSUBJECT NOTIFY CONTEXT=SEARCH CONTEXT=SORT MULTISEARCH BINARY MULTIAPPEND CATENATE REPLACE SAVEDATE OBJECTID PREVIEW QUOTA METADATA LIST-METADATA COMPRESS=DEFLATE"
+        "THREAD=ORDEREDSUBJECT NOTIFY CONTEXT=SEARCH CONTEXT=SORT MULTISEARCH UIDBATCHES SAVELIMIT=1000 SEARCH=FUZZY FILTERS LANGUAGE UNAUTHENTICATE BINARY MULTIAPPEND CATENATE REPLACE SAVEDATE OBJECTID PREVIEW QUOTA METADATA LIST-METADATA COMPRESS=DEFLATE"
     ).split():
         assert name in announced, name
     assert any(name.startswith("APPENDLIMIT=") for name in announced)
@@ -269,3 +269,21 @@ def test_compression_ends_with_the_login(suite):
         client.ok("NOOP")
         client.ok(f'LOGIN "{USER}" "{PASSWORD}"')
         client.ok("COMPRESS DEFLATE")
+
+
+def test_searches_kept_under_a_name(own_suite):
+    """They outlive sessions and processes (RFC 5466)."""
+    with own_suite.imap_raw(login=True) as client:
+        client.ok('SETMETADATA "" (/private/filters/values/mine "OR FUZZY SUBJECT \\"two words\\" FLAGGED")')
+        client.no('SETMETADATA "" (/private/filters/values/broken "OR SEEN")')
+        client.put(message(subject="words, two of them"))
+        client.put(message(subject="other"))
+        client.put(message(subject="third"), flags="(\\Flagged)")
+    own_suite.terminate()
+    own_suite.run()
+    with own_suite.imap_raw(login=True) as client:
+        client.ok("SELECT INBOX")
+        assert b"* SEARCH 1 3" in client.ok("SEARCH FILTER mine")
+        assert client.no("SEARCH FILTER broken").startswith(b"NO [UNDEFINED-FILTER broken]")
+        assert b"* LANGUAGE (EN)" in client.ok("LANGUAGE en-GB")
+        assert client.ok("UIDBATCHES 500")[0].endswith(b" 3:1")

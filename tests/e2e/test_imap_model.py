@@ -17,7 +17,8 @@ pytestmark = pytest.mark.imap
 ROUNDS = int(os.environ.get("MOX_MODEL_ROUNDS", "200"))
 SEEDS = [int(os.environ["MOX_MODEL_SEED"])] if "MOX_MODEL_SEED" in os.environ else [1, 2, 3]
 FLAGS = ["\\Seen", "\\Flagged", "\\Answered", "\\Deleted", "\\Draft", "$Junk", "red", "blue"]
-KINDS = ["plain", "condstore", "qresync", "rev2", "uidonly"]
+KINDS = ["plain", "condstore", "qresync", "rev2", "uidonly", "notify"]
+BY_UID = ("uidonly", "notify")  # message numbers are given up, or may change at any time (RFC 5465 5.3)
 ENABLE = {"condstore": "CONDSTORE", "qresync": "QRESYNC", "rev2": "IMAP4rev2", "uidonly": "UIDONLY"}
 
 
@@ -39,6 +40,8 @@ class Session:
         self.log = []
         if kind in ENABLE:
             self.client.ok("ENABLE " + ENABLE[kind])
+        if kind == "notify":
+            self.client.ok("NOTIFY SET (SELECTED (MessageNew (UID FLAGS) MessageExpunge FlagChange))")
         self.pending = []
         self.uids, self.flags, self.modseq = [], {}, 0
         self.select()
@@ -185,7 +188,7 @@ class Model:
         if not known:
             return None
         chosen = sorted(self.random.sample(known, min(len(known), self.random.randint(1, 4))))
-        if session.kind == "uidonly" or self.random.random() < 0.5:
+        if session.kind in BY_UID or self.random.random() < 0.5:
             return "UID ", ",".join(map(str, chosen)), chosen
         return "", ",".join(str(session.uids.index(uid) + 1) for uid in chosen), chosen
 
@@ -195,7 +198,8 @@ class Model:
         uid, where, chosen = picked
         flags = self.random.sample(FLAGS, self.random.randint(1, 3))
         mode = self.random.choice(["+", "-", ""])
-        silent = self.random.choice(["", ".SILENT"])
+        # What is told between commands may be older than the STORE: only its own answer says how it ended.
+        silent = self.random.choice(["", ".SILENT"]) if session.kind != "notify" else ""
         condition = ""
         if session.kind in ("condstore", "qresync") and self.random.random() < 0.3:
             condition = f"(UNCHANGEDSINCE {session.modseq}) "
@@ -247,7 +251,7 @@ class Model:
             session.send(f"UID EXPUNGE {','.join(map(str, picked[2]))}")
 
     def search(self, session):
-        uid = "UID " if session.kind == "uidonly" else self.random.choice(["", "UID "])
+        uid = "UID " if session.kind in BY_UID else self.random.choice(["", "UID "])
         session.send(f"{uid}SEARCH {self.random.choice(['DELETED', 'UNSEEN', 'KEYWORD red', 'TEXT x'])}")
 
     def noop(self, session):

@@ -332,7 +332,7 @@ class Store {
     uint64_t quota = 0;
     uint32_t saved = 0;                                                  // when messages come into their mailbox
     std::map<std::string, std::map<std::string, std::string>> metadata;  // by mailbox, then name
-    bool subscribe_created = false;  // as storaged does
+    bool subscribe_created = false;                                      // as storaged does
     bool seal = true;
     bool quiet = false;      // tells nobody of changes
     bool fail_next = false;  // changes fail for now

@@ -41,8 +41,7 @@ class FakeServices : public Services {
 
 class FrontWorld : public World {
   public:
-    Client connect(proto::InsecureAuth insecure = proto::InsecureAuth::allow,
-                         FrontLimits limits = {.penalty = 1ms}) {
+    Client connect(proto::InsecureAuth insecure = proto::InsecureAuth::allow, FrontLimits limits = {.penalty = 1ms}) {
         auto [ours, theirs] = ipc::make_socket_pair();
         auto listener = std::make_shared<front::ListenerState>();
         listener->config.insecure_auth = insecure;

@@ -20,9 +20,9 @@ TEST_CASE("as many messages as may be copied at once") {
     CHECK(client.answer("UID COPY 1:6 to") == "NO [MESSAGELIMIT 3 3] too many messages to copy");
     CHECK(client.ok("STATUS to (MESSAGES)") == Lines{"* STATUS to (MESSAGES 0)"});
     client.ok("UID COPY 1:3 to");
-    CHECK(client.command("UID MOVE 1:6 to") ==
-          Lines{"* OK [COPYUID 1002 3,5:6 4:6] moved", "* 3 EXPUNGE", "* 3 EXPUNGE", "* 3 EXPUNGE",
-                "OK [MESSAGELIMIT 3 3] moved the last of them"});
+    CHECK(client.command("UID MOVE 1:6 to") == Lines{"* OK [COPYUID 1002 3,5:6 4:6] moved", "* 3 EXPUNGE",
+                                                     "* 3 EXPUNGE", "* 3 EXPUNGE",
+                                                     "OK [MESSAGELIMIT 3 3] moved the last of them"});
     CHECK(client.command("UID MOVE 1:6 to").back() == "OK moved");
 }
 
@@ -71,7 +71,8 @@ TEST_CASE("batches of UIDs") {
     CHECK(client.answer("UIDBATCHES 499").starts_with("NO [TOOFEW]"));
     CHECK(client.answer("UIDBATCHES 500 20:10").starts_with("BAD [CLIENTBUG]"));
     CHECK(client.answer("UIDBATCHES 500 1:100000").starts_with("NO [TOOMANY]"));
-    for (std::string_view bad : {"UIDBATCHES", "UIDBATCHES abc", "UIDBATCHES 500 10", "UIDBATCHES 0", "UIDBATCHES 500 0:1"})
+    for (std::string_view bad :
+         {"UIDBATCHES", "UIDBATCHES abc", "UIDBATCHES 500 10", "UIDBATCHES 0", "UIDBATCHES 500 0:1"})
         CHECK(client.answer(bad).starts_with("BAD"));
     client.ok("ENABLE UIDONLY");
     CHECK(client.ok("UIDBATCHES 1295 1:1").size() == 1);

@@ -31,17 +31,18 @@ struct Folders {
 TEST_CASE("searching named mailboxes and trees") {
     Folders f;
     // RFC 7377 3: both at once
-    f.client.write("tag1 ESEARCH IN (mailboxes \"folder1\" subtree \"folder2\") unseen\r\n"
-                   "tag2 ESEARCH IN (mailboxes \"folder1\" subtree-one \"folder2\") subject \"chad\"\r\n");
+    f.client.write(
+        "tag1 ESEARCH IN (mailboxes \"folder1\" subtree \"folder2\") unseen\r\n"
+        "tag2 ESEARCH IN (mailboxes \"folder1\" subtree-one \"folder2\") subject \"chad\"\r\n");
     CHECK(f.client.until("tag1") ==
           Lines{R"(* ESEARCH (TAG "tag1" MAILBOX folder1 UIDVALIDITY 1002) UID ALL 2:3)",
                 R"(* ESEARCH (TAG "tag1" MAILBOX folder2/banana UIDVALIDITY 1004) UID ALL 2)",
                 R"(* ESEARCH (TAG "tag1" MAILBOX folder2/salmon UIDVALIDITY 1006) UID ALL 2)",
                 R"(* ESEARCH (TAG "tag1" MAILBOX folder2/salmon/roe UIDVALIDITY 1007) UID ALL 2)", "tag1 OK searched"});
-    CHECK(f.client.until("tag2") ==
-          Lines{R"(* ESEARCH (TAG "tag2" MAILBOX folder1 UIDVALIDITY 1002) UID ALL 2)",
-                R"(* ESEARCH (TAG "tag2" MAILBOX folder2/banana UIDVALIDITY 1004) UID ALL 2)",
-                R"(* ESEARCH (TAG "tag2" MAILBOX folder2/salmon UIDVALIDITY 1006) UID ALL 2)", "tag2 OK searched"});
+    CHECK(f.client.until("tag2") == Lines{R"(* ESEARCH (TAG "tag2" MAILBOX folder1 UIDVALIDITY 1002) UID ALL 2)",
+                                          R"(* ESEARCH (TAG "tag2" MAILBOX folder2/banana UIDVALIDITY 1004) UID ALL 2)",
+                                          R"(* ESEARCH (TAG "tag2" MAILBOX folder2/salmon UIDVALIDITY 1006) UID ALL 2)",
+                                          "tag2 OK searched"});
     // twice named, searched once; nothing of those without a match
     CHECK(f.client.ok("ESEARCH IN (mailboxes (other other) subtree other) RETURN (MIN MAX COUNT) UNSEEN") ==
           Lines{R"(* ESEARCH (TAG "t1" MAILBOX other UIDVALIDITY 1008) UID MIN 2 MAX 2 COUNT 1)"});

@@ -58,15 +58,28 @@ TEST_CASE("the grammar of NOTIFY") {
           "SET (subtree (a \"b c\") (MailboxName)) (inboxes NONE) (subscribed (MailboxMetadataChange))",
           "SET STATUS (personal (ServerMetadataChange))", "SET (personal (FutureEvent))", "SET (selected NONE)"})
         CHECK(refusal(right).empty());
-    for (std::string_view wrong :
-         {"", "SET", "SET STATUS", "MAYBE", "NONE x", "SET (selected)", "SET (selected ())", "SET selected (MessageNew)",
-          "SET (personal (MessageNew))", "SET (personal (MessageExpunge))", "SET (personal (FlagChange))",
-          "SET (personal (AnnotationChange))", "SET (selected (MailboxName))",
-          "SET (personal (MessageNew (uid) MessageExpunge))", "SET (mailboxes (MessageNew MessageExpunge))",
-          "SET (selected NONE) (selected-delayed NONE)", "SET (selected NONE) (selected NONE)",
-          "SET (subtree-one a (MailboxName))", "SET (everything (MailboxName))",
-          "SET (selected (MessageNew (bogus) MessageExpunge))", "SET (personal (MailboxName)) x",
-          "SET (mailboxes () (MailboxName))"})
+    for (std::string_view wrong : {"",
+                                   "SET",
+                                   "SET STATUS",
+                                   "MAYBE",
+                                   "NONE x",
+                                   "SET (selected)",
+                                   "SET (selected ())",
+                                   "SET selected (MessageNew)",
+                                   "SET (personal (MessageNew))",
+                                   "SET (personal (MessageExpunge))",
+                                   "SET (personal (FlagChange))",
+                                   "SET (personal (AnnotationChange))",
+                                   "SET (selected (MailboxName))",
+                                   "SET (personal (MessageNew (uid) MessageExpunge))",
+                                   "SET (mailboxes (MessageNew MessageExpunge))",
+                                   "SET (selected NONE) (selected-delayed NONE)",
+                                   "SET (selected NONE) (selected NONE)",
+                                   "SET (subtree-one a (MailboxName))",
+                                   "SET (everything (MailboxName))",
+                                   "SET (selected (MessageNew (bogus) MessageExpunge))",
+                                   "SET (personal (MailboxName)) x",
+                                   "SET (mailboxes () (MailboxName))"})
         CHECK_FALSE(refusal(wrong).empty());
     std::string many = "SET";
     for (int i = 0; i < 101; i++) many += " (personal (MailboxName))";
@@ -97,7 +110,8 @@ TEST_CASE("mailboxes that a filter means") {
 }
 
 TEST_CASE("what differs of the messages of mailboxes") {
-    auto w = watch("(mailboxes (a b) (MessageNew MessageExpunge)) (mailboxes f (MessageNew MessageExpunge FlagChange))");
+    auto w =
+        watch("(mailboxes (a b) (MessageNew MessageExpunge)) (mailboxes f (MessageNew MessageExpunge FlagChange))");
     MailboxWatch::Context plain;
     MailboxWatch::Context condstore{{}, true};
     REQUIRE(w.take_list({{mailbox(1, "a", 5, 4, 10), mailbox(2, "f", 5, 4, 10, 2), mailbox(3, "other")}, {}}, plain));
@@ -156,11 +170,16 @@ TEST_CASE("what differs of the names of mailboxes") {
     w.note_created({mailbox(6, "short")});
     CHECK(take({inbox, mailbox(2, "y"), mailbox(5, "mine")}, {}) == "short ");
 
+    // RFC 5465 5.4: INBOX stays when it is renamed
+    w.note_inbox_renamed("short", MailboxWatch::By::another);
+    w.note_inbox_renamed("own", MailboxWatch::By::client);
+    CHECK(take({inbox, mailbox(2, "y"), mailbox(5, "mine"), mailbox(7, "short"), mailbox(8, "own")}, {}) ==
+          "short<INBOX ");
+
     auto part = watch("(subtree s (MailboxName)) (subscribed (MessageNew MessageExpunge))");
     REQUIRE(part.take_list({{mailbox(1, "s"), mailbox(2, "t")}, {}}, plain));
     CHECK(told(*part.take_list({{mailbox(1, "s"), mailbox(2, "t"), mailbox(3, "t/x")}, {}}, plain)).empty());
-    CHECK(told(*part.take_list({{mailbox(1, "s"), mailbox(2, "s/t"), mailbox(3, "s/t/x")}, {"s"}}, plain)) ==
-          "s/t<t ");
+    CHECK(told(*part.take_list({{mailbox(1, "s"), mailbox(2, "s/t"), mailbox(3, "s/t/x")}, {"s"}}, plain)) == "s/t<t ");
     CHECK(part.watches({1}));  // RFC 5465 6.4: subscribed meanwhile
     CHECK_FALSE(part.watches({2}));
     std::vector<std::string> many(kMaxWatched + 1, "n");
@@ -173,15 +192,14 @@ TEST_CASE("new messages of the selected mailbox are told between commands") {
     world.store.add(box, kMail);
     auto client = world.login();
     client.ok("SELECT INBOX");
-    CHECK(client.ok("NOTIFY SET (SELECTED (MessageNew (UID BODY.PEEK[HEADER.FIELDS (From Subject)]) MessageExpunge "
-                    "FlagChange))")
+    CHECK(client
+              .ok("NOTIFY SET (SELECTED (MessageNew (UID BODY.PEEK[HEADER.FIELDS (From Subject)]) MessageExpunge "
+                  "FlagChange))")
               .empty());
     world.store.add(box, kMail);
     CHECK(client.line() == "* 2 EXISTS");
     CHECK(client.line() ==
           "* 2 FETCH (UID 2 BODY[HEADER.FIELDS (From Subject)] {33}\r\nFrom: a@x.example\r\nSubject: s\r\n\r\n)");
-    box.messages[0].row.flags = proto::kJunk;
-    box.messages[0].row.modseq = 1000;
     world.store.remove(box, 2);
     CHECK(client.line() == "* 2 EXPUNGE");
     CHECK(client.ok("NOOP").empty());
@@ -307,7 +325,7 @@ TEST_CASE("names of mailboxes are told with LIST") {
     other.ok("RENAME NewMailbox Moved");
     CHECK(client.line() == R"(* LIST (\HasChildren) "/" Moved ("OLDNAME" (NewMailbox)))");
     other.ok("UNSUBSCRIBE NewMailbox");
-    CHECK(client.line() == R"(* LIST (\NonExistent \HasChildren) "/" NewMailbox)");
+    CHECK(client.line() == R"(* LIST (\NonExistent \HasNoChildren) "/" NewMailbox)");
     other.ok("DELETE Moved/below");
     CHECK(client.line() == R"(* LIST (\HasNoChildren) "/" Moved)");
     CHECK(client.line() == R"(* LIST (\NonExistent \HasNoChildren) "/" Moved/below)");
@@ -349,8 +367,9 @@ TEST_CASE("what NOTIFY refuses") {
     auto client = world.login();
     for (std::string_view event : {"FutureEvent", "MessageNew MessageExpunge AnnotationChange"}) {
         auto answer = client.answer("NOTIFY SET (personal (" + std::string(event) + "))");
-        CHECK(answer.starts_with("NO [BADEVENT (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange "
-                                 "MailboxMetadataChange ServerMetadataChange)] "));
+        CHECK(
+            answer.starts_with("NO [BADEVENT (MessageNew MessageExpunge FlagChange MailboxName SubscriptionChange "
+                               "MailboxMetadataChange ServerMetadataChange)] "));
     }
     CHECK(client.answer("NOTIFY SET (personal (MessageNew))").starts_with("BAD"));
     for (size_t i = 0; i < kMaxWatched; i++) world.store.subscribed.push_back("n" + std::to_string(i));

@@ -132,6 +132,9 @@ TEST_CASE("languages") {
     CHECK(client.answer("LANGUAGE DE-IT \"\" - --") == "NO no such language");
     CHECK(choose_language({"en-a-b-c"}) == "EN");
     CHECK(choose_language({"x", "I-DEFAULT"}) == "i-default");
+}
+
+TEST_CASE("languages before the login") {
     FrontWorld front;
     auto before = front.connect();
     CHECK(before.ok("LANGUAGE EN") == Lines{"* LANGUAGE (EN)"});

@@ -161,7 +161,8 @@ TEST_CASE("errors in mox.conf are told with place and remedy") {
          "m:2:20: 'example.org' is not an IP address, expected an address like 192.0.2.1 or 2001:db8::1\n"},
         {"listen x { address ::1; admin }",
          "m:2:25: unknown keyword 'admin' in 'listen', expected address, hostname, tls, tls-min-version, "
-         "allow-insecure-auth, allow-unauthenticate, max-message-size, max-connections, max-connections-per-address, smtp, submission, "
+         "allow-insecure-auth, allow-unauthenticate, max-message-size, max-connections, max-connections-per-address, "
+         "smtp, submission, "
          "submissions, imap, imaps, http, https or metrics\n"},
         {"listen x { address ::1; imaps { require-starttls } }",
          "m:2:33: unknown keyword 'require-starttls' in 'imaps'; it belongs into 'smtp', expected port\n"},
