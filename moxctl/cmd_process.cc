@@ -21,7 +21,10 @@ void cmd_status(Context& context, const Arguments&) {
     if (context.output.format == Format::json) {
         Json processes = Json::array();
         for (const auto& p : status.processes) processes.push_back(to_json(p));
-        context.output.json({{"version", status.version}, {"processes", processes}});
+        context.output.json({{"version", status.version},
+                             {"processes", processes},
+                             {"accounts_asleep", status.accounts_asleep},
+                             {"sessions_asleep", status.sessions_asleep}});
         return;
     }
     Table table({{"PROCESS"},
@@ -36,6 +39,10 @@ void cmd_status(Context& context, const Arguments&) {
                    p.running ? human_duration(std::chrono::seconds(p.uptime)) : "down", fmt::to_string(p.restarts),
                    p.running ? human_size(p.memory) : ""});
     context.output.raw(table.take());
+    if (status.accounts_asleep > 0)
+        context.output.raw(fmt::format("IMAP sessions at rest, without a process: {}, of {} account{}\n",
+                                       status.sessions_asleep, status.accounts_asleep,
+                                       status.accounts_asleep == 1 ? "" : "s"));
 }
 
 void cmd_stop(Context& context, const Arguments&) {

@@ -100,7 +100,8 @@ async::Task<void> Control::accept_loop() {
 }
 
 async::Task<Result<proto::SuiteStatus>> Control::on(proto::CtlStatus) {
-    co_return proto::SuiteStatus{MOX_VERSION, supervisor_.status()};
+    co_return proto::SuiteStatus{MOX_VERSION, supervisor_.status(), supervisor_.sleepers().accounts(),
+                                 supervisor_.sleepers().sessions()};
 }
 
 Result<ipc::Done> Control::on(proto::CtlStop) {

@@ -339,7 +339,7 @@ proto::ConfigureHttpd for_httpd(const Settings& s) {
 }
 
 proto::ConfigureImapdWorker for_imapd_worker(const Settings& s, const std::string& account) {
-    return {log_of(s), account};
+    return {log_of(s), account, s.config.imap.sleep_after};
 }
 
 proto::ConfigureQueued for_queued(const Settings& s) {

@@ -35,7 +35,10 @@ constexpr size_t kMaxMetricText = 32 * 1024;  // bytes from one process
 }  // namespace
 
 Supervisor::Supervisor(SupervisorOptions options, Settings settings)
-    : options_(std::move(options)), settings_(std::move(settings)) {}
+
+    : options_(std::move(options)),
+      settings_(std::move(settings)),
+      sleepers_([this](const std::string& account) { scope_.spawn(wake(account)); }) {}
 
 Supervisor::~Supervisor() {
     scope_.cancel();
@@ -396,6 +399,7 @@ void Supervisor::kill_stubborn(Child& child, Stage stage) {
 async::Task<void> Supervisor::stop() {
     stopping_ = true;
     listeners_.close();
+    sleepers_.end_all("server is shutting down");
     for (Stage stage : {Stage::ask, Stage::answer, Stage::store}) co_await end_children(stage, async::in(5s));
     try {
         auto deadline = async::in(2s);
@@ -466,6 +470,12 @@ async::Task<Result<proto::AllMetrics>> Supervisor::all_metrics() {
         "# HELP mox_process_memory_bytes Proportional set size of the process.\n# TYPE mox_process_memory_bytes "
         "gauge\n";
     for (const auto& p : rows) own += fmt::format("mox_process_memory_bytes{{name=\"{}\"}} {}\n", p.name, p.memory);
+    own += fmt::format(
+        "# HELP mox_imap_accounts_asleep Accounts whose IMAP sessions all rest, without a process.\n"
+        "# TYPE mox_imap_accounts_asleep gauge\nmox_imap_accounts_asleep {}\n"
+        "# HELP mox_imap_sessions_asleep Their sessions.\n"
+        "# TYPE mox_imap_sessions_asleep gauge\nmox_imap_sessions_asleep {}\n",
+        sleepers_.accounts(), sleepers_.sessions());
     all.processes.push_back({"moxd", std::move(own)});
     async::Scope scope;
     for (auto& entry : children_)

@@ -14,6 +14,7 @@
 #include "moxd/child.h"
 #include "moxd/listeners.h"
 #include "moxd/settings.h"
+#include "moxd/sleepers.h"
 #include "proto/control.h"
 
 namespace mox::moxd {
@@ -46,6 +47,7 @@ class Supervisor {
     void set_log_level(uint8_t level);
     std::vector<proto::ProcessStatus> status() const;
 
+    const Sleepers& sleepers() const { return sleepers_; }
     const Settings& settings() const { return settings_; }
     /// The child of a role that there is one of.
     ipc::Link& link(ipc::Role role);
@@ -54,6 +56,9 @@ class Supervisor {
     async::Task<Result<proto::AllMetrics>> all_metrics();
     async::Task<Result<ipc::Done>> start_session(proto::StartSession session);
     Result<ipc::Done> retire(Child& worker);
+    void rest_session(Child& worker, proto::RestSession session);
+    Result<ipc::Done> let_sleep(Child& worker, proto::Sleep sleep);
+    void stay_awake(Child& worker);
     void peer_lost(Child& client, const proto::PeerLost& lost);
 
   private:
@@ -64,6 +69,8 @@ class Supervisor {
         std::unique_ptr<Entry> entry;
         std::string account;  // empty: blank
         size_t sessions_coming = 0;
+        Rested rested = {};           // as far as it told
+        bool going_to_sleep = false;  // all of it is told; it ends now
     };
 
     Entry& add(ipc::Role role, std::string name);
@@ -96,6 +103,11 @@ class Supervisor {
     // workers.cc
     void worker_ended(pid_t pid, int wait_status);
     Worker* worker_of(const std::string& account);
+    Worker* worker_of(const Child& child);
+    Worker* claim_worker(const std::string& account);
+    async::Task<Result<ipc::Done>> begin_work(Worker& worker);
+    async::Task<void> wake(std::string account);
+    static bool has_room(const Rested& rested, const Sleepers& sleepers);
     void ensure_blank_worker();
 
     SupervisorOptions options_;
@@ -109,6 +121,7 @@ class Supervisor {
     std::vector<std::unique_ptr<Entry>> children_;  // the fixed ones
     std::vector<Worker> workers_;
     std::vector<std::unique_ptr<Entry>> gone_;  // ended or retiring workers, until the loop is out of their code
+    Sleepers sleepers_;
     uint64_t next_worker_ = 1;
     uint32_t worker_failures_ = 0;
     async::Scope scope_;

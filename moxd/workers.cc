@@ -1,5 +1,6 @@
 // The account workers: one for each account that has sessions, and a blank one that waits ready.
 #include <algorithm>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include "common/log/log.h"
@@ -15,6 +16,10 @@ namespace {
 
 constexpr size_t kMaxWorkers = 5000;
 constexpr size_t kMaxGreeting = 64 * 1024;  // bytes of text in a session handed over
+constexpr size_t kMaxAsleep = 64u << 20;    // bytes of the states of all sessions that sleep
+constexpr uint64_t kOtherFiles = 10'000;    // descriptors that are not for those
+constexpr auto kWakeAgain = 1s;             // when there are too many workers
+constexpr auto kFallAsleepLimit = 5s;
 
 /// Who made the socket pair: the kernel noted it then, and no one can change it.
 pid_t maker_of(const Fd& socket) {
@@ -30,9 +35,13 @@ void Supervisor::worker_ended(pid_t pid, int wait_status) {
     auto is_it = [&](const auto& entry) { return entry->child.pid() == pid; };
     auto found = std::ranges::find_if(workers_, [&](auto& w) { return is_it(w.entry); });
     if (found != workers_.end()) {
-        log::error(
-            "account worker ended",
-            {{"process", found->entry->child.name()}, {"account", found->account}, {"how", how_it_ended(wait_status)}});
+        bool asleep = found->going_to_sleep && wait_status == 0;
+        if (asleep)
+            sleepers_.add(found->account, std::move(found->rested));
+        else
+            log::error("account worker ended", {{"process", found->entry->child.name()},
+                                                {"account", found->account},
+                                                {"how", how_it_ended(wait_status)}});
         // One that dies at once must not be started over and over.
         bool early = found->account.empty();
         found->entry->child.ended();
@@ -58,6 +67,41 @@ void Supervisor::ensure_blank_worker() {
     if (!launch(*workers_.back().entry)) workers_.pop_back();
 }
 
+Supervisor::Worker* Supervisor::worker_of(const Child& child) {
+    auto found = std::ranges::find_if(workers_, [&](auto& w) { return &w.entry->child == &child; });
+    return found == workers_.end() ? nullptr : &*found;
+}
+
+// The account's worker, or a blank one that becomes it; nothing when there are too many.
+Supervisor::Worker* Supervisor::claim_worker(const std::string& account) {
+    Worker* worker = worker_of(account);
+    if (worker != nullptr) return worker;
+    worker_failures_ = 0;
+    ensure_blank_worker();
+    worker = worker_of("");
+    if (worker != nullptr) worker->account = account;
+    return worker;
+}
+
+// The worker takes its account first, then the sessions that slept: messages on a channel stay in order.
+async::Task<Result<ipc::Done>> Supervisor::begin_work(Worker& worker) {
+    Child& child = worker.entry->child;
+    if (child.ready) co_return ipc::Done{};
+    child.ready = true;
+    auto channel = child.channel();
+    auto message = for_imapd_worker(settings_, worker.account);
+    message.log = log_config();
+    auto configured = channel->call(std::move(message), async::in(5s));
+    if (auto rested = sleepers_.take(worker.account)) {
+        channel->send(proto::WakeUp{std::move(rested->account_channel)});
+        for (auto& session : rested->sessions)
+            channel->send(proto::ResumeSession{std::move(session.state), std::move(session.stream),
+                                               std::move(session.hand_back)});
+    }
+    ensure_blank_worker();
+    co_return co_await std::move(configured);
+}
+
 async::Task<Result<ipc::Done>> Supervisor::start_session(proto::StartSession session) {
     const auto& accounts = settings_.domains.accounts;
     bool known = std::ranges::find(accounts, session.account, &config::Account::name) != accounts.end();
@@ -69,15 +113,16 @@ async::Task<Result<ipc::Done>> Supervisor::start_session(proto::StartSession ses
     Child& storaged = child_of(Role::storaged);
     if (!storaged.running() || maker_of(session.account_channel) != storaged.pid())
         co_return permanent(ErrorCode::denied, "the account channel is not of storaged's making");
-    Worker* worker = worker_of(session.account);
-    if (worker == nullptr) {
-        worker_failures_ = 0;
-        ensure_blank_worker();
-        worker = worker_of("");
-        if (worker == nullptr) co_return temporary(ErrorCode::busy, "too many account workers");
-        worker->account = session.account;
+    // One that goes to sleep takes no session any more; the next one takes this and those.
+    try {
+        auto deadline = async::in(kFallAsleepLimit);
+        for (Worker* w = worker_of(session.account); w != nullptr && w->going_to_sleep; w = worker_of(session.account))
+            co_await changed_.wait(deadline);
+    } catch (const async::DeadlinePassed&) {
+        co_return temporary(ErrorCode::busy, "the account's worker does not end");
     }
-    bool is_new = !worker->entry->child.ready;
+    Worker* worker = claim_worker(session.account);
+    if (worker == nullptr) co_return temporary(ErrorCode::busy, "too many account workers");
     auto channel = worker->entry->child.channel();
     // Counted until the worker has it, whatever becomes of this task: meanwhile the worker may not retire.
     struct Coming {
@@ -89,25 +134,70 @@ async::Task<Result<ipc::Done>> Supervisor::start_session(proto::StartSession ses
         }
     } coming{*this, channel};
     worker->sessions_coming++;
-    // The worker takes its account first: messages on a channel stay in order.
-    if (is_new) {
-        worker->entry->child.ready = true;
-        auto message = for_imapd_worker(settings_, session.account);
-        message.log = log_config();
-        auto configured = co_await channel->call(std::move(message), async::in(5s));
-        if (!configured) co_return configured;
-        ensure_blank_worker();
-    }
+    if (auto begun = co_await begin_work(*worker); !begun) co_return begun;
     co_return co_await channel->call(proto::NewSession{std::move(session)}, async::in(10s));
 }
 
+void Supervisor::rest_session(Child& child, proto::RestSession session) {
+    Worker* worker = worker_of(child);
+    // What is too much is left out, and the count does not match.
+    if (worker == nullptr || worker->going_to_sleep || !session.stream ||
+        session.state.size() > proto::kMaxRestedState || worker->rested.sessions.size() >= proto::kMaxRestedSessions)
+        return;
+    worker->rested.sessions.push_back(std::move(session));
+}
+
+bool Supervisor::has_room(const Rested& rested, const Sleepers& sleepers) {
+    rlimit limit{};
+    getrlimit(RLIMIT_NOFILE, &limit);
+    constexpr uint64_t kFilesOfSession = 2;
+    uint64_t files = kFilesOfSession * (sleepers.sessions() + rested.sessions.size()) + sleepers.accounts() + 1;
+    return sleepers.bytes() + rested.bytes() <= kMaxAsleep && files + kOtherFiles <= limit.rlim_cur;
+}
+
+Result<ipc::Done> Supervisor::let_sleep(Child& child, proto::Sleep sleep) {
+    Worker* worker = worker_of(child);
+    if (worker == nullptr || worker->account.empty() || worker->going_to_sleep)
+        return permanent(ErrorCode::bad_request, "not the worker of an account");
+    Rested rested = std::exchange(worker->rested, {});
+    if (rested.sessions.empty() || rested.sessions.size() != sleep.sessions || !sleep.account_channel)
+        return permanent(ErrorCode::bad_request, "not all of it was told");
+    if (maker_of(sleep.account_channel) != child_of(Role::storaged).pid())
+        return permanent(ErrorCode::denied, "the account channel is not of storaged's making");
+    if (worker->sessions_coming > 0 || stopping_ || !has_room(rested, sleepers_))
+        return temporary(ErrorCode::busy, "not now");
+    rested.account_channel = std::move(sleep.account_channel);
+    rested.wake_at = async::in(std::clamp<std::chrono::seconds>(sleep.wake_after, 0s, 24h));
+    worker->rested = std::move(rested);
+    worker->going_to_sleep = true;
+    return ipc::Done{};
+}
+
+void Supervisor::stay_awake(Child& child) {
+    Worker* worker = worker_of(child);
+    if (worker == nullptr) return;
+    worker->going_to_sleep = false;
+    worker->rested = {};
+    changed_.notify_all();
+}
+
+async::Task<void> Supervisor::wake(std::string account) {
+    while (!stopping_ && sleepers_.has(account)) {
+        if (Worker* worker = claim_worker(account)) {
+            (void)co_await begin_work(*worker);
+            co_return;
+        }
+        co_await async::sleep_for(kWakeAgain);
+    }
+}
+
 Result<ipc::Done> Supervisor::retire(Child& child) {
-    auto found = std::ranges::find_if(workers_, [&](auto& w) { return &w.entry->child == &child; });
-    if (found == workers_.end()) return ipc::Done{};
-    if (found->sessions_coming > 0) return temporary(ErrorCode::busy, "a session is on its way");
+    Worker* worker = worker_of(child);
+    if (worker == nullptr) return ipc::Done{};
+    if (worker->sessions_coming > 0) return temporary(ErrorCode::busy, "a session is on its way");
     scope_.spawn(kill_later(child.pid()));
-    gone_.push_back(std::move(found->entry));
-    workers_.erase(found);
+    gone_.push_back(std::move(worker->entry));
+    std::erase_if(workers_, [](const Worker& w) { return w.entry == nullptr; });
     return ipc::Done{};
 }
 

@@ -190,6 +190,7 @@ struct MailboxColumns {
 struct OpenMailbox {
     MOX_MESSAGE(OpenMailbox, 0x0420, MailboxColumns, from(Role::imapd_worker, Role::moxctl))
     std::string name;
+    MailboxId id = {};  // of the mailbox, whatever its name is by now; `name` stays empty then
 };
 struct MailboxChanges {
     Mailbox mailbox;

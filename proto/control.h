@@ -25,6 +25,8 @@ struct ProcessStatus {
 struct SuiteStatus {
     std::string version;
     std::vector<ProcessStatus> processes;
+    uint64_t accounts_asleep;  // whose IMAP sessions all rest: they have no process
+    uint64_t sessions_asleep;
 };
 struct CtlStatus {
     MOX_MESSAGE(CtlStatus, 0x0201, SuiteStatus, from(Role::moxctl))

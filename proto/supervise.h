@@ -143,7 +143,8 @@ struct ConfigureImapd {
 struct ConfigureImapdWorker {
     MOX_MESSAGE(ConfigureImapdWorker, 0x0106, Done, from(Role::moxd))
     LogConfig log;
-    std::string account;  // the only one this worker serves
+    std::string account;               // the only one this worker serves
+    std::chrono::seconds sleep_after;  // once all its sessions have been at rest for so long
 };
 
 struct ConfigureHttpd {
@@ -277,6 +278,44 @@ struct Retire {
     MOX_MESSAGE(Retire, 0x0123, Done, from(Role::imapd_worker))
 };
 
+// ---- a worker whose sessions all rest goes to sleep: its process ends, moxd keeps what it leaves, and wakes another
+// when a client sends something or the account changes. moxd looks at none of it.
+
+constexpr size_t kMaxRestedSessions = 1000;     // of one account; one that has more does not sleep
+constexpr size_t kMaxRestedState = 32u * 1024;  // bytes of one session
+
+/// A session at rest. The worker's copy of `stream` stays in use until the worker ends.
+struct RestSession {
+    MOX_MESSAGE(RestSession, 0x0125, NoReply, from(Role::imapd_worker))
+    std::string state;  // encoded imapd::RestedSession; nobody but another worker of the account reads it
+    Fd stream;          // plain text to and from the client
+    Fd hand_back = {};  // see StartSession
+};
+/// The account's sessions were told, each by a RestSession. When this is answered the worker ends at once, with status
+/// 0, or says StayAwake. Error `busy` when a session is on its way to it, or when moxd keeps too much already.
+struct Sleep {
+    MOX_MESSAGE(Sleep, 0x0126, Done, from(Role::imapd_worker))
+    uint32_t sessions;
+    std::chrono::seconds wake_after;  // at the latest: the first session's autologout
+    Fd account_channel;
+};
+/// Something has happened meanwhile: what was told is forgotten.
+struct StayAwake {
+    MOX_MESSAGE(StayAwake, 0x0127, NoReply, from(Role::imapd_worker))
+};
+/// The first message to the worker of an account that slept, behind its configuration.
+struct WakeUp {
+    MOX_MESSAGE(WakeUp, 0x0128, NoReply, from(Role::moxd))
+    Fd account_channel;
+};
+/// Each session that slept.
+struct ResumeSession {
+    MOX_MESSAGE(ResumeSession, 0x0129, NoReply, from(Role::moxd))
+    std::string state;
+    Fd stream;
+    Fd hand_back = {};
+};
+
 /// What one process has a channel to another for.
 enum class ChannelUse : uint8_t { calls, signatures, kEnd };
 /// The child has no working channel to the process of this role. When that runs, moxd makes another for the two.
@@ -296,10 +335,10 @@ using ToAuthd = ipc::Messages<ConfigureAuthd, GiveSignClient, SetPassword, MOX_C
 using ToDnsd = ipc::Messages<ConfigureDnsd, MOX_COMMON_CHILD_MESSAGES>;
 using ToSmtpd = ipc::Messages<ConfigureSmtpd, GiveSigner, MOX_COMMON_CHILD_MESSAGES>;
 using ToImapd = ipc::Messages<ConfigureImapd, GiveSigner, MOX_COMMON_CHILD_MESSAGES>;
-using ToImapdWorker = ipc::Messages<ConfigureImapdWorker, NewSession, MOX_COMMON_CHILD_MESSAGES>;
+using ToImapdWorker = ipc::Messages<ConfigureImapdWorker, NewSession, WakeUp, ResumeSession, MOX_COMMON_CHILD_MESSAGES>;
 using ToHttpd = ipc::Messages<ConfigureHttpd, GiveSigner, MOX_COMMON_CHILD_MESSAGES>;
 using ToQueued = ipc::Messages<ConfigureQueued, QueueList, QueueKick, QueueDrop, MOX_COMMON_CHILD_MESSAGES>;
 /// What moxd serves for its children.
-using ToMoxd = ipc::Messages<GetAllMetrics, StartSession, Retire, PeerLost>;
+using ToMoxd = ipc::Messages<GetAllMetrics, StartSession, Retire, RestSession, Sleep, StayAwake, PeerLost>;
 
 }  // namespace mox::proto

@@ -82,7 +82,7 @@ class MailStore : public Store {
     Result<proto::Done> set_metadata(const std::string& mailbox, const std::vector<proto::MetadataEntry>& entries);
 
     // ---- reading messages (reading.cc)
-    Result<proto::MailboxColumns> open_mailbox(const std::string& name);
+    Result<proto::MailboxColumns> open_mailbox(const proto::OpenMailbox& which);
     Result<proto::MailboxChanges> changes(proto::MailboxId mailbox, uint64_t since);
     Result<proto::MessageInfos> infos(proto::MailboxId mailbox, const std::vector<proto::Uid>& uids);
     Result<proto::MessageFiles> files(proto::MailboxId mailbox, const std::vector<proto::Uid>& uids);

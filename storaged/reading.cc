@@ -32,10 +32,15 @@ std::vector<std::string> MailStore::keywords_of(uint64_t mailbox) {
     return names;
 }
 
-Result<proto::MailboxColumns> MailStore::open_mailbox(const std::string& name) {
-    auto canonical = canonical_mailbox_name(name);
-    if (!canonical) return std::unexpected(canonical.error());
-    auto mailbox = find(*canonical);
+Result<proto::MailboxColumns> MailStore::open_mailbox(const proto::OpenMailbox& which) {
+    std::optional<proto::Mailbox> mailbox;
+    if (which.id.value != 0) {
+        mailbox = find(which.id);
+    } else {
+        auto canonical = canonical_mailbox_name(which.name);
+        if (!canonical) return std::unexpected(canonical.error());
+        mailbox = find(*canonical);
+    }
     if (!mailbox) return permanent(ErrorCode::not_found, "no such mailbox");
     proto::MailboxColumns columns{*mailbox, keywords_of(mailbox->id.value), 0, {}};
     if (mailbox->messages == 0) return columns;

@@ -132,6 +132,11 @@ struct Storage {
     bool operator==(const Storage&) const = default;
 };
 
+struct Imap {
+    Seconds sleep_after{20};  // without a word from a client or news for it, before an account's worker sleeps
+    bool operator==(const Imap&) const = default;
+};
+
 struct Postmaster {
     std::string account;
     std::string mailbox = "Inbox";
@@ -153,6 +158,7 @@ struct Config {
     Resolver resolver;
     Queue queue;
     Storage storage;
+    Imap imap;
     Postmaster postmaster;
     bool local_mode = false;  // unknown recipients go to the postmaster account, magic recipients work
     bool operator==(const Config&) const = default;

@@ -199,6 +199,12 @@ constexpr Rule<Storage> kStorageRules[] = {
     {"keep-removed", "keep-removed DURATION", one<&Storage::keep_removed, as_duration<kDay, 10'000 * kDay>>},
 };
 
+// ---- imap ----
+
+constexpr Rule<Imap> kImapRules[] = {
+    {"sleep-after", "sleep-after DURATION", one<&Imap::sleep_after, as_duration<1, kDay>>},
+};
+
 // ---- the file ----
 
 std::string Users::* user_of_role(size_t role) {
@@ -257,6 +263,7 @@ constexpr Rule<Config> kConfigRules[] = {
     {"resolver", "resolver { ... }", nested<&Config::resolver, kResolverRules>},
     {"queue", "queue { ... }", nested<&Config::queue, kQueueRules>},
     {"storage", "storage { ... }", nested<&Config::storage, kStorageRules>},
+    {"imap", "imap { ... }", nested<&Config::imap, kImapRules>},
     {"postmaster", "postmaster account NAME [mailbox NAME]", read_postmaster, Repeat::once, Need::required},
     {"local-mode", "local-mode [yes | no]", flag<&Config::local_mode>},
 };
@@ -290,7 +297,8 @@ std::vector<BlockKeywords> config_keywords() {
             keywords_of<Service>("smtp", kStarttlsServiceRules),
             keywords_of<Resolver>("resolver", kResolverRules),
             keywords_of<Queue>("queue", kQueueRules),
-            keywords_of<Storage>("storage", kStorageRules)};
+            keywords_of<Storage>("storage", kStorageRules),
+            keywords_of<Imap>("imap", kImapRules)};
 }
 
 std::expected<Config, std::vector<Diagnostic>> parse_config(std::string_view text, std::string file_name) {

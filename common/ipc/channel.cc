@@ -160,6 +160,10 @@ async::Task<void> Channel::write_loop() {
     }
 }
 
+bool Channel::quiet() const {
+    return !lost_ && pending_.empty() && served_ == 0 && output_.empty() && input_.empty() && input_fds_.empty();
+}
+
 async::Task<void> Channel::drain(async::Deadline deadline) {
     while (!lost_ && !output_.empty()) co_await output_moved_.wait(deadline);
 }

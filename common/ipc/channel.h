@@ -15,6 +15,7 @@
 #include <map>
 #include <memory>
 #include <string>
+#include <unistd.h>
 #include <utility>
 #include <vector>
 
@@ -90,6 +91,11 @@ class Channel {
     /// Waits until all that was sent has been handed to the kernel, or the channel is lost.
     async::Task<void> drain(async::Deadline deadline);
     void close(std::string_view reason);
+    /// Nothing is under way: no call either way, no frame or part of one that has been read and not taken, or waits to
+    /// go out. Then the socket can be given to somebody else.
+    bool quiet() const;
+    /// The socket once more; not valid when the kernel refuses.
+    Fd duplicate() const { return Fd(::dup(socket_.get())); }
     const PeerId& peer() const { return peer_; }
 
   private:

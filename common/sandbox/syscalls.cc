@@ -11,16 +11,7 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#define MOX_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define MOX_SANITIZED 1
-#endif
-#endif
-#ifndef MOX_SANITIZED
-#define MOX_SANITIZED 0
-#endif
+#include "common/sandbox/sanitized.h"
 
 namespace mox::sandbox {
 namespace {

@@ -31,10 +31,12 @@ void Account::Connection::on(proto::AccountOpened message) {
 }
 
 void Account::Connection::on(proto::MailboxChanged message) {
+    account.events_++;
     if (account.connection_.get() == this) account.notify(message.mailbox, message.highest_modseq, nullptr);
 }
 
 void Account::Connection::on(proto::MailboxListChanged) {
+    account.events_++;
     account.known_.clear();
     if (account.connection_.get() != this) return;
     for (auto* observer : account.observers_) observer->mailbox_list_changed();
@@ -71,6 +73,15 @@ async::Task<Result<ipc::Done>> Account::admit(Fd channel) {
         scope_.spawn(watch(connection));
     }
     co_return ipc::Done{};
+}
+
+void Account::resume(Fd channel) {
+    connection_ = std::make_shared<Connection>(*this, std::move(channel));
+    scope_.spawn(watch(connection_));
+}
+
+Fd Account::duplicate_channel() const {
+    return connected() && connection_->channel.quiet() ? connection_->channel.duplicate() : Fd();
 }
 
 bool Account::connected() const {

@@ -48,6 +48,12 @@ class Account {
     async::Task<Result<ipc::Done>> admit(Fd channel);
 
     bool connected() const;
+    /// Takes the channel that a worker of this account had before it slept: moxd kept it.
+    void resume(Fd channel);
+    /// The channel once more, when nothing is under way on it; else not valid.
+    Fd duplicate_channel() const;
+    /// Grows with everything that storaged said.
+    uint64_t events() const { return events_; }
 
     template <class M>
     async::Task<Result<typename M::Reply>> call(M message, async::Clock::duration limit = kStorageLimit) {
@@ -93,6 +99,7 @@ class Account {
 
     std::string name_;
     std::shared_ptr<Connection> connection_;
+    uint64_t events_ = 0;
     std::set<AccountObserver*> observers_;
     std::set<std::string> known_;  // names of mailboxes, until the list changes
     async::Scope scope_;

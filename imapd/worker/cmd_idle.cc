@@ -8,16 +8,24 @@ namespace mox::imapd {
 async::Task<Answer> cmd_idle(Session& session, const Command&) {
     session.stream().write("+ idling\r\n");
     co_await session.flush();
+    co_return co_await idle_until_done(session);
+}
+
+async::Task<Answer> idle_until_done(Session& session) {
     session.expect_news();
+    session.set_idling(true);
     NewsTeller teller(session, Announce::all);
     std::exception_ptr failure;
     std::string line;
     try {
-        auto read = co_await session.stream().read_line(64, async::in(session.limits().idle_command));
+        auto deadline = session.patience(session.limits().idle_command);
+        Session::Resting resting(session);
+        auto read = co_await session.stream().read_line(64, deadline);
         line = read.end == async::LineEnd::crlf ? std::string(read.text) : "-";
     } catch (const std::exception&) {
         failure = std::current_exception();
     }
+    session.set_idling(false);
     co_await teller.stop();
     if (failure) std::rethrow_exception(failure);
     // RFC 2177 3: nothing but DONE may come; where the next command would begin is unknown then

@@ -55,6 +55,8 @@ async::Task<Answer> cmd_getmetadata(Session& session, const Command& command);
 async::Task<Answer> cmd_setmetadata(Session& session, const Command& command);
 async::Task<Answer> cmd_compress(Session& session, const Command& command);
 async::Task<Answer> cmd_idle(Session& session, const Command& command);
+/// What follows `+ idling`, also after a rest.
+async::Task<Answer> idle_until_done(Session& session);
 async::Task<Answer> cmd_notify(Session& session, const Command& command);
 async::Task<Answer> cmd_close(Session& session, const Command& command);
 async::Task<Answer> cmd_expunge(Session& session, const Command& command);

@@ -14,6 +14,12 @@ struct Features {
     bool qresync = false;    // RFC 7162 3.2
     bool uidonly = false;    // RFC 9586
 
+    /// As bits, and back; for sessions at rest.
+    uint32_t to_bits() const { return rev2 | utf8 << 1 | condstore << 2 | qresync << 3 | uidonly << 4; }
+    static Features of_bits(uint32_t bits) {
+        return {(bits & 1) != 0, (bits & 2) != 0, (bits & 4) != 0, (bits & 8) != 0, (bits & 16) != 0};
+    }
+
     /// Both let UTF-8 into quoted strings and mailbox names.
     bool has_utf8() const { return rev2 || utf8; }
     NameForm names() const { return has_utf8() ? NameForm::utf8 : NameForm::utf7; }
@@ -22,5 +28,7 @@ struct Features {
     /// Removals are told as VANISHED, not as EXPUNGE.
     bool tells_vanished() const { return qresync || uidonly; }
 };
+
+static_assert(sizeof(Features) == 5, "what is added has to be in to_bits() and of_bits()");
 
 }  // namespace mox::imapd

@@ -9,8 +9,9 @@
 namespace mox::imapd {
 namespace {
 
-constexpr size_t kFlushAt = 64 * 1024;  // bytes of answers collected before they are sent
-constexpr int kMaxBadInRow = 100;       // commands that were no commands, before the session ends
+constexpr size_t kFlushAt = 64 * 1024;        // bytes of answers collected before they are sent
+constexpr size_t kMaxRestedUids = 16 * 1024;  // bytes of UIDs of a session at rest
+constexpr int kMaxBadInRow = 100;             // commands that were no commands, before the session ends
 constexpr std::chrono::seconds kLastWords{5};
 constexpr std::chrono::seconds kHandBack{10};
 constexpr size_t kMaxHandBack = 1 << 20;  // more than all buffers on the way hold
@@ -45,6 +46,24 @@ Session::Session(Account& account, proto::StartSession start, Counters& counters
       log_(start_.cid),
       stream_(std::make_unique<ResumedTransport>(std::move(start_.stream), std::move(start_.pending_input))) {
     account_.add(*this);
+}
+
+Session::Session(Account& account, RestedSession rested, Fd stream, Fd hand_back, Counters& counters,
+                 SessionLimits limits)
+    : Session(account,
+              {.account = account.name(),
+               .login = rested.login,
+               .remote_address = rested.remote_address,
+               .cid = rested.cid,
+               .tls = rested.tls,
+               .hostname = rested.hostname,
+               .max_message_size = rested.max_message_size,
+               .stream = std::move(stream),
+               .hand_back = std::move(hand_back)},
+              counters, limits) {
+    features_ = Features::of_bits(rested.features);
+    bad_in_row_ = static_cast<int>(std::min<uint32_t>(rested.bad_in_row, kMaxBadInRow));
+    rested_ = std::move(rested);
 }
 
 Session::~Session() {
@@ -215,24 +234,25 @@ async::Task<Session::Refreshed> Session::tell_more(Selection arrived) {
 }
 
 // RFC 5465 3.1: also when no command is in progress
-async::Task<void> Session::tell_while_waiting() {
-    if (!notifier_ || !stream_.buffered().empty()) co_return;
+async::Task<void> Session::tell_while_waiting(async::Deadline deadline) {
     NewsTeller teller(*this, notifier_->between_commands());
     std::exception_ptr failure;
-    bool more = true;
     try {
-        more = co_await stream_.fill(async::in(limits_.idle));
+        co_await stream_.fill(deadline);
     } catch (const std::exception&) {
         failure = std::current_exception();
     }
     co_await teller.stop();
     if (failure) std::rethrow_exception(failure);
-    if (!more) throw async::ConnectionLost("closed by the peer");
 }
 
-void Session::greet() {
+async::Task<void> Session::greet() {
+    counters_.sessions++;
+    log_.info("session begins",
+              {{"account", account_.name()}, {"login", start_.login}, {"remote", start_.remote_address}});
     // The front has checked the login; its answer is written here, by who serves the session.
     stream_.write(start_.tag + " OK [CAPABILITY " + capabilities(max_message_size(), reuse()) + "] logged in\r\n");
+    co_await flush();
 }
 
 void Session::write_answer(std::string_view tag, const Answer& answer) {
@@ -401,12 +421,85 @@ bool Session::find_buffered_line() const {
     return stream_.buffered().find('\n') != std::string_view::npos;
 }
 
+std::optional<async::Clock::time_point> Session::resting_since() const {
+    // Commands that were answered are in no one's way; a part of one is.
+    bool quiet = stream_.buffered().empty() && stream_.pending_output() == 0 && over_.empty() && !write_broken_;
+    // In IDLE news are owed to the client at once; with NOTIFY and searches kept up to date there is more to remember
+    // than a rest does.
+    if (!resting_since_ || !quiet || (idling_ && news_) || notifier_ || !contexts_.empty()) return std::nullopt;
+    return resting_since_;
+}
+
+std::optional<RestedSession> Session::rest() const {
+    if (!resting_since() || is_compressed()) return std::nullopt;  // the state of a compressor is large
+    auto left = std::chrono::duration_cast<std::chrono::seconds>(autologout_ - async::Clock::now());
+    RestedSession rested{start_.login,
+                         start_.remote_address,
+                         start_.hostname,
+                         start_.cid,
+                         start_.max_message_size,
+                         start_.tls,
+                         features_.to_bits(),
+                         static_cast<uint32_t>(bad_in_row_),
+                         std::max(left, std::chrono::seconds(0)),
+                         idling_ ? tag_ : "",
+                         {}};
+    if (!view_) return rested;
+    rested.view = view_->rest();
+    if (rested.view->uids.size() + rested.view->saved.size() > kMaxRestedUids) return std::nullopt;
+    return rested;
+}
+
+Fd Session::duplicate_stream() const {
+    return Fd(::dup(stream_.fd()));
+}
+
+Fd Session::duplicate_hand_back() const {
+    return start_.hand_back ? Fd(::dup(start_.hand_back.get())) : Fd();
+}
+
+async::Deadline Session::patience(async::Clock::duration limit) {
+    if (rested_) limit = std::min<async::Clock::duration>(limit, rested_->idle_left);
+    rested_.reset();
+    return autologout_ = async::in(limit);
+}
+
+async::Task<void> Session::open_again(RestedView known) {
+    auto columns = co_await account_.call(proto::OpenMailbox{.name = {}, .id = known.mailbox.id});
+    bool deleted = !columns && columns.error().code == ErrorCode::not_found;
+    if (!columns && !deleted) throw SessionOver("[UNAVAILABLE] " + columns.error().text);
+    auto view = deleted ? MailboxView::resume_deleted(std::move(known))
+                        : MailboxView::resume(std::move(known), std::move(*columns));
+    if (!view) throw SessionOver("[SERVERBUG] the mailbox cannot be opened again");
+    select(std::move(*view));
+}
+
+// What the worker before left: the mailbox, and an IDLE that goes on.
+async::Task<void> Session::go_on() {
+    log_.debug("session goes on", {{"account", account_.name()}});
+    if (rested_->view) co_await open_again(std::move(*rested_->view));
+    if (rested_->idle_tag.empty()) co_return;
+    tag_ = rested_->idle_tag;
+    auto answer = co_await idle_until_done(*this);
+    write_answer(tag_, answer);
+    co_await flush();
+}
+
+// Here nothing of a command has come: this is where a session rests.
+async::Task<void> Session::wait_for_client() {
+    auto deadline = patience(limits_.idle);
+    if (!stream_.buffered().empty()) co_return;
+    if (notifier_) co_return co_await tell_while_waiting(deadline);
+    Resting resting(*this);
+    co_await stream_.fill(deadline);  // at the end of input, whoever reads next finds that out again
+}
+
 async::Task<void> Session::serve() {
     ReaderLimits limits{.idle = limits_.idle, .write = limits_.write};
     while (!logged_out_ && !handing_back_ && over_.empty()) {
         std::optional<RefusedInput> refused;
         try {
-            co_await tell_while_waiting();
+            co_await wait_for_client();
             RawCommand raw = co_await read_command(stream_, limits);
             co_await run_command(std::move(raw));
         } catch (RefusedInput& input) {
@@ -429,13 +522,12 @@ async::Task<void> Session::say_bye() {
 }
 
 async::Task<void> Session::run() {
-    counters_.sessions++;
-    log_.info("session begins",
-              {{"account", account_.name()}, {"login", start_.login}, {"remote", start_.remote_address}});
     std::string_view reason = "logged out";
     try {
-        greet();
-        co_await flush();
+        if (rested_)
+            co_await go_on();
+        else
+            co_await greet();
         co_await serve();
     } catch (const async::ConnectionLost& lost) {
         reason = "connection closed";

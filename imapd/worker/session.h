@@ -20,6 +20,7 @@
 #include "imapd/worker/account.h"
 #include "imapd/worker/features.h"
 #include "imapd/worker/notifier.h"
+#include "imapd/worker/rest.h"
 #include "imapd/worker/search_context.h"
 #include "imapd/worker/view.h"
 #include "proto/supervise.h"
@@ -72,6 +73,9 @@ class Session : private AccountObserver {
   public:
     /// `account` and `counters` outlive the session.
     Session(Account& account, proto::StartSession start, Counters& counters, SessionLimits limits = {});
+    /// Goes on where one rested, with its descriptors.
+    Session(Account& account, RestedSession rested, Fd stream, Fd hand_back, Counters& counters,
+            SessionLimits limits = {});
     ~Session() override;
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
@@ -81,7 +85,31 @@ class Session : private AccountObserver {
     /// Ends the session soon with `* BYE` and this text, also while it waits for the client.
     void terminate(std::string text);
 
+    // ---- at rest: while it waits for its client, owes it nothing, and has nothing of a command
+
+    /// Since when it has been; nothing when it is not at rest.
+    std::optional<async::Clock::time_point> resting_since() const;
+    /// What another worker needs to go on from here; nothing when that would not be all, or be too much.
+    std::optional<RestedSession> rest() const;
+    Fd duplicate_stream() const;
+    /// Not valid where UNAUTHENTICATE is not offered.
+    Fd duplicate_hand_back() const;
+
     // ---- for the commands
+
+    /// For as long as it lives the session is at rest.
+    class Resting {
+      public:
+        explicit Resting(Session& session) : session_(session) { session.resting_since_ = async::Clock::now(); }
+        ~Resting() { session_.resting_since_.reset(); }
+        Resting(const Resting&) = delete;
+        Resting& operator=(const Resting&) = delete;
+
+      private:
+        Session& session_;
+    };
+    /// How long to wait for the client here; less than `limit` right after a rest.
+    async::Deadline patience(async::Clock::duration limit);
 
     async::Stream& stream() { return stream_; }
     Account& account() { return account_; }
@@ -144,6 +172,8 @@ class Session : private AccountObserver {
     enum class Refreshed : uint8_t { done, later };
     /// Fetches the news of the selected mailbox, if there may be any, and writes those that may be told now.
     async::Task<Refreshed> update(Announce what);
+    /// An IDLE begins or ends.
+    void set_idling(bool idling) { idling_ = idling; }
     bool news_expected() const { return news_ || (notifier_ != nullptr && notifier_->has_news()); }
     void expect_news() { news_ = true; }
     /// After a change by this session: where modseqs are told, all up to that of the change must be known.
@@ -178,8 +208,11 @@ class Session : private AccountObserver {
     void account_lost() override;
     async::Task<Refreshed> refresh();
     async::Task<Refreshed> tell_more(Selection arrived);
-    async::Task<void> tell_while_waiting();
-    void greet();
+    async::Task<void> tell_while_waiting(async::Deadline deadline);
+    async::Task<void> greet();
+    async::Task<void> go_on();
+    async::Task<void> open_again(RestedView known);
+    async::Task<void> wait_for_client();
     async::Task<void> serve();
     async::Task<void> run_command(RawCommand raw);
     async::Task<Answer> answer(const Command& command);
@@ -199,6 +232,10 @@ class Session : private AccountObserver {
     log::Logger log_;
     async::Stream stream_;
     Features features_;
+    std::optional<RestedSession> rested_;  // what it goes on from
+    std::optional<async::Clock::time_point> resting_since_;
+    async::Deadline autologout_ = async::kNever;  // of the present wait for the client
+    bool idling_ = false;                         // in IDLE
     std::string tag_;                             // of the present command
     async::Clock::time_point progress_due_ = {};  // when a word on it is due
     std::optional<MailboxView> view_;

@@ -91,6 +91,78 @@ Result<MailboxView> MailboxView::load(proto::MailboxColumns columns, Access acce
     return view;
 }
 
+// News that wait are found again by comparing: the rows still are what the client knows, and told_modseq_ is below all
+// that it was not told.
+RestedView MailboxView::rest() const {
+    std::vector<SequenceRange> uids;
+    for (const auto& row : rows_) {
+        if (!uids.empty() && uids.back().last + 1 == row.uid)
+            uids.back().last = row.uid;
+        else
+            uids.push_back({row.uid, row.uid});
+    }
+    return {mailbox_,        access_ == Access::read_only,
+            told_modseq_,    uid_floor_,
+            pack_uids(uids), pack_uids(saved_),
+            keywords_,       keywords_changed_};
+}
+
+// With rows that have nothing but their UIDs.
+std::optional<MailboxView> MailboxView::known_to(const RestedView& known) {
+    auto uids = unpack_uids(known.uids);
+    auto saved = unpack_uids(known.saved);
+    if (!uids || !saved || known.keywords.size() > proto::kMaxKeywords) return std::nullopt;
+    MailboxView view(known.mailbox, known.keywords, known.read_only ? Access::read_only : Access::read_write);
+    view.told_modseq_ = known.told_modseq;
+    view.uid_floor_ = known.uid_floor;
+    view.saved_ = std::move(*saved);
+    view.keywords_changed_ = known.keywords_changed;
+    uint64_t count = 0;
+    for (auto [first, last] : *uids) count += uint64_t{last} - first + 1;
+    if (count > kMaxRows) return std::nullopt;
+    view.rows_.reserve(count);
+    for (auto [first, last] : *uids) {
+        for (uint64_t uid = first; uid <= last; uid++) view.rows_.push_back({.uid = static_cast<uint32_t>(uid)});
+    }
+    return view;
+}
+
+Result<MailboxView> MailboxView::resume(RestedView known, proto::MailboxColumns columns) {
+    auto view = known_to(known);
+    if (!view) return temporary(ErrorCode::internal, "rested view out of bounds");
+    auto now = load(std::move(columns), view->access_);
+    if (!now) return now;
+    view->compare(now->rows_);
+    view->take_keywords(std::move(now->keywords_));
+    view->mailbox_ = std::move(now->mailbox_);
+    return std::move(*view);
+}
+
+Result<MailboxView> MailboxView::resume_deleted(RestedView known) {
+    auto view = known_to(known);
+    if (!view) return temporary(ErrorCode::internal, "rested view out of bounds");
+    view->take_deletion();
+    return std::move(*view);
+}
+
+// Fills in the rows from those of now, which are ascending too; what differs becomes news.
+void MailboxView::compare(std::span<const MessageRow> now) {
+    size_t at = 0;
+    for (auto& row : rows_) {
+        while (at < now.size() && now[at].uid < row.uid) at++;
+        if (at == now.size() || now[at].uid != row.uid) {
+            note_gone(row.uid);
+            continue;
+        }
+        row = now[at];
+        // What flags it had is not known any more: a change is told whether it changed flags or not.
+        if (row.modseq > told_modseq_) reflagged_.push_back(row.uid);
+    }
+    for (const auto& row : now)
+        if (row.uid >= uid_floor_) arrived_.push_back(row);
+    sort_gone();
+}
+
 std::optional<uint32_t> MailboxView::find(uint32_t uid) const {
     auto at = std::ranges::lower_bound(rows_, uid, {}, &MessageRow::uid);
     if (at == rows_.end() || at->uid != uid) return std::nullopt;

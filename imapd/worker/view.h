@@ -17,6 +17,7 @@
 #include "common/error.h"
 #include "imapd/grammar/command.h"
 #include "imapd/worker/features.h"
+#include "imapd/worker/rest.h"
 #include "proto/account.h"
 
 namespace mox::imapd {
@@ -51,6 +52,14 @@ class MailboxView {
     /// Takes the columns of a mailbox; error internal when the memory file is not sealed or does not hold what it
     /// should.
     static Result<MailboxView> load(proto::MailboxColumns columns, Access access);
+
+    /// Goes on where a session rested: the rows are those that the client knows, and what has become of them since,
+    /// by the columns of now, waits to be announced.
+    static Result<MailboxView> resume(RestedView known, proto::MailboxColumns columns);
+    /// The same when the mailbox is gone.
+    static Result<MailboxView> resume_deleted(RestedView known);
+    /// What the client knows.
+    RestedView rest() const;
 
     proto::MailboxId id() const { return mailbox_.id; }
     const proto::Mailbox& mailbox() const { return mailbox_; }
@@ -119,6 +128,8 @@ class MailboxView {
 
   private:
     MailboxView(proto::Mailbox mailbox, std::vector<std::string> keywords, Access access);
+    static std::optional<MailboxView> known_to(const RestedView& known);
+    void compare(std::span<const proto::MessageRow> now);
     void take_keywords(std::vector<std::string> keywords);
     void take_row(const proto::MessageRow& row);
     void announce_expunged(std::string& out, const Features& features);

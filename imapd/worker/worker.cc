@@ -7,6 +7,7 @@ namespace {
 
 constexpr std::chrono::seconds kLinger{30};  // without a session, before the worker asks to end
 constexpr std::chrono::seconds kRetireLimit{10};
+constexpr std::chrono::seconds kSleepLimit{10};
 constexpr std::chrono::milliseconds kGoodbye{2500};  // for the sessions to say BYE at shutdown
 
 }  // namespace
@@ -15,7 +16,11 @@ Result<proto::Done> Worker::on(proto::ConfigureImapdWorker message) {
     process().apply(message.log);
     if (account_ != nullptr && account_->name() != message.account)
         return permanent(ErrorCode::bad_request, "this worker serves another account");
-    if (account_ == nullptr) account_ = std::make_unique<Account>(message.account);
+    if (account_ == nullptr) {
+        account_ = std::make_unique<Account>(message.account);
+        scope_.spawn(sleep_when_all_rest());
+    }
+    sleep_after_ = std::max(message.sleep_after, std::chrono::seconds(1));
     return proto::Done{};
 }
 
@@ -33,10 +38,84 @@ async::Task<Result<proto::Done>> Worker::on(proto::NewSession message) {
         scope_.spawn(retire_when_idle(generation_));
         co_return std::unexpected(std::move(admitted.error()));
     }
-    auto session = std::make_unique<Session>(*account_, std::move(start), counters_);
+    begin(std::make_unique<Session>(*account_, std::move(start), counters_));
+    co_return proto::Done{};
+}
+
+void Worker::on(proto::WakeUp message) {
+    if (account_ == nullptr || account_->connected()) {
+        log::error("woken without having slept");
+        return;
+    }
+    account_->resume(std::move(message.account_channel));
+}
+
+void Worker::on(proto::ResumeSession message) {
+    auto rested = ipc::decode<RestedSession>(message.state);
+    if (account_ == nullptr || !rested) {
+        log::error("a session at rest cannot be read");  // its client is disconnected
+        return;
+    }
+    begin(std::make_unique<Session>(*account_, std::move(*rested), std::move(message.stream),
+                                    std::move(message.hand_back), counters_));
+}
+
+void Worker::begin(std::unique_ptr<Session> session) {
+    generation_++;
     sessions_.insert(session.get());
     scope_.spawn(serve(std::move(session)));
-    co_return proto::Done{};
+}
+
+std::optional<async::Clock::time_point> Worker::resting_since() const {
+    if (sessions_.empty() || arriving_ > 0 || ending_) return std::nullopt;
+    async::Clock::time_point latest{};
+    for (const auto* session : sessions_) {
+        auto since = session->resting_since();
+        if (!since) return std::nullopt;
+        latest = std::max(latest, *since);
+    }
+    return latest;
+}
+
+async::Task<void> Worker::sleep_when_all_rest() {
+    for (;;) {
+        co_await async::sleep_for(std::max<async::Clock::duration>(sleep_after_ / 4, std::chrono::milliseconds(250)));
+        auto since = resting_since();
+        if (since && async::Clock::now() - *since >= sleep_after_) co_await fall_asleep();
+    }
+}
+
+// Tells moxd of all sessions; false when that cannot be done.
+bool Worker::give_to_sleep(proto::Sleep& sleep) {
+    std::vector<proto::RestSession> resting;
+    sleep.wake_after = std::chrono::hours(24);
+    for (const auto* session : sessions_) {
+        auto rested = session->rest();
+        if (!rested) return false;
+        sleep.wake_after = std::min(sleep.wake_after, rested->idle_left);
+        resting.push_back({ipc::encode(*rested), session->duplicate_stream(), session->duplicate_hand_back()});
+        bool whole = resting.back().stream && (resting.back().hand_back || session->reuse() == Reuse::refused);
+        if (!whole || resting.back().state.size() > proto::kMaxRestedState) return false;
+    }
+    sleep.account_channel = account_->duplicate_channel();
+    sleep.sessions = static_cast<uint32_t>(resting.size());
+    if (!sleep.account_channel || resting.size() > proto::kMaxRestedSessions) return false;
+    for (auto& session : resting) process().parent().send(std::move(session));
+    return true;
+}
+
+// Between what moxd is told and the end of this process nothing may happen here: else it was told what is not true.
+async::Task<void> Worker::fall_asleep() {
+    proto::Sleep sleep{};
+    auto before = std::tuple(resting_since(), generation_, account_->events());
+    if (!give_to_sleep(sleep)) co_return;
+    auto asleep = co_await process().parent().call(std::move(sleep), async::in(kSleepLimit));
+    bool same = before == std::tuple(resting_since(), generation_, account_->events()) && account_->duplicate_channel();
+    if (asleep && same) {
+        log::debug("all sessions rest: sleeping", {{"account", account_->name()}, {"sessions", sessions_.size()}});
+        std::_Exit(0);  // whatever was closed in order would close what moxd keeps
+    }
+    process().parent().send(proto::StayAwake{});
 }
 
 async::Task<void> Worker::serve(std::unique_ptr<Session> session) {
@@ -59,6 +138,7 @@ async::Task<void> Worker::retire_when_idle(uint64_t generation) {
 }
 
 void Worker::shut_down() {
+    ending_ = true;
     for (auto* session : sessions_) session->terminate("server is shutting down");
     scope_.spawn(end_soon());
 }

@@ -1,4 +1,5 @@
-// The worker of one account: takes sessions from moxd, runs them, and ends when it has had none for a while.
+// The worker of one account: takes sessions from moxd, runs them, and ends when it has had none for a while. When all
+// of them rest it gives them to moxd and ends as well: another worker goes on with them (rest.h).
 #pragma once
 
 #include <memory>
@@ -15,6 +16,8 @@ class Worker : public process::Common {
 
     Result<proto::Done> on(proto::ConfigureImapdWorker message);
     async::Task<Result<proto::Done>> on(proto::NewSession message);
+    void on(proto::WakeUp message);
+    void on(proto::ResumeSession message);
     using Common::on;
 
   protected:
@@ -22,13 +25,20 @@ class Worker : public process::Common {
     std::string metrics() override;
 
   private:
+    void begin(std::unique_ptr<Session> session);
     async::Task<void> serve(std::unique_ptr<Session> session);
+    async::Task<void> sleep_when_all_rest();
+    async::Task<void> fall_asleep();
+    std::optional<async::Clock::time_point> resting_since() const;
+    bool give_to_sleep(proto::Sleep& sleep);
     async::Task<void> retire_when_idle(uint64_t generation);
     async::Task<void> end_soon();
 
     std::unique_ptr<Account> account_;
     Counters counters_;
     std::set<Session*> sessions_;
+    std::chrono::seconds sleep_after_{0};
+    bool ending_ = false;
     size_t arriving_ = 0;      // sessions whose channel is being looked at
     uint64_t generation_ = 0;  // counts sessions that came, so that a timer knows whether it still means what it meant
     async::Scope scope_;

@@ -8,7 +8,9 @@ a fresh one. Reproducible: MOX_MODEL_SEED, MOX_MODEL_ROUNDS (minutes of it: some
 import os
 import random
 import re
+import time
 
+import mox
 import pytest
 from mox import parse_imap
 
@@ -328,9 +330,12 @@ class Model:
         new.select()
         self.sessions[self.sessions.index(old)] = new
 
-    def run(self, rounds):
+    def run(self, rounds, rest=0):
+        """With `rest` (seconds) the clients rest for a while now and then: their worker sleeps."""
         for _ in range(rounds):
             self.random.choice([self.sequential, self.at_once])()
+            if rest and self.random.random() < 0.25:
+                time.sleep(rest)
             if self.random.random() < 0.15:
                 self.come_back()
             if self.random.random() < 0.4:
@@ -349,3 +354,24 @@ def test_model(suite, mailbox, seed):
     finally:
         with suite.imap_raw(login=True, port="imaps") as client:
             client.command(f"DELETE {mailbox}-other")
+
+
+class AsAlice:
+    """A suite whose clients are alice's."""
+
+    def __init__(self, suite):
+        self.suite = suite
+
+    def imap_raw(self, **options):
+        return self.suite.imap_raw(user="alice@test.example", password=mox.PASSWORDS["alice"], **options)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_model_with_rests(start_suite, seed):
+    """As above, but the sessions rest so long that their worker ends and another goes on."""
+    suite = mox.start_configured(start_suite, extra="imap { sleep-after 1s }")
+    with suite.imap_raw(login=True, port="imaps", user="alice@test.example", password=mox.PASSWORDS["alice"]) as client:
+        client.ok("CREATE model")
+        client.ok("CREATE model-other")
+    Model(AsAlice(suite), "model", seed).run(ROUNDS // 8, rest=1.7)
+    assert suite.log().count("sleeping") > 0

@@ -197,7 +197,7 @@ class Store {
         return out;
     }
     Result<proto::MailboxColumns> on(proto::OpenMailbox message) {
-        Box* box = find(message.name);
+        Box* box = message.id.value != 0 ? by_id_or_null(message.id) : find(message.name);
         if (box == nullptr) return permanent(ErrorCode::not_found, "no such mailbox");
         std::string bytes;
         for (auto& m : box->messages) bytes.append(reinterpret_cast<const char*>(&m.row), sizeof m.row);

@@ -1,7 +1,9 @@
 // A worker's account with sessions over a fake store, driven by raw IMAP text in one thread.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <sys/socket.h>
@@ -48,7 +50,10 @@ class Client {
 class World {
   public:
     World() : account("test") { log::set_level(log::Level::error); }
-    ~World() { scope.cancel(); }
+    ~World() {
+        scope.cancel();
+        served_.clear();
+    }
 
     Client login(SessionLimits limits = {}, std::string pending = "") {
         auto [ours, theirs] = ipc::make_socket_pair();
@@ -60,11 +65,29 @@ class World {
         start.pending_input = std::move(pending);
         start.stream = std::move(theirs);
         if (reuse) std::tie(handed_back, start.hand_back) = ipc::make_socket_pair();
-        scope.spawn(serve(*this, std::move(start), limits));
+        served_.push_back(std::make_unique<async::Scope>());
+        served_.back()->spawn(serve(*this, std::move(start), limits));
         Client client(*this, std::move(ours));
         auto greeting = client.until("login");
         REQUIRE(greeting.back().starts_with("login OK [CAPABILITY IMAP4rev1 "));
         return client;
+    }
+    /// The session rests, and goes on as another one that knows only what rest() says; `meanwhile` happens in between.
+    void move(size_t number, const std::function<void()>& meanwhile = [] {}) {
+        settle();
+        auto rested = sessions.at(number)->rest();
+        REQUIRE(rested);
+        auto state = ipc::decode<RestedSession>(ipc::encode(*rested));
+        REQUIRE(state);
+        Fd stream = sessions[number]->duplicate_stream();
+        Fd hand_back = sessions[number]->duplicate_hand_back();
+        served_[number]->cancel();
+        sessions[number] = nullptr;
+        meanwhile();
+        served_[number]->spawn(go_on(*this, number, std::move(*state), std::move(stream), std::move(hand_back)));
+    }
+    size_t sessions_left() const {
+        return sessions.size() - static_cast<size_t>(std::ranges::count(sessions, nullptr));
     }
     void step() { event_base_loop(loop.base(), EVLOOP_ONCE | EVLOOP_NONBLOCK); }
     void settle() {
@@ -75,10 +98,10 @@ class World {
     Store store;
     Account account;
     Counters counters;
-    std::vector<Session*> sessions;
-    bool reuse = false;  // sessions may give their clients back
-    Fd handed_back;      // how the last one does
-    async::Scope scope;
+    std::vector<Session*> sessions;  // in the order of their logins; null when over
+    bool reuse = false;              // sessions may give their clients back
+    Fd handed_back;                  // how the last one does
+    async::Scope scope;              // for what else a test runs
 
   private:
     static async::Task<void> serve(World& world, proto::StartSession start, SessionLimits limits) {
@@ -87,8 +110,16 @@ class World {
         Session session(world.account, std::move(start), world.counters, limits);
         world.sessions.push_back(&session);
         co_await session.run();
-        std::erase(world.sessions, &session);
+        *std::ranges::find(world.sessions, &session) = nullptr;
     }
+    static async::Task<void> go_on(World& world, size_t number, RestedSession rested, Fd stream, Fd hand_back) {
+        Session session(world.account, std::move(rested), std::move(stream), std::move(hand_back), world.counters);
+        world.sessions[number] = &session;
+        co_await session.run();
+        world.sessions[number] = nullptr;
+    }
+
+    std::vector<std::unique_ptr<async::Scope>> served_;
 };
 
 inline void Client::write(std::string_view bytes) {

@@ -52,7 +52,31 @@ TEST_CASE("a session gives back what it did not use") {
     client.write("ECT INBOX\r\n");  // what is sent until the front closes
     ::shutdown(client.fd(), SHUT_WR);
     CHECK(all_of(world, world.handed_back) == "Ua LOGIN alice secret\r\nb SELECT INBOX\r\n.");
-    CHECK(world.sessions.empty());
+    CHECK(world.sessions_left() == 0);
+}
+
+TEST_CASE("a session that has rested can be given back, and one that tells unasked does not rest") {
+    World world;
+    world.reuse = true;
+    auto client = world.login();
+    client.ok("SELECT INBOX");
+    world.move(0);
+    client.ok("NOTIFY SET (SELECTED (MessageNew MessageExpunge))");
+    world.settle();
+    CHECK_FALSE(world.sessions[0]->rest());
+    client.write("u UNAUTHENTICATE\r\na NOOP\r\n");
+    CHECK(client.until("u").back() == "u OK log in again");
+    ::shutdown(client.fd(), SHUT_WR);
+    CHECK(all_of(world, world.handed_back) == "Ua NOOP\r\n.");
+    auto other = world.login();
+    other.ok("SELECT INBOX");
+    other.write("s SEARCH RETURN (UPDATE COUNT) FLAGGED\r\n");
+    other.until("s");
+    world.settle();
+    CHECK_FALSE(world.sessions[1]->rest());
+    other.ok("CANCELUPDATE \"s\"");
+    world.settle();
+    CHECK(world.sessions[1]->rest());
 }
 
 TEST_CASE("a session that has nothing to give back") {

@@ -23,7 +23,9 @@ struct FakeMoxd {
     Result<proto::SuiteStatus> on(proto::CtlStatus) {
         return proto::SuiteStatus{"9.9",
                                   {{"moxd", "moxd", 17, "root", 3700, 0, 5u << 20, true},
-                                   {"smtpd-1", "smtpd", 0, "_moxsmtp", 0, 3, 0, false}}};
+                                   {"smtpd-1", "smtpd", 0, "_moxsmtp", 0, 3, 0, false}},
+                                  2,
+                                  5};
     }
     Result<proto::AccountChannel> on(proto::CtlOpenAccount m) {
         return permanent(ErrorCode::not_found, "no account " + m.account);
@@ -175,12 +177,14 @@ TEST_CASE("the table of processes") {
     CHECK(text.out ==
           "PROCESS  ROLE   PID  USER      UPTIME  RESTARTS  MEMORY\n"
           "moxd     moxd    17  root       1h01m         0    5.0M\n"
-          "smtpd-1  smtpd    -  _moxsmtp    down         3       -\n");
+          "smtpd-1  smtpd    -  _moxsmtp    down         3       -\n"
+          "IMAP sessions at rest, without a process: 5, of 2 accounts\n");
     auto json = Json::parse(ctl({"--json", "status"}, server.socket()).out);
     CHECK(json["version"] == "9.9");
     CHECK(json["processes"][0]["pid"] == 17);
     CHECK(json["processes"][1]["restarts"] == 3);
     CHECK(json["processes"][1]["running"] == false);
+    CHECK(json["sessions_asleep"] == 5);
     CHECK(Json::parse(ctl({"status", "--json"}, server.socket()).out) == json);
     CHECK(ctl({"-d", server.directory(), "status"}, "/nowhere").status == 0);
     CHECK(ctl({"-d" + server.directory(), "status"}, "/nowhere").status == 0);

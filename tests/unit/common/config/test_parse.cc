@@ -125,11 +125,11 @@ TEST_CASE("errors in mox.conf are told with place and remedy") {
         {"hostnme x",
          "m:2:1: unknown keyword 'hostnme'; did you mean 'hostname'?, expected hostname, data-directory, "
          "control-socket, "
-         "chroot-directory, log, user, workers, listen, resolver, queue, storage, postmaster or local-mode\n"},
+         "chroot-directory, log, user, workers, listen, resolver, queue, storage, imap, postmaster or local-mode\n"},
         {"quota 5G",
          "m:2:1: unknown keyword 'quota'; it belongs into 'storage', expected hostname, data-directory, "
          "control-socket, "
-         "chroot-directory, log, user, workers, listen, resolver, queue, storage, postmaster or local-mode\n"},
+         "chroot-directory, log, user, workers, listen, resolver, queue, storage, imap, postmaster or local-mode\n"},
         {"log { forward ::1 }",
          "m:2:7: unknown keyword 'forward' in 'log'; it belongs into 'resolver', expected level or format\n"},
         {"log { workers smtpd 1 }",

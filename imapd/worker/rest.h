@@ -1,0 +1,52 @@
+// What is left of a session while its worker sleeps: enough to go on as if nothing had been.
+//
+// moxd keeps it as opaque bytes beside the session's socket; only a worker of the same account makes and reads it. Pure
+// values: Session::rest() makes one, a Session made from one goes on. Invariant: what it says of the selected mailbox
+// is what the client has been told, no more and no less.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "imapd/grammar/sequence_set.h"
+#include "proto/account.h"
+#include "proto/supervise.h"
+
+namespace mox::imapd {
+
+/// What the client knows of its mailbox.
+struct RestedView {
+    proto::Mailbox mailbox;
+    bool read_only;
+    uint64_t told_modseq;
+    uint32_t uid_floor;  // what arrives has a UID from here on
+    std::string uids;    // of the messages, see pack_uids()
+    std::string saved;   // `$`
+    std::vector<std::string> keywords;
+    bool keywords_changed;  // and the client has not been told
+};
+
+struct RestedSession {
+    std::string login;
+    std::string remote_address;
+    std::string hostname;
+    uint64_t cid;
+    uint64_t max_message_size;
+    proto::ImapSessionTls tls;
+    uint32_t features;  // Features as bits
+    uint32_t bad_in_row;
+    std::chrono::seconds idle_left;  // before the autologout (RFC 3501 5.4)
+    std::string idle_tag;            // of the IDLE that goes on; empty: a command is awaited
+    std::optional<RestedView> view;
+};
+
+/// Ascending ranges as pairs of variable-length numbers, the distance to the one before and the length: a mailbox in
+/// which little was expunged takes few bytes.
+std::string pack_uids(std::span<const SequenceRange> ranges);
+/// Nothing when the bytes are no ascending ranges of UIDs.
+std::optional<std::vector<SequenceRange>> unpack_uids(std::string_view bytes);
+
+}  // namespace mox::imapd

@@ -1,0 +1,103 @@
+"""Workers whose sessions all rest end, and others go on with them: clients notice nothing."""
+
+import time
+
+import pytest
+
+import mox
+
+ALICE = "alice@test.example"
+PASSWORD = mox.PASSWORDS["alice"]
+
+
+@pytest.fixture
+def suite(start_suite):
+    return mox.start_configured(start_suite, extra="imap { sleep-after 1s }")
+
+
+def log_in(suite, select=True):
+    client = suite.imap_raw(login=True, port="imaps", user=ALICE, password=PASSWORD)
+    if select:
+        client.ok("SELECT INBOX")
+    return client
+
+
+def asleep(suite, sessions):
+    """Waits until so many sessions sleep, and no process serves their account."""
+
+    def check():
+        status = suite.control_json("status")
+        workers = [p for p in status["processes"] if p["role"] == "imapd-worker"]
+        return status["sessions_asleep"] == sessions and len(workers) == 1  # the blank one
+    mox.wait_for(check, 10, f"{sessions} sessions asleep")
+
+
+def idle(client):
+    tag = client.tag()
+    client.write(f"{tag} IDLE\r\n")
+    assert client.line() == b"+ idling"
+    return tag.encode()
+
+
+def test_a_sleeping_account_hears_of_mail_and_of_its_clients(suite):
+    with log_in(suite) as idling, log_in(suite) as other, log_in(suite, select=False) as third:
+        tag = idle(idling)
+        asleep(suite, 3)
+        assert "3, of 1 account" in suite.control("status")
+        suite.deliver(mox.message(), ALICE)
+        assert idling.line() == b"* 1 EXISTS"
+        asleep(suite, 3)
+        assert b"* 1 EXISTS" in other.ok("NOOP")
+        asleep(suite, 3)
+        other.ok("STORE 1 +FLAGS (\\Flagged)")
+        assert idling.line() == b"* 1 FETCH (UID 1 FLAGS (\\Flagged))"
+        asleep(suite, 3)
+        idling.write("DONE\r\n")
+        assert idling.line() == tag + b" OK idled"
+        asleep(suite, 3)
+        third.ok("LOGOUT")
+        asleep(suite, 2)
+        assert third.socket.recv(100) == b""
+
+
+def test_a_login_wakes_the_account(suite):
+    with log_in(suite) as first:
+        asleep(suite, 1)
+        with log_in(suite) as second:
+            second.ok("APPEND INBOX {5+}\r\nhello")
+            assert b"* 1 EXISTS" in first.ok("NOOP")
+            asleep(suite, 2)
+    # Clients that leave need no process.
+    asleep(suite, 0)
+
+
+def test_commands_at_the_moment_of_falling_asleep(suite):
+    """Whatever the moment, they are answered."""
+    with log_in(suite) as client:
+        for turn in range(24):
+            time.sleep(0.95 + 0.02 * turn)
+            client.ok("NOOP")
+
+
+def test_storage_restarts_while_all_sleep(suite):
+    with log_in(suite) as client:
+        asleep(suite, 1)
+        suite.control("restart", "storaged")
+        assert client.line().startswith(b"* BYE [UNAVAILABLE]")
+        asleep(suite, 0)
+    mox.wait_for(lambda: log_in(suite).ok("NOOP"), 10, "a login after that")
+
+
+def test_stop_says_bye(suite):
+    with log_in(suite) as client:
+        asleep(suite, 1)
+        suite.terminate()
+        assert client.line() == b"* BYE server is shutting down"
+
+
+def test_account_removed_while_it_sleeps(suite):
+    with log_in(suite) as client:
+        asleep(suite, 1)
+        suite.control("account", "remove", "alice")
+        assert client.line().startswith(b"* BYE")
+        asleep(suite, 0)

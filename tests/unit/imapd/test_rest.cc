@@ -1,0 +1,202 @@
+// Sessions that rest and go on: what the client sees is as if nothing had been.
+#include "tests/unit/imapd/harness.h"
+
+using namespace mox;
+using namespace mox::imapd;
+using namespace mox::imapd::fake;
+
+namespace {
+
+constexpr std::string_view kPlain = "Subject: x\r\n\r\nbody\r\n";
+
+Box& inbox(World& world, int messages) {
+    Box& box = *world.store.find("INBOX");
+    for (int i = 0; i < messages; i++) world.store.add(box, std::string(kPlain));
+    return box;
+}
+
+}  // namespace
+
+TEST_CASE("packed UIDs") {
+    std::vector<SequenceRange> sets[] = {{}, {{1, 1}}, {{1, 4}, {6, 6}, {300, 70000}}, {{UINT32_MAX, UINT32_MAX}}};
+    for (const auto& set : sets) {
+        auto back = unpack_uids(pack_uids(set));
+        REQUIRE(back);
+        CHECK(*back == set);
+    }
+    CHECK(pack_uids(sets[2]).size() == 9);
+    CHECK_FALSE(unpack_uids("\x01"));                          // half a range
+    CHECK_FALSE(unpack_uids(std::string_view("\0\1", 2)));     // does not ascend
+    CHECK_FALSE(unpack_uids("\xff\xff\xff\xff\xff\xff\x01"));  // more than 32 bits
+    CHECK_FALSE(unpack_uids("\xff\xff\xff\xff\x0f\x01"));      // ends above them
+    CHECK_FALSE(unpack_uids("\x80"));
+}
+
+TEST_CASE("a session goes on where it rested") {
+    World world;
+    auto& box = inbox(world, 3);
+    auto a = world.login();
+    auto b = world.login();
+    SECTION("without a mailbox") {
+        world.move(0);
+        CHECK(a.ok("NOOP").empty());
+        CHECK(a.answer("FETCH 1 FLAGS") == "BAD no mailbox is selected");
+    }
+    SECTION("nothing happened") {
+        a.ok("SELECT INBOX");
+        world.move(0);
+        CHECK(a.ok("NOOP").empty());
+        CHECK(a.ok("FETCH 3 UID") == Lines{"* 3 FETCH (UID 3)"});
+    }
+    SECTION("news wait for the next command") {
+        a.ok("SELECT INBOX");
+        b.ok("SELECT INBOX");
+        world.move(0, [&] {
+            b.ok("STORE 3 +FLAGS (\\Flagged word)");
+            b.ok("STORE 1 +FLAGS (\\Deleted)");
+            b.ok("EXPUNGE");
+            world.store.add(box, std::string(kPlain));
+            world.store.add(box, std::string(kPlain));
+            b.ok("NOOP");
+            b.ok("STORE 3 +FLAGS.SILENT (\\Deleted)");
+            b.ok("UID EXPUNGE 4");
+        });
+        world.settle();
+        CHECK(a.command("FETCH 2 FLAGS")[0] == "* 2 FETCH (FLAGS ())");  // not a word of the EXPUNGE yet
+        CHECK(a.ok("NOOP").front().starts_with("* 1 EXPUNGE"));
+        CHECK(a.ok("FETCH 1:* UID") == Lines{"* 1 FETCH (UID 2)", "* 2 FETCH (UID 3)", "* 3 FETCH (UID 5)"});
+    }
+    SECTION("news that were fetched, but may not be told yet") {
+        a.ok("SELECT INBOX");
+        b.ok("SELECT INBOX");
+        b.ok("STORE 1 +FLAGS (\\Deleted new)");
+        b.ok("STORE 2 +FLAGS (\\Flagged)");
+        b.ok("EXPUNGE");
+        world.settle();
+        CHECK(a.ok("FETCH 3 UID").front() == "* 3 FETCH (UID 3)");
+        world.move(0);
+        world.move(0, [&] { world.store.add(box, std::string(kPlain)); });
+        auto lines = a.ok("NOOP");
+        CHECK(std::ranges::find(lines, "* 1 EXPUNGE") != lines.end());
+        CHECK(std::ranges::find(lines, "* 3 EXISTS") != lines.end());
+        CHECK(a.ok("NOOP").empty());
+    }
+    SECTION("read-only stays so, and so do modseqs and the saved result") {
+        a.ok("EXAMINE INBOX");
+        a.ok("ENABLE CONDSTORE");
+        a.ok("SEARCH RETURN (SAVE) 2:3");
+        world.move(0);
+        CHECK(a.answer("STORE 1 +FLAGS (\\Seen)").starts_with("NO [READ-ONLY]"));
+        CHECK(a.ok("FETCH $ UID") == Lines{"* 2 FETCH (UID 2)", "* 3 FETCH (UID 3)"});
+        b.ok("SELECT INBOX");
+        b.ok("STORE 1 +FLAGS (\\Seen)");
+        auto lines = a.ok("NOOP");
+        REQUIRE(lines.size() == 1);
+        CHECK(lines[0].find("MODSEQ (") != std::string::npos);
+    }
+    SECTION("the mailbox was renamed") {
+        a.ok("SELECT INBOX");
+        world.move(0, [&] { box.mailbox.name = "Elsewhere"; });
+        CHECK(a.ok("FETCH 1 UID") == Lines{"* 1 FETCH (UID 1)"});
+    }
+    SECTION("the mailbox is gone") {
+        b.ok("CREATE Other");
+        world.store.add(*world.store.find("Other"), std::string(kPlain));
+        a.ok("SELECT Other");
+        world.move(0, [&] { b.ok("DELETE Other"); });
+        CHECK(a.ok("NOOP") == Lines{"* 1 EXPUNGE"});
+    }
+    SECTION("what the client sent meanwhile is read") {
+        a.ok("SELECT INBOX");
+        world.move(0, [&] { a.write("x FETCH 1 UID\r\ny NOOP\r\n"); });
+        CHECK(a.until("x") == Lines{"* 1 FETCH (UID 1)", "x OK fetched"});
+        CHECK(a.line() == "y OK done");
+    }
+}
+
+TEST_CASE("an IDLE goes on") {
+    World world;
+    auto& box = inbox(world, 2);
+    auto a = world.login();
+    auto b = world.login();
+    a.ok("SELECT INBOX");
+    b.ok("SELECT INBOX");
+    a.write("i IDLE\r\n");
+    CHECK(a.line() == "+ idling");
+    world.move(0, [&] { world.store.add(box, std::string(kPlain)); });
+    CHECK(a.line() == "* 3 EXISTS");
+    b.ok("NOOP");
+    b.ok("STORE 1 +FLAGS.SILENT (\\Seen)");
+    CHECK(a.line() == "* 1 FETCH (UID 1 FLAGS (\\Seen))");
+    world.move(0);
+    a.write("DONE\r\n");
+    CHECK(a.line() == "i OK idled");
+    CHECK(a.ok("NOOP").empty());
+}
+
+TEST_CASE("what cannot rest") {
+    World world;
+    inbox(world, 2);
+    auto a = world.login();
+    auto resting = [&] {
+        world.settle();
+        return world.sessions[0]->rest().has_value();
+    };
+    CHECK(resting());
+    SECTION("half a line") {
+        a.write("t NO");
+        CHECK_FALSE(resting());
+        a.write("OP\r\n");
+        CHECK(a.line() == "t OK done");
+        CHECK(resting());
+    }
+    SECTION("a literal that is waited for") {
+        a.write("t LOGIN {3}\r\n");
+        CHECK(a.line().starts_with("+"));
+        CHECK_FALSE(resting());
+    }
+    SECTION("a message on its way") {
+        a.write("t APPEND INBOX {100+}\r\nSubject:");
+        CHECK_FALSE(resting());
+    }
+    SECTION("news of an IDLE that cannot be had") {
+        a.ok("SELECT INBOX");
+        world.store.fail_changes = true;
+        a.write("i IDLE\r\n");
+        CHECK(a.line() == "+ idling");
+        CHECK_FALSE(resting());
+    }
+    SECTION("half a DONE") {
+        a.write("i IDLE\r\n");
+        CHECK(a.line() == "+ idling");
+        CHECK(resting());
+        a.write("DO");
+        CHECK_FALSE(resting());
+    }
+    SECTION("more fragments than are kept") {
+        auto& box = *world.store.find("INBOX");
+        for (int i = 0; i < 20'000; i++) {
+            box.mailbox.uidnext++;
+            world.store.add(box, "x");
+        }
+        a.ok("SELECT INBOX");
+        CHECK_FALSE(resting());
+    }
+}
+
+TEST_CASE("the time before an autologout goes on") {
+    World world;
+    auto a = world.login({.idle = std::chrono::seconds(100)});
+    world.settle();
+    auto rested = world.sessions[0]->rest();
+    REQUIRE(rested);
+    CHECK(rested->idle_left > std::chrono::seconds(90));
+    CHECK(rested->idle_left <= std::chrono::seconds(100));
+    rested->idle_left = std::chrono::seconds(0);
+    auto [ours, theirs] = ipc::make_socket_pair();
+    Session again(world.account, std::move(*rested), std::move(theirs), {}, world.counters);
+    Client client(world, std::move(ours));
+    async::Scope scope;
+    scope.spawn(again.run());
+    CHECK(client.line() == "* BYE autologout; idle for too long");
+}
