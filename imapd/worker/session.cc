@@ -219,6 +219,7 @@ async::Task<Session::Refreshed> Session::update(Announce what) {
 // 5.2, RFC 5267 4.3).
 async::Task<Session::Refreshed> Session::tell_more(Selection arrived) {
     if (!notifier_ && contexts_.empty()) co_return Refreshed::done;
+    progress_due_ = async::Clock::time_point::max();  // no command is being waited for
     FetchAttributes wanted;
     if (notifier_) wanted = notifier_->attributes();
     std::vector<uint32_t> touched;

@@ -206,6 +206,7 @@ def test_kept_up_to_date(own_suite):
             own_suite.deliver(message(subject=subject))
             assert client.line().endswith(b" EXISTS")
             assert client.line() == b'* ESEARCH (TAG "s") UID ADDTO (' + told + b")"
+        other.ok("NOOP")
         other.ok(r"UID STORE 1 +FLAGS (\Seen)")
         assert b"FETCH" in client.line()
         assert client.line() == b'* ESEARCH (TAG "s") UID REMOVEFROM (2 1)'

@@ -111,6 +111,25 @@ TEST_CASE("results in order are told with their places") {
           Lines{"* 5 EXISTS", "* ESEARCH (TAG \"s\") UID ADDTO (3 7)", "* ESEARCH (TAG \"r\") ADDTO (1 5)"});
 }
 
+TEST_CASE("no word on progress outside of commands") {
+    World world;
+    auto& box = *world.store.find("INBOX");
+    SessionLimits limits;
+    limits.progress = std::chrono::milliseconds(1);
+    auto client = world.login(limits);
+    client.ok("SELECT INBOX");
+    client.write("s SEARCH RETURN (UPDATE COUNT) BODY needle\r\n");
+    client.until("s");
+    client.write("i IDLE\r\n");
+    CHECK(client.line() == "+ idling");
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    world.store.add(box, letter("x") + "needle\r\n");
+    CHECK(client.line() == "* 1 EXISTS");
+    CHECK(client.line() == "* ESEARCH (TAG \"s\") ADDTO (0 1)");
+    client.write("DONE\r\n");
+    CHECK(client.line() == "i OK idled");
+}
+
 TEST_CASE("searches that are not kept up to date") {
     Opened o({"one"});
     auto& client = o.client;
