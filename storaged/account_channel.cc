@@ -85,8 +85,7 @@ async::Task<Result<proto::Mailboxes>> AccountChannel::on(proto::GetMailboxes mes
 }
 
 async::Task<Result<proto::MailboxColumns>> AccountChannel::on(proto::OpenMailbox message) {
-    return account_.run(Access::read,
-                        [m = std::move(message)](MailStore& store) { return store.open_mailbox(m); });
+    return account_.run(Access::read, [m = std::move(message)](MailStore& store) { return store.open_mailbox(m); });
 }
 
 async::Task<Result<proto::MailboxChanges>> AccountChannel::on(proto::GetChanges message) {
