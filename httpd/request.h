@@ -5,6 +5,7 @@
 // (semantics), RFC 9112 (HTTP/1.1).
 #pragma once
 
+#include <cstdint>
 #include <expected>
 #include <string>
 #include <string_view>
