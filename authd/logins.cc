@@ -151,6 +151,9 @@ async::Task<Result<proto::ScramChallenge>> Logins::scram_start(proto::ScramStart
     server = std::make_unique<ScramServer>(std::move(*started));
     auto candidate = co_await find(server->user());
     if (!candidate) co_return std::unexpected(std::move(candidate.error()));
+    // Who has no keys for this hash is as unknown as who is not there at all.
+    if (!server->fits(candidate->credentials))
+        candidate->credentials = made_up_credentials(directory_.canonical_login(server->user()), secret_);
     co_return proto::ScramChallenge{0, server->challenge(candidate->credentials)};
 }
 

@@ -17,6 +17,15 @@ std::string random_bytes(size_t count) {
     return bytes;
 }
 
+// Each hash has a salt of its own: one key tells nothing of the other.
+proto::ScramSecrets make_secrets(proto::ScramHash hash, std::string_view password) {
+    proto::ScramSecrets secrets{random_bytes(16), kScramIterations, {}, {}};
+    ScramKeys keys = derive_scram_keys(hash, password, secrets.salt, secrets.iterations);
+    secrets.stored_key.value = keys.stored_key;
+    secrets.server_key.value = keys.server_key;
+    return secrets;
+}
+
 }  // namespace
 
 proto::Credentials make_credentials(std::string_view password) {
@@ -26,11 +35,8 @@ proto::Credentials make_credentials(std::string_view password) {
         0)
         log::fatal("no memory to hash a password");
     c.argon2 = hash;
-    c.scram_sha256_salt = random_bytes(16);
-    c.scram_sha256_iterations = kScramIterations;
-    ScramKeys keys = derive_scram_keys(password, c.scram_sha256_salt, c.scram_sha256_iterations);
-    c.scram_sha256_stored_key.value = keys.stored_key;
-    c.scram_sha256_server_key.value = keys.server_key;
+    c.scram_sha256 = make_secrets(proto::ScramHash::sha256, password);
+    c.scram_sha1 = make_secrets(proto::ScramHash::sha1, password);
     return c;
 }
 

@@ -12,7 +12,7 @@ constexpr size_t kMinPassword = 8;  // bytes
 constexpr size_t kMaxPassword = 1024;
 constexpr uint32_t kScramIterations = 10000;  // RFC 7677 section 4: at least 4096
 
-/// Argon2id (libsodium, 19 MiB, 2 passes) and the keys of SCRAM-SHA-256 with a salt of their own.
+/// Argon2id (libsodium, 19 MiB, 2 passes) and the keys of SCRAM-SHA-256 and SCRAM-SHA-1, each with a salt of their own.
 proto::Credentials make_credentials(std::string_view password);
 
 /// Whether the password is the one.

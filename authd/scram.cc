@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <optional>
 #include <sodium.h>
 #include <vector>
@@ -14,25 +15,49 @@ namespace {
 
 constexpr size_t kMaxMessage = 4096;
 constexpr size_t kMinNonce = 8;
-constexpr size_t kHash = 32;
+constexpr size_t kSalt = 16;
+
+struct Hash {
+    const EVP_MD* (*md)();
+    size_t size;
+};
+const Hash& hash_of(proto::ScramHash hash) {
+    static constexpr Hash kSha256{EVP_sha256, 32};
+    static constexpr Hash kSha1{EVP_sha1, 20};
+    return hash == proto::ScramHash::sha1 ? kSha1 : kSha256;
+}
 
 const unsigned char* bytes(std::string_view s) {
     return reinterpret_cast<const unsigned char*>(s.data());
 }
 
-std::string hmac(std::string_view key, std::string_view text) {
-    crypto_auth_hmacsha256_state state;
-    crypto_auth_hmacsha256_init(&state, bytes(key), key.size());
-    crypto_auth_hmacsha256_update(&state, bytes(text), text.size());
-    std::string out(kHash, '\0');
-    crypto_auth_hmacsha256_final(&state, reinterpret_cast<unsigned char*>(out.data()));
+std::string hmac(const Hash& hash, std::string_view key, std::string_view text) {
+    std::string out(hash.size, '\0');
+    unsigned int length = 0;
+    HMAC(hash.md(), key.data(), static_cast<int>(key.size()), bytes(text), text.size(),
+         reinterpret_cast<unsigned char*>(out.data()), &length);
     return out;
 }
 
-std::string sha256(std::string_view text) {
-    std::string out(kHash, '\0');
-    crypto_hash_sha256(reinterpret_cast<unsigned char*>(out.data()), bytes(text), text.size());
+std::string digest(const Hash& hash, std::string_view text) {
+    std::string out(hash.size, '\0');
+    unsigned int length = 0;
+    EVP_Digest(text.data(), text.size(), reinterpret_cast<unsigned char*>(out.data()), &length, hash.md(), nullptr);
     return out;
+}
+
+proto::ScramSecrets made_up_secrets(proto::ScramHash which, std::string_view user, std::string_view secret) {
+    const Hash& hash = hash_of(which);
+    auto make = [&](std::string_view what) {
+        return hmac(hash_of(proto::ScramHash::sha256), secret, std::string(what) + std::string(user));
+    };
+    bool sha1 = which == proto::ScramHash::sha1;
+    proto::ScramSecrets secrets;
+    secrets.salt = make(sha1 ? "salt of SHA-1 " : "salt ").substr(0, kSalt);
+    secrets.iterations = kScramIterations;
+    secrets.stored_key.value = make(sha1 ? "stored for SHA-1 " : "stored ").substr(0, hash.size);
+    secrets.server_key.value = make(sha1 ? "server for SHA-1 " : "server ").substr(0, hash.size);
+    return secrets;
 }
 
 std::unexpected<Error> bad(std::string_view scram_error, std::string text) {
@@ -73,21 +98,29 @@ bool printable_nonce(std::string_view s) {
 
 }  // namespace
 
-ScramKeys derive_scram_keys(std::string_view password, std::string_view salt, uint32_t iterations) {
-    std::string salted(kHash, '\0');
+ScramKeys derive_scram_keys(proto::ScramHash which, std::string_view password, std::string_view salt,
+                            uint32_t iterations) {
+    const Hash& hash = hash_of(which);
+    std::string salted(hash.size, '\0');
     PKCS5_PBKDF2_HMAC(password.data(), static_cast<int>(password.size()), bytes(salt), static_cast<int>(salt.size()),
-                      static_cast<int>(iterations), EVP_sha256(), kHash,
+                      static_cast<int>(iterations), hash.md(), static_cast<int>(hash.size),
                       reinterpret_cast<unsigned char*>(salted.data()));
-    return {sha256(hmac(salted, "Client Key")), hmac(salted, "Server Key")};
+    return {digest(hash, hmac(hash, salted, "Client Key")), hmac(hash, salted, "Server Key")};
 }
 
 proto::Credentials made_up_credentials(std::string_view user, std::string_view secret) {
     proto::Credentials c;
-    c.scram_sha256_salt = hmac(secret, std::string("salt ") + std::string(user)).substr(0, 16);
-    c.scram_sha256_iterations = kScramIterations;
-    c.scram_sha256_stored_key.value = hmac(secret, std::string("stored ") + std::string(user));
-    c.scram_sha256_server_key.value = hmac(secret, std::string("server ") + std::string(user));
+    c.scram_sha256 = made_up_secrets(proto::ScramHash::sha256, user, secret);
+    c.scram_sha1 = made_up_secrets(proto::ScramHash::sha1, user, secret);
     return c;
+}
+
+const proto::ScramSecrets& ScramServer::secrets_of(const proto::Credentials& c) const {
+    return hash_ == proto::ScramHash::sha1 ? c.scram_sha1 : c.scram_sha256;
+}
+
+bool ScramServer::fits(const proto::Credentials& credentials) const {
+    return secrets_of(credentials).stored_key.value.size() == hash_of(hash_).size;
 }
 
 Result<ScramServer> ScramServer::start(const proto::ScramStart& request) {
@@ -98,6 +131,7 @@ Result<ScramServer> ScramServer::start(const proto::ScramStart& request) {
     if (parts.size() < 4) return bad("other-error", "incomplete message");
     std::string_view flag = parts[0];
     ScramServer s;
+    s.hash_ = request.hash;
     if (flag == "y" || flag == "n") {
         if (request.plus) return bad("channel-binding-not-supported", "the -PLUS mechanism needs channel binding");
         // RFC 5802 6: "y" from a client that was offered -PLUS means somebody took the offer away.
@@ -130,20 +164,22 @@ Result<ScramServer> ScramServer::start(const proto::ScramStart& request) {
 }
 
 std::string ScramServer::challenge(const proto::Credentials& c) {
-    stored_key_ = c.scram_sha256_stored_key.value;
-    server_key_ = c.scram_sha256_server_key.value;
-    server_first_ = fmt::format("r={}{},s={},i={}", client_nonce_, server_nonce_,
-                                text::encode_base64(c.scram_sha256_salt), c.scram_sha256_iterations);
+    const auto& secrets = secrets_of(c);
+    stored_key_ = secrets.stored_key.value;
+    server_key_ = secrets.server_key.value;
+    server_first_ = fmt::format("r={}{},s={},i={}", client_nonce_, server_nonce_, text::encode_base64(secrets.salt),
+                                secrets.iterations);
     return server_first_;
 }
 
 Result<std::string> ScramServer::finish(std::string_view message) {
+    const Hash& hash = hash_of(hash_);
     size_t proof_at = message.rfind(",p=");
     if (message.size() > kMaxMessage || proof_at == std::string_view::npos) return bad("other-error", "proof missing");
     std::string_view without_proof = message.substr(0, proof_at);
     auto proof = text::decode_base64(message.substr(proof_at + 3));
     auto parts = split_commas(without_proof);
-    if (parts.size() < 2 || !parts[0].starts_with("c=") || !proof || proof->size() != kHash)
+    if (parts.size() < 2 || !parts[0].starts_with("c=") || !proof || proof->size() != hash.size)
         return bad("other-error", "malformed final message");
     // RFC 5802 7: cbind-input = gs2-header [ cbind-data ]
     auto binding = text::decode_base64(parts[0].substr(2));
@@ -151,12 +187,12 @@ Result<std::string> ScramServer::finish(std::string_view message) {
         return permanent(ErrorCode::denied, "channel-bindings-dont-match");
     if (parts[1] != "r=" + client_nonce_ + server_nonce_) return permanent(ErrorCode::denied, "nonces do not match");
     std::string auth_message = client_first_bare_ + "," + server_first_ + "," + std::string(without_proof);
-    std::string client_key = hmac(stored_key_, auth_message);
-    for (size_t i = 0; i < kHash; i++) client_key[i] = static_cast<char>(client_key[i] ^ (*proof)[i]);
-    std::string stored = sha256(client_key);
-    if (stored_key_.size() != kHash || sodium_memcmp(stored.data(), stored_key_.data(), kHash) != 0)
+    std::string client_key = hmac(hash, stored_key_, auth_message);
+    for (size_t i = 0; i < hash.size; i++) client_key[i] = static_cast<char>(client_key[i] ^ (*proof)[i]);
+    std::string stored = digest(hash, client_key);
+    if (stored_key_.size() != hash.size || sodium_memcmp(stored.data(), stored_key_.data(), hash.size) != 0)
         return permanent(ErrorCode::denied, "invalid-proof");
-    return "v=" + text::encode_base64(hmac(server_key_, auth_message));
+    return "v=" + text::encode_base64(hmac(hash, server_key_, auth_message));
 }
 
 }  // namespace mox::authd

@@ -1,4 +1,4 @@
-// The server's side of SCRAM-SHA-256 and SCRAM-SHA-256-PLUS (RFC 5802, RFC 7677), without I/O.
+// The server's side of SCRAM-SHA-256 and SCRAM-SHA-1, each with -PLUS (RFC 5802, RFC 7677), without I/O.
 //
 // A ScramServer lives for one exchange: take the client's first message, give it the credentials of the user it names
 // (or made-up ones, which look the same from outside), take the client's final message.
@@ -18,7 +18,8 @@ struct ScramKeys {
     std::string server_key;
 };
 /// RFC 5802 section 3. Slow: for a thread.
-ScramKeys derive_scram_keys(std::string_view password, std::string_view salt, uint32_t iterations);
+ScramKeys derive_scram_keys(proto::ScramHash hash, std::string_view password, std::string_view salt,
+                            uint32_t iterations);
 
 /// What an unknown user gets to see: the same salt every time, made from a secret of this server.
 proto::Credentials made_up_credentials(std::string_view user, std::string_view secret);
@@ -30,6 +31,8 @@ class ScramServer {
     static Result<ScramServer> start(const proto::ScramStart& request);
 
     const std::string& user() const { return user_; }
+    /// Whether somebody with these can log in by this exchange's hash at all.
+    bool fits(const proto::Credentials& credentials) const;
     /// The server's first message.
     std::string challenge(const proto::Credentials& credentials);
     /// The server's final message when the proof is right, else `denied`.
@@ -39,6 +42,8 @@ class ScramServer {
     void set_nonce(std::string nonce) { server_nonce_ = std::move(nonce); }
 
   private:
+    const proto::ScramSecrets& secrets_of(const proto::Credentials& credentials) const;
+    proto::ScramHash hash_ = proto::ScramHash::sha256;
     std::string user_;
     std::string gs2_header_;
     std::string binding_data_;  // of the connection, when the client binds

@@ -237,6 +237,7 @@ proto::Listener listener_of(const Settings& s, size_t index, const config::Servi
     l.tls = tls_mode(listener, service);
     l.tls13_only = listener.tls.min_version == config::TlsVersion::tls1_3;
     l.insecure_auth = listener.allow_insecure_auth ? proto::InsecureAuth::allow : proto::InsecureAuth::refuse;
+    l.unauthenticate = listener.allow_unauthenticate ? proto::Unauthenticate::allow : proto::Unauthenticate::refuse;
     l.require_starttls = service.starttls == config::Starttls::required;
     l.max_message_size = listener.max_message_size;
     l.max_connections = listener.max_connections;

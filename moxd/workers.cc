@@ -95,7 +95,8 @@ async::Task<Result<ipc::Done>> Supervisor::begin_work(Worker& worker) {
     if (auto rested = sleepers_.take(worker.account)) {
         channel->send(proto::WakeUp{std::move(rested->account_channel)});
         for (auto& session : rested->sessions)
-            channel->send(proto::ResumeSession{std::move(session.state), std::move(session.stream)});
+            channel->send(proto::ResumeSession{std::move(session.state), std::move(session.stream),
+                                               std::move(session.hand_back)});
     }
     ensure_blank_worker();
     co_return co_await std::move(configured);
@@ -149,7 +150,8 @@ void Supervisor::rest_session(Child& child, proto::RestSession session) {
 bool Supervisor::has_room(const Rested& rested, const Sleepers& sleepers) {
     rlimit limit{};
     getrlimit(RLIMIT_NOFILE, &limit);
-    uint64_t files = sleepers.sessions() + sleepers.accounts() + rested.sessions.size() + 1;
+    constexpr uint64_t kFilesOfSession = 2;
+    uint64_t files = kFilesOfSession * (sleepers.sessions() + rested.sessions.size()) + sleepers.accounts() + 1;
     return sleepers.bytes() + rested.bytes() <= kMaxAsleep && files + kOtherFiles <= limit.rlim_cur;
 }
 

@@ -172,6 +172,16 @@ struct SetMetadata {
     std::vector<MetadataEntry> entries;
 };
 
+constexpr size_t kMaxMailboxesPerGet = 1000;
+struct Mailboxes {
+    std::vector<Mailbox> mailboxes;  // those that exist, as asked for
+};
+/// How some mailboxes are now, of which MailboxChanged told.
+struct GetMailboxes {
+    MOX_MESSAGE(GetMailboxes, 0x0418, Mailboxes, from(Role::imapd_worker))
+    std::vector<MailboxId> mailboxes;  // at most kMaxMailboxesPerGet
+};
+
 struct MailboxColumns {
     Mailbox mailbox;
     std::vector<std::string> keywords;  // index = bit number; empty string: unused
@@ -357,8 +367,8 @@ struct AppendMessages {
 /// Served by storaged on an account channel (with the spool messages of proto/storage.h).
 using AccountMessages =
     ipc::Messages<CreateSpool, DropSpool, ListMailboxes, CreateMailbox, DeleteMailbox, RenameMailbox, Subscribe,
-                  GetQuota, GetMetadata, SetMetadata, OpenMailbox, GetChanges, FetchInfos, OpenMessages, FindText,
-                  IndexWords, StoreFlags, CopyMessages, MoveMessages, Expunge, AppendMessages>;
+                  GetQuota, GetMetadata, SetMetadata, GetMailboxes, OpenMailbox, GetChanges, FetchInfos, OpenMessages,
+                  FindText, IndexWords, StoreFlags, CopyMessages, MoveMessages, Expunge, AppendMessages>;
 /// Served by the worker on its account channel.
 using AccountEventMessages = ipc::Messages<AccountOpened, MailboxChanged, MailboxListChanged>;
 

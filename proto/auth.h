@@ -67,11 +67,13 @@ struct ChannelBinding {
     std::string type;
     std::string data;
 };
+/// The mechanisms SCRAM-SHA-256 (RFC 7677) and SCRAM-SHA-1 (RFC 5802), each with -PLUS.
+enum class ScramHash : uint8_t { sha256, sha1, kEnd };
 struct ScramChallenge {
     uint64_t session;  // for ScramFinish, on this channel, once
     std::string server_first;
 };
-/// SCRAM-SHA-256 and -PLUS (RFC 5802, RFC 7677): the client's first message.
+/// SCRAM (RFC 5802, RFC 7677): the client's first message.
 struct ScramStart {
     MOX_MESSAGE(ScramStart, 0x0511, ScramChallenge, from(Role::smtpd, Role::imapd))
     LoginContext context;
@@ -79,6 +81,7 @@ struct ScramStart {
     bool plus_offered;  // the server announced -PLUS to this client (downgrade check)
     ChannelBinding binding;
     std::string client_first;
+    ScramHash hash = ScramHash::sha256;
 };
 struct ScramDone {
     std::string server_final;

@@ -184,13 +184,18 @@ struct QueueGrew {
 
 // ---- credentials and accounts
 
+/// What SCRAM with one hash needs of a password (RFC 5802 3). Without keys there is no login by it.
+struct ScramSecrets {
+    std::string salt;
+    uint32_t iterations = 0;
+    ipc::Secret stored_key;
+    ipc::Secret server_key;
+};
 /// What authd needs to verify a password; never the password.
 struct Credentials {
     std::string argon2;  // libsodium crypto_pwhash_str
-    std::string scram_sha256_salt;
-    uint32_t scram_sha256_iterations;
-    ipc::Secret scram_sha256_stored_key;
-    ipc::Secret scram_sha256_server_key;
+    ScramSecrets scram_sha256;
+    ScramSecrets scram_sha1;
 };
 struct StoredCredentials {
     std::optional<Credentials> credentials;  // absent: no password has been set

@@ -33,6 +33,8 @@ enum class Service : uint8_t { smtp, submission, submissions, imap, imaps, http,
 enum class TlsMode : uint8_t { none, starttls, immediate, kEnd };
 /// Whether passwords may travel without TLS (local mode only).
 enum class InsecureAuth : uint8_t { refuse, allow, kEnd };
+/// Whether an IMAP client may log out and in again on the same connection (RFC 8437).
+enum class Unauthenticate : uint8_t { refuse, allow, kEnd };
 
 struct Listener {
     Service service;
@@ -47,6 +49,7 @@ struct Listener {
     uint32_t max_connections_per_address;
     std::vector<uint32_t> certificates;  // indexes into the front's certificates, first is the default
     Fd socket;
+    Unauthenticate unauthenticate = Unauthenticate::refuse;
 };
 
 /// A certificate chain in PEM; its key stays in authd.
@@ -262,6 +265,9 @@ struct StartSession {
     uint64_t max_message_size;
     Fd stream;  // plain text to and from the client
     Fd account_channel;
+    /// Absent where UNAUTHENTICATE is not offered. The worker that ends a session so writes `U`, closes its end of
+    /// `stream` for writing, reads that to its end, and writes what it did not use of it and a full stop.
+    Fd hand_back = {};
 };
 struct NewSession {
     MOX_MESSAGE(NewSession, 0x0122, Done, from(Role::moxd))
@@ -283,6 +289,7 @@ struct RestSession {
     MOX_MESSAGE(RestSession, 0x0125, NoReply, from(Role::imapd_worker))
     std::string state;  // encoded imapd::RestedSession; nobody but another worker of the account reads it
     Fd stream;          // plain text to and from the client
+    Fd hand_back = {};  // see StartSession
 };
 /// The account's sessions were told, each by a RestSession. When this is answered the worker ends at once, with status
 /// 0, or says StayAwake. Error `busy` when a session is on its way to it, or when moxd keeps too much already.
@@ -306,6 +313,7 @@ struct ResumeSession {
     MOX_MESSAGE(ResumeSession, 0x0129, NoReply, from(Role::moxd))
     std::string state;
     Fd stream;
+    Fd hand_back = {};
 };
 
 /// What one process has a channel to another for.

@@ -85,11 +85,13 @@ async::Task<void> auth_login(Session& s, std::optional<std::string> initial) {
     co_await log_in(s, std::move(*login), std::move(*password));
 }
 
-async::Task<void> auth_scram(Session& s, std::optional<std::string> initial, bool plus) {
+async::Task<void> auth_scram(Session& s, std::optional<std::string> initial, sasl::ScramMechanism mechanism) {
     auto first = co_await client_message(s, std::move(initial), "");
     if (!first) co_return;
+    auto hash = mechanism.hash == sasl::ScramMechanism::Hash::sha1 ? proto::ScramHash::sha1 : proto::ScramHash::sha256;
     auto challenge = co_await s.smtpd.auth.call(
-        proto::ScramStart{context_of(s), plus, s.offers_plus(), s.binding(), std::move(*first)}, kPeerLimit);
+        proto::ScramStart{context_of(s), mechanism.plus, s.offers_plus(), s.binding(), std::move(*first), hash},
+        kPeerLimit);
     if (!challenge) {
         fail(s, challenge.error());
         co_return;
@@ -135,10 +137,8 @@ async::Task<void> cmd_auth(Session& s, Command command) {
         co_await auth_plain(s, std::move(initial));
     else if (mechanism == "LOGIN")
         co_await auth_login(s, std::move(initial));
-    else if (mechanism == "SCRAM-SHA-256")
-        co_await auth_scram(s, std::move(initial), false);
-    else if (mechanism == "SCRAM-SHA-256-PLUS" && s.offers_plus())
-        co_await auth_scram(s, std::move(initial), true);
+    else if (auto scram = sasl::find_scram(mechanism); scram && (!scram->plus || s.offers_plus()))
+        co_await auth_scram(s, std::move(initial), *scram);
     else
         s.reply(504, "5.5.4", "mechanism not supported");
 }

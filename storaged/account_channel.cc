@@ -80,6 +80,10 @@ async::Task<Result<proto::Done>> AccountChannel::on(proto::SetMetadata message) 
         Access::write, [m = std::move(message)](MailStore& store) { return store.set_metadata(m.mailbox, m.entries); });
 }
 
+async::Task<Result<proto::Mailboxes>> AccountChannel::on(proto::GetMailboxes message) {
+    return account_.run(Access::read, [m = std::move(message)](MailStore& store) { return store.get(m.mailboxes); });
+}
+
 async::Task<Result<proto::MailboxColumns>> AccountChannel::on(proto::OpenMailbox message) {
     return account_.run(Access::read, [m = std::move(message)](MailStore& store) { return store.open_mailbox(m); });
 }

@@ -31,6 +31,7 @@ class AccountChannel {
     async::Task<Result<proto::QuotaUse>> on(proto::GetQuota);
     async::Task<Result<proto::MetadataEntries>> on(proto::GetMetadata message);
     async::Task<Result<proto::Done>> on(proto::SetMetadata message);
+    async::Task<Result<proto::Mailboxes>> on(proto::GetMailboxes message);
     async::Task<Result<proto::MailboxColumns>> on(proto::OpenMailbox message);
     async::Task<Result<proto::MailboxChanges>> on(proto::GetChanges message);
     async::Task<Result<proto::MessageInfos>> on(proto::FetchInfos message);

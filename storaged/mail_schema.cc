@@ -85,8 +85,12 @@ CREATE TABLE credential (
     argon2 TEXT NOT NULL,
     salt BLOB NOT NULL,
     iterations INTEGER NOT NULL,
-    stored_key BLOB NOT NULL,
-    server_key BLOB NOT NULL
+    stored_key BLOB NOT NULL,           -- these for SCRAM-SHA-256
+    server_key BLOB NOT NULL,
+    sha1_salt BLOB NOT NULL,            -- and for SCRAM-SHA-1; empty: none
+    sha1_iterations INTEGER NOT NULL,
+    sha1_stored_key BLOB NOT NULL,
+    sha1_server_key BLOB NOT NULL
 );
 CREATE TABLE delivered (
     queue INTEGER NOT NULL,

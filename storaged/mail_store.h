@@ -71,6 +71,7 @@ class MailStore : public Store {
 
     // ---- mailboxes (mailboxes.cc)
     Result<proto::MailboxList> list();
+    Result<proto::Mailboxes> get(const std::vector<proto::MailboxId>& mailboxes);
     Result<proto::CreatedMailboxes> create(const std::string& name, uint32_t special_use);
     Result<proto::Done> remove(const std::string& name);
     Result<proto::Done> rename(const std::string& from, const std::string& to);

@@ -66,6 +66,15 @@ Result<proto::MailboxList> MailStore::list() {
     return list;
 }
 
+Result<proto::Mailboxes> MailStore::get(const std::vector<proto::MailboxId>& mailboxes) {
+    if (mailboxes.size() > proto::kMaxMailboxesPerGet)
+        return permanent(ErrorCode::bad_request, "too many mailboxes at once");
+    proto::Mailboxes out;
+    for (auto id : mailboxes)
+        if (auto mailbox = find(id)) out.mailboxes.push_back(std::move(*mailbox));
+    return out;
+}
+
 bool MailStore::has_children(std::string_view name) {
     auto row = db().query("SELECT 1 FROM mailbox WHERE name > ? AND name < ? LIMIT 1", std::string(name) + '/',
                           end_of_children(name));

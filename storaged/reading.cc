@@ -137,23 +137,27 @@ Result<proto::MessageFiles> MailStore::files(proto::MailboxId mailbox, const std
 }
 
 Result<proto::StoredCredentials> MailStore::credentials() {
-    auto row = db().query("SELECT argon2, salt, iterations, stored_key, server_key FROM credential");
+    auto row = db().query(
+        "SELECT argon2, salt, iterations, stored_key, server_key, sha1_salt, sha1_iterations, sha1_stored_key,"
+        " sha1_server_key FROM credential");
     if (!row.next()) return proto::StoredCredentials{};
-    proto::Credentials c;
-    c.argon2 = row.bytes(0);
-    c.scram_sha256_salt = row.bytes(1);
-    c.scram_sha256_iterations = row.small(2);
-    c.scram_sha256_stored_key.value = row.bytes(3);
-    c.scram_sha256_server_key.value = row.bytes(4);
-    return proto::StoredCredentials{std::move(c)};
+    auto secrets = [&](int column) {
+        return proto::ScramSecrets{
+            row.bytes(column), row.small(column + 1), {row.bytes(column + 2)}, {row.bytes(column + 3)}};
+    };
+    return proto::StoredCredentials{proto::Credentials{row.bytes(0), secrets(1), secrets(5)}};
 }
 
 Result<proto::Done> MailStore::set_credentials(const proto::Credentials& c) {
-    size_t longest = std::max({c.argon2.size(), c.scram_sha256_salt.size(), c.scram_sha256_stored_key.value.size(),
-                               c.scram_sha256_server_key.value.size()});
+    size_t longest = c.argon2.size();
+    for (const auto* secrets : {&c.scram_sha256, &c.scram_sha1})
+        longest = std::max(
+            {longest, secrets->salt.size(), secrets->stored_key.value.size(), secrets->server_key.value.size()});
     if (longest > 1024) return permanent(ErrorCode::bad_request, "credentials too long");
-    db().run("INSERT OR REPLACE INTO credential VALUES (1, ?, ?, ?, ?, ?)", c.argon2, Blob{c.scram_sha256_salt},
-             c.scram_sha256_iterations, Blob{c.scram_sha256_stored_key.value}, Blob{c.scram_sha256_server_key.value});
+    db().run("INSERT OR REPLACE INTO credential VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)", c.argon2,
+             Blob{c.scram_sha256.salt}, c.scram_sha256.iterations, Blob{c.scram_sha256.stored_key.value},
+             Blob{c.scram_sha256.server_key.value}, Blob{c.scram_sha1.salt}, c.scram_sha1.iterations,
+             Blob{c.scram_sha1.stored_key.value}, Blob{c.scram_sha1.server_key.value});
     return proto::Done{};
 }
 

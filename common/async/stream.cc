@@ -54,6 +54,12 @@ void Stream::consume(size_t count) {
     std::string().swap(input_);
 }
 
+void Stream::put_back(std::string_view bytes) {
+    make_room();
+    input_.insert(0, bytes);
+    scanned_ = 0;
+}
+
 void Stream::make_room() {
     if (start_ == 0) return;
     input_.erase(0, start_);

@@ -88,6 +88,8 @@ class Stream {
     /// What has been read and not consumed yet.
     std::string_view buffered() const { return std::string_view(input_).substr(start_); }
     void consume(size_t count);
+    /// Gives back bytes that were read: they come again, before what is buffered.
+    void put_back(std::string_view bytes);
     /// Reads more into the buffer; false at the end of input.
     Task<bool> fill(Deadline deadline);
 

@@ -111,6 +111,7 @@ constexpr Rule<Listener> kListenRules[] = {
     {"tls", "tls files CERTIFICATE KEY, or tls self-signed", read_tls, Repeat::many},
     {"tls-min-version", "tls-min-version 1.2 | 1.3", read_tls_version},
     {"allow-insecure-auth", "allow-insecure-auth [yes | no]", flag<&Listener::allow_insecure_auth>},
+    {"allow-unauthenticate", "allow-unauthenticate [yes | no]", flag<&Listener::allow_unauthenticate>},
     {"max-message-size", "max-message-size SIZE",
      one<&Listener::max_message_size, as_size<kMinMessageSize, kMaxMessageSize>>},
     {"max-connections", "max-connections NUMBER", one<&Listener::max_connections, as_number<uint32_t, 1, 100'000>>},

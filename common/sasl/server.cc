@@ -18,4 +18,18 @@ std::optional<PlainCredentials> parse_plain(std::string_view decoded) {
     return c;
 }
 
+std::optional<ScramMechanism> find_scram(std::string_view name) {
+    ScramMechanism mechanism;
+    constexpr std::string_view kPlus = "-PLUS";
+    if (name.ends_with(kPlus)) {
+        mechanism.plus = true;
+        name.remove_suffix(kPlus.size());
+    }
+    if (name == "SCRAM-SHA-1")
+        mechanism.hash = ScramMechanism::Hash::sha1;
+    else if (name != "SCRAM-SHA-256")
+        return std::nullopt;
+    return mechanism;
+}
+
 }  // namespace mox::sasl

@@ -1,6 +1,7 @@
 // The server's half of simple SASL mechanisms: taking apart what clients send. Verification is authd's.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,6 +17,14 @@ struct PlainCredentials {
     std::string authcid;
     std::string password;
 };
+
+/// A mechanism of the SCRAM family by its name, in upper case.
+struct ScramMechanism {
+    enum class Hash : uint8_t { sha1, sha256, kEnd };
+    Hash hash = Hash::sha256;
+    bool plus = false;  // with channel binding
+};
+std::optional<ScramMechanism> find_scram(std::string_view name);
 
 /// Nothing when the decoded message is not three parts separated by NUL, or a part is too long or empty.
 std::optional<PlainCredentials> parse_plain(std::string_view decoded);

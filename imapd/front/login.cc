@@ -16,8 +16,8 @@ async::Task<FrontSession::Outcome> FrontSession::log_in(const Command& command) 
 
 async::Task<FrontSession::Outcome> FrontSession::authenticate(const Command& command) {
     const auto& args = std::get<AuthenticateArguments>(command.arguments);
-    bool scram_plus = args.mechanism == "SCRAM-SHA-256-PLUS" && offers_plus();
-    if (args.mechanism != "PLAIN" && args.mechanism != "SCRAM-SHA-256" && !scram_plus) {
+    auto scram_name = sasl::find_scram(args.mechanism);
+    if (args.mechanism != "PLAIN" && (!scram_name || (scram_name->plus && !offers_plus()))) {
         reply(command, "NO [CANNOT] mechanism not supported");
         co_return Outcome::stay;
     }
@@ -78,11 +78,12 @@ async::Task<FrontSession::Outcome> FrontSession::check_password(const Command& c
 async::Task<FrontSession::Outcome> FrontSession::scram(const Command& command, std::optional<std::string> initial) {
     auto client_first = co_await sasl_message(command, std::move(initial), "");
     if (!client_first) co_return Outcome::stay;
-    bool plus = std::get<AuthenticateArguments>(command.arguments).mechanism == "SCRAM-SHA-256-PLUS";
+    auto mechanism = sasl::find_scram(std::get<AuthenticateArguments>(command.arguments).mechanism);
+    auto hash = mechanism->hash == sasl::ScramMechanism::Hash::sha1 ? proto::ScramHash::sha1 : proto::ScramHash::sha256;
     proto::ChannelBinding binding;
     if (offers_plus()) binding = accepted_.listener->tls->binding();
-    auto challenge =
-        co_await services_.scram_start({context(), plus, offers_plus(), std::move(binding), std::move(*client_first)});
+    auto challenge = co_await services_.scram_start(
+        {context(), mechanism->plus, offers_plus(), std::move(binding), std::move(*client_first), hash});
     if (!challenge) co_return co_await failed(command, std::move(challenge.error()));
     auto client_final = co_await sasl_message(command, std::nullopt, std::move(challenge->server_first));
     if (!client_final) co_return Outcome::stay;

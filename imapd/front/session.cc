@@ -2,7 +2,7 @@
 
 #include "common/ipc/channel.h"
 #include "imapd/front/relay.h"
-#include "imapd/grammar/capabilities.h"
+#include "imapd/grammar/language.h"
 
 namespace mox::imapd {
 namespace {
@@ -10,6 +10,7 @@ namespace {
 constexpr size_t kMaxLine = 8 * 1024;
 constexpr size_t kMaxLiteral = 1024;
 constexpr size_t kMaxLiterals = 4 * 1024;
+constexpr size_t kMaxPending = 16 * 1024;  // handed over with a session
 
 }  // namespace
 
@@ -25,11 +26,15 @@ bool FrontSession::offers_plus() const {
 }
 
 std::string FrontSession::capabilities() const {
-    std::string out = imapd::capabilities(accepted_.listener->config.max_message_size);
+    std::string out = imapd::capabilities(accepted_.listener->config.max_message_size, reuse());
     if (!tls_ && accepted_.listener->tls != nullptr) out += " STARTTLS";
     if (!may_log_in()) return out + " LOGINDISABLED";  // RFC 3501 6.2.3
-    if (offers_plus()) out += " AUTH=SCRAM-SHA-256-PLUS";
-    return out + " AUTH=SCRAM-SHA-256 AUTH=PLAIN";
+    if (offers_plus()) out += " AUTH=SCRAM-SHA-256-PLUS AUTH=SCRAM-SHA-1-PLUS";
+    return out + " AUTH=SCRAM-SHA-256 AUTH=SCRAM-SHA-1 AUTH=PLAIN";
+}
+
+Reuse FrontSession::reuse() const {
+    return accepted_.listener->config.unauthenticate == proto::Unauthenticate::allow ? Reuse::allowed : Reuse::refused;
 }
 
 proto::LoginContext FrontSession::context() const {
@@ -108,9 +113,11 @@ async::Task<void> FrontSession::serve() {
             refused = input.tag + ' ' + input.text + "\r\n";
         }
         stream_->write(refused);
-        if (outcome != Outcome::relay) co_await flush();
+        if (outcome == Outcome::relay)
+            outcome = co_await relay();
+        else
+            co_await flush();
     }
-    if (outcome == Outcome::relay) co_await relay();
 }
 
 async::Task<FrontSession::Outcome> FrontSession::run_command(RawCommand raw) {
@@ -146,10 +153,16 @@ async::Task<FrontSession::Outcome> FrontSession::dispatch(const Command& command
                            "\r\n");
             reply(command, "OK done");
             co_return Outcome::stay;
+        case Verb::language:
+            language(command);
+            co_return Outcome::stay;
         case Verb::logout:
             bye("see you");
             reply(command, "OK logged out");
             co_return Outcome::close;
+        case Verb::unauthenticate:
+            reply(command, "BAD nobody is logged in");  // RFC 8437 3
+            co_return Outcome::stay;
         case Verb::starttls:
             co_return co_await start_tls(command);
         case Verb::login:
@@ -160,6 +173,13 @@ async::Task<FrontSession::Outcome> FrontSession::dispatch(const Command& command
             reply(command, "NO log in first");
             co_return Outcome::stay;
     }
+}
+
+// RFC 5255 3.2: in any state
+void FrontSession::language(const Command& command) {
+    auto answer = language_answer(std::get<LanguageArguments>(command.arguments).ranges);
+    if (answer) stream_->write("* " + *answer + "\r\n");
+    reply(command, answer ? "OK done" : "NO no such language");
 }
 
 async::Task<FrontSession::Outcome> FrontSession::start_tls(const Command& command) {
@@ -194,11 +214,14 @@ async::Task<FrontSession::Outcome> FrontSession::hand_over(const Command& comman
     request.cid = accepted_.cid;
     request.tls = tls_ ? proto::ImapSessionTls::tls : proto::ImapSessionTls::none;
     request.tag = command.tag;
-    request.pending_input = std::string(stream_->buffered());
+    // What is left is relayed.
+    request.pending_input = std::string(stream_->buffered().substr(0, kMaxPending));
     request.hostname = accepted_.listener->config.hostname;
     request.max_message_size = accepted_.listener->config.max_message_size;
     request.stream = std::move(theirs);
     request.account_channel = std::move(logged_in.account_channel);
+    Fd back;
+    if (reuse() == Reuse::allowed) std::tie(back, request.hand_back) = ipc::make_socket_pair();
     size_t pending = request.pending_input.size();
     co_await flush();
     auto started = co_await services_.start_session(std::move(request));
@@ -212,16 +235,24 @@ async::Task<FrontSession::Outcome> FrontSession::hand_over(const Command& comman
     log_.info("logged in", {{"account", logged_in.account}, {"login", logged_in.login}});
     stream_->consume(pending);
     worker_.emplace(std::make_unique<async::SocketTransport>(std::move(ours)));
+    if (back) hand_back_.emplace(std::make_unique<async::SocketTransport>(std::move(back)));
     co_return Outcome::relay;
 }
 
-async::Task<void> FrontSession::relay() {
+async::Task<FrontSession::Outcome> FrontSession::relay() {
     struct Counted {
         size_t& count;
         explicit Counted(size_t& c) : count(c) { count++; }
         ~Counted() { count--; }
     } counted(counters_.relaying);
-    co_await relay_session(*stream_, *worker_, limits_.relay, limits_.write);
+    auto* hand_back = hand_back_ ? &*hand_back_ : nullptr;
+    auto rest = co_await relay_session(*stream_, *worker_, hand_back, limits_.relay, limits_.write);
+    if (!rest) co_return Outcome::close;
+    log_.info("unauthenticated");
+    worker_.reset();
+    hand_back_.reset();
+    stream_->put_back(*rest);
+    co_return Outcome::stay;
 }
 
 }  // namespace mox::imapd

@@ -15,6 +15,7 @@
 #include "common/async/stream.h"
 #include "common/front/acceptor.h"
 #include "common/log/log.h"
+#include "imapd/grammar/capabilities.h"
 #include "imapd/grammar/command.h"
 #include "imapd/grammar/command_reader.h"
 #include "proto/auth.h"
@@ -61,6 +62,7 @@ class FrontSession {
     async::Task<void> serve();
     async::Task<Outcome> run_command(RawCommand raw);
     async::Task<Outcome> dispatch(const Command& command);
+    void language(const Command& command);
     async::Task<Outcome> start_tls(const Command& command);
     async::Task<Outcome> log_in(const Command& command);
     async::Task<Outcome> authenticate(const Command& command);
@@ -72,11 +74,12 @@ class FrontSession {
     /// The client's next SASL message, decoded; `initial` stands for the first. Nothing when the command was answered.
     async::Task<std::optional<std::string>> sasl_message(const Command& command, std::optional<std::string> initial,
                                                          std::string challenge);
-    async::Task<void> relay();
+    async::Task<Outcome> relay();
     async::Task<void> say_last_words(std::string text);
 
     bool may_log_in() const;
     bool offers_plus() const;
+    Reuse reuse() const;
     std::string capabilities() const;
     proto::LoginContext context() const;
     void reply(const Command& command, std::string_view text);
@@ -90,6 +93,7 @@ class FrontSession {
     log::Logger log_;
     std::optional<async::Stream> stream_;
     std::optional<async::Stream> worker_;
+    std::optional<async::Stream> hand_back_;  // how the worker gives the client back
     bool tls_ = false;
     bool first_ = true;  // no command has been understood yet
     int failures_ = 0;

@@ -1,23 +1,32 @@
 // What IMAP clients are told this server can do; each of it works.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 
 namespace mox::imapd {
 
+/// Messages that one APPEND takes, and that a client should not exceed in one COPY (RFC 9738 3 SAVELIMIT).
+constexpr size_t kSaveLimit = 1000;
+
 constexpr std::string_view kCapabilities =
     "IMAP4rev1 IMAP4rev2 LITERAL+ SASL-IR ID ENABLE IDLE NAMESPACE UNSELECT UIDPLUS MOVE CHILDREN SPECIAL-USE "
     "CREATE-SPECIAL-USE LIST-EXTENDED LIST-STATUS LIST-METADATA STATUS=SIZE UTF8=ACCEPT CONDSTORE QRESYNC ESEARCH "
     "SEARCHRES WITHIN PARTIAL UIDONLY SORT SORT=DISPLAY ESORT THREAD=ORDEREDSUBJECT THREAD=REFERENCES BINARY "
     "MULTIAPPEND CATENATE REPLACE SAVEDATE OBJECTID PREVIEW QUOTA QUOTA=RES-STORAGE METADATA COMPRESS=DEFLATE "
-    "INPROGRESS";
+    "INPROGRESS NOTIFY CONTEXT=SEARCH CONTEXT=SORT MULTISEARCH "
+    "UIDBATCHES SEARCH=FUZZY FILTERS LANGUAGE";
+
+/// Whether UNAUTHENTICATE can be had on this connection (RFC 8437 8).
+enum class Reuse : uint8_t { refused, allowed, kEnd };
 
 /// After login; before it the same, with STARTTLS, AUTH= and LOGINDISABLED as they apply (RFC 3501 6.1.1). The largest
 /// message that APPEND takes is part of it (RFC 7889 3).
-inline std::string capabilities(uint64_t max_message_size) {
-    return std::string(kCapabilities) + " APPENDLIMIT=" + std::to_string(max_message_size);
+inline std::string capabilities(uint64_t max_message_size, Reuse reuse) {
+    return std::string(kCapabilities) + " APPENDLIMIT=" + std::to_string(max_message_size) +
+           " SAVELIMIT=" + std::to_string(kSaveLimit) + (reuse == Reuse::allowed ? " UNAUTHENTICATE" : "");
 }
 
 }  // namespace mox::imapd

@@ -14,6 +14,7 @@
 
 #include "common/mail/date.h"
 #include "imapd/grammar/append.h"
+#include "imapd/grammar/mailbox_filter.h"
 #include "imapd/grammar/scanner.h"
 #include "imapd/grammar/sequence_set.h"
 #include "proto/account.h"
@@ -24,7 +25,9 @@ enum class Verb : uint8_t {
     capability,
     noop,
     logout,
+    unauthenticate,
     id,
+    language,
     starttls,
     authenticate,
     login,
@@ -47,6 +50,7 @@ enum class Verb : uint8_t {
     setmetadata,
     compress,
     idle,
+    notify,
     check,
     close,
     unselect,
@@ -54,6 +58,9 @@ enum class Verb : uint8_t {
     search,
     sort,
     thread,
+    cancelupdate,
+    esearch,
+    uidbatches,
     fetch,
     store,
     copy,
@@ -79,6 +86,10 @@ struct IdArguments {
 };
 struct EnableArguments {
     std::vector<std::string> names;  // upper case
+};
+/// LANGUAGE (RFC 5255 3.2).
+struct LanguageArguments {
+    std::vector<std::string> ranges;
 };
 struct MailboxArguments {
     std::string name;
@@ -164,6 +175,42 @@ struct ExpungeArguments {
     std::optional<SequenceSet> uids;  // UID EXPUNGE (RFC 4315 2.1)
 };
 
+/// A part of a message to be fetched: BODY[numbers.kind]<offset.count>, BINARY[numbers]<offset.count>,
+/// BINARY.SIZE[numbers] (RFC 9051 6.4.5).
+struct Section {
+    enum class Form : uint8_t { body, binary, binary_size, kEnd };
+    Form form = Form::body;
+    enum class Kind : uint8_t { whole, header, header_fields, header_fields_not, text, mime, kEnd };
+    std::vector<uint32_t> numbers;
+    Kind kind = Kind::whole;
+    std::vector<std::string> fields;
+    struct Partial {
+        uint64_t offset;
+        uint64_t count;
+    };
+    std::optional<Partial> partial;
+    bool peek = false;
+    std::string label;  // how the answer names it: "BODY[1.MIME]<0>", "RFC822"
+};
+enum FetchItem : uint32_t {
+    kFetchUid = 1,
+    kFetchFlags = 2,
+    kFetchInternalDate = 4,
+    kFetchSize = 8,
+    kFetchEnvelope = 16,
+    kFetchBody = 32,
+    kFetchBodyStructure = 64,
+    kFetchModSeq = 128,    // RFC 7162 3.1.4.2
+    kFetchSaveDate = 256,  // RFC 8514 4.2
+    kFetchEmailId = 512,   // RFC 8474 5.2
+    kFetchThreadId = 1024,
+    kFetchPreview = 2048  // RFC 8970 3.1
+};
+/// What is to be told of messages.
+struct FetchAttributes {
+    uint32_t items = 0;  // FetchItem bits
+    std::vector<Section> sections;
+};
 struct SearchKey {
     enum class Kind : uint8_t {
         all,
@@ -200,23 +247,35 @@ struct SearchKey {
         not_,
         or_,
         and_,
+        filter,  // a search kept under a name: never in a Search
         kEnd
     };
     Kind kind = Kind::all;
+    bool fuzzy = false;               // RFC 6203 3
     std::vector<SearchKey> children;  // not_: 1, or_: 2, and_: any
     SequenceSet numbers;
     uint32_t bits = 0;  // flags, no_flags
-    std::string text;   // what is searched for, or the keyword
+    std::string text;   // what is searched for, the keyword, or the filter's name
     std::string field;  // header
     mail::Date date;
     uint64_t size = 0;  // larger, smaller; older, younger: seconds; modseq
 };
 /// What RETURN asks for (RFC 4731 3.1, RFC 5182 2.1).
-enum SearchReturn : uint32_t { kReturnMin = 1, kReturnMax = 2, kReturnAll = 4, kReturnCount = 8, kReturnSave = 16 };
+enum SearchReturn : uint32_t {
+    kReturnMin = 1,
+    kReturnMax = 2,
+    kReturnAll = 4,
+    kReturnCount = 8,
+    kReturnSave = 16,
+    kReturnRelevancy = 32  // RFC 6203 4
+};
 struct SearchReturns {
     bool given = false;  // RETURN was there
     uint32_t items = 0;  // SearchReturn bits; with RETURN () that of ALL
     std::optional<PartialRange> partial;
+    bool context = false;               // RFC 5267 4.2: a hint, of no use here
+    bool update = false;                // RFC 5267 4.3
+    FetchAttributes update_attributes;  // of new messages that match (RFC 5465 7)
 };
 struct SearchArguments {
     SearchReturns returns;
@@ -224,8 +283,23 @@ struct SearchArguments {
     SearchKey key;
 };
 
+/// ESEARCH (RFC 7377 2).
+struct EsearchArguments {
+    std::vector<MailboxFilter> sources;  // none: the selected mailbox
+    SearchArguments search;
+};
+/// UIDBATCHES (RFC 10022).
+struct UidBatchesArguments {
+    uint32_t size = 0;
+    std::optional<std::pair<uint32_t, uint32_t>> batches;  // of those from the end of the mailbox
+};
+/// CANCELUPDATE (RFC 5267 4.3.5).
+struct CancelUpdateArguments {
+    std::vector<std::string> tags;
+};
+
 struct SortKey {
-    enum class Kind : uint8_t { arrival, cc, date, from, size, subject, to, display_from, display_to, kEnd };
+    enum class Kind : uint8_t { arrival, cc, date, from, size, subject, to, display_from, display_to, relevancy, kEnd };
     Kind kind = Kind::arrival;
     bool reverse = false;
 };
@@ -241,41 +315,8 @@ struct ThreadArguments {
     SearchArguments search;
 };
 
-/// A part of a message to be fetched: BODY[numbers.kind]<offset.count>, BINARY[numbers]<offset.count>,
-/// BINARY.SIZE[numbers] (RFC 9051 6.4.5).
-struct Section {
-    enum class Form : uint8_t { body, binary, binary_size, kEnd };
-    Form form = Form::body;
-    enum class Kind : uint8_t { whole, header, header_fields, header_fields_not, text, mime, kEnd };
-    std::vector<uint32_t> numbers;
-    Kind kind = Kind::whole;
-    std::vector<std::string> fields;
-    struct Partial {
-        uint64_t offset;
-        uint64_t count;
-    };
-    std::optional<Partial> partial;
-    bool peek = false;
-    std::string label;  // how the answer names it: "BODY[1.MIME]<0>", "RFC822"
-};
-enum FetchItem : uint32_t {
-    kFetchUid = 1,
-    kFetchFlags = 2,
-    kFetchInternalDate = 4,
-    kFetchSize = 8,
-    kFetchEnvelope = 16,
-    kFetchBody = 32,
-    kFetchBodyStructure = 64,
-    kFetchModSeq = 128,    // RFC 7162 3.1.4.2
-    kFetchSaveDate = 256,  // RFC 8514 4.2
-    kFetchEmailId = 512,   // RFC 8474 5.2
-    kFetchThreadId = 1024,
-    kFetchPreview = 2048  // RFC 8970 3.1
-};
-struct FetchArguments {
+struct FetchArguments : FetchAttributes {
     SequenceSet set;
-    uint32_t items = 0;  // FetchItem bits
-    std::vector<Section> sections;
     std::optional<uint64_t> changed_since;  // RFC 7162 3.1.4.1
     bool vanished = false;                  // RFC 7162 3.2.6
     std::optional<PartialRange> partial;    // RFC 9394 3.3
@@ -293,11 +334,36 @@ struct CopyArguments {
     std::string mailbox;
 };
 
+/// What NOTIFY may ask for (RFC 5465 5).
+enum NotifyEvent : uint32_t {
+    kMessageNew = 1,
+    kMessageExpunge = 2,
+    kFlagChange = 4,
+    kAnnotationChange = 8,  // not supported
+    kMailboxName = 16,
+    kSubscriptionChange = 32,
+    kMailboxMetadataChange = 64,
+    kServerMetadataChange = 128,
+    kMessageEvents = kMessageNew | kMessageExpunge | kFlagChange | kAnnotationChange
+};
+struct EventGroup {
+    MailboxFilter filter;
+    uint32_t events = 0;         // NotifyEvent bits; none: NONE
+    FetchAttributes attributes;  // of messages that are new in the selected mailbox
+};
+/// NOTIFY SET, or without groups NONE.
+struct NotifyArguments {
+    bool status = false;
+    bool unsupported = false;  // an event was named that is not there
+    std::vector<EventGroup> groups;
+};
+
 using Arguments =
     std::variant<NoArguments, LoginArguments, AuthenticateArguments, IdArguments, EnableArguments, MailboxArguments,
                  SelectArguments, CreateArguments, RenameArguments, StatusArguments, ListArguments, AppendArguments,
                  ExpungeArguments, SearchArguments, SortArguments, ThreadArguments, CompressArguments, QuotaArguments,
-                 GetMetadataArguments, SetMetadataArguments, FetchArguments, StoreArguments, CopyArguments>;
+                 GetMetadataArguments, SetMetadataArguments, FetchArguments, StoreArguments, CopyArguments,
+                 NotifyArguments, CancelUpdateArguments, EsearchArguments, UidBatchesArguments, LanguageArguments>;
 
 struct Command {
     std::string tag;
@@ -310,7 +376,8 @@ struct Command {
 constexpr size_t kMaxDepth = 64;   // nested search keys
 constexpr size_t kMaxKeys = 2000;  // of one SEARCH
 constexpr size_t kMaxSortKeys = 20;
-constexpr size_t kMaxSections = 100;  // BODY[...] of one FETCH
+constexpr size_t kMaxCancelled = 100;  // tags of one CANCELUPDATE
+constexpr size_t kMaxSections = 100;   // BODY[...] of one FETCH
 
 /// The verb's name, upper case, for metrics and logs.
 std::string_view to_string(Verb verb);
@@ -321,6 +388,11 @@ std::string find_tag(std::string_view text);
 /// A whole command (RFC 3501 9 command), without its final CRLF, literals in place. Throws SyntaxError. APPEND and
 /// REPLACE end before their first message's literal.
 Command parse_command(std::string_view text, NameForm names = NameForm::utf7);
+
+/// Search keys by themselves, as a filter has them (RFC 5466 4 search-criteria). Throws SyntaxError.
+SearchKey parse_search_criteria(std::string_view text);
+/// Whether it is the name of a filter (RFC 5466 4 filter-name).
+bool is_filter_name(std::string_view name);
 
 /// True when the literal that begins at `literal` is message content of an APPEND or REPLACE: mailbox and a space are
 /// there, and it is no URL of CATENATE.

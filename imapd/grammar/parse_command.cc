@@ -49,6 +49,16 @@ Arguments parse_id(Scanner& in) {
     return args;
 }
 
+Arguments parse_language(Scanner& in) {
+    constexpr size_t kMaxLanguages = 20;
+    LanguageArguments args;
+    while (in.take(' ')) {
+        if (args.ranges.size() == kMaxLanguages) throw SyntaxError("too many languages");
+        args.ranges.push_back(in.astring());
+    }
+    return args;
+}
+
 Arguments parse_compress(Scanner& in) {
     in.space();
     return CompressArguments{text::to_upper(in.atom("mechanism"))};
@@ -215,6 +225,17 @@ Arguments parse_copy(Scanner& in) {
     return args;
 }
 
+Arguments parse_uidbatches(Scanner& in) {
+    UidBatchesArguments args;
+    in.space();
+    args.size = in.nz_number();
+    if (!in.take(' ')) return args;
+    uint32_t first = in.nz_number();
+    in.expect(':');
+    args.batches.emplace(first, in.nz_number());
+    return args;
+}
+
 Arguments parse_expunge(Scanner&) {
     return ExpungeArguments{};
 }
@@ -235,7 +256,9 @@ constexpr std::array kCommands = {
     Row{"CAPABILITY", Verb::capability, parse_none},
     Row{"NOOP", Verb::noop, parse_none},
     Row{"LOGOUT", Verb::logout, parse_none},
+    Row{"UNAUTHENTICATE", Verb::unauthenticate, parse_none},
     Row{"ID", Verb::id, parse_id},
+    Row{"LANGUAGE", Verb::language, parse_language},
     Row{"STARTTLS", Verb::starttls, parse_none},
     Row{"AUTHENTICATE", Verb::authenticate, parse_authenticate},
     Row{"LOGIN", Verb::login, parse_login},
@@ -258,6 +281,7 @@ constexpr std::array kCommands = {
     Row{"SETMETADATA", Verb::setmetadata, parse_setmetadata},
     Row{"COMPRESS", Verb::compress, parse_compress},
     Row{"IDLE", Verb::idle, parse_none},
+    Row{"NOTIFY", Verb::notify, parse_notify},
     Row{"CHECK", Verb::check, parse_none},
     Row{"CLOSE", Verb::close, parse_none},
     Row{"UNSELECT", Verb::unselect, parse_none},
@@ -265,6 +289,9 @@ constexpr std::array kCommands = {
     Row{"SEARCH", Verb::search, parse_search, parse_search},
     Row{"SORT", Verb::sort, parse_sort, parse_sort},
     Row{"THREAD", Verb::thread, parse_thread, parse_thread},
+    Row{"CANCELUPDATE", Verb::cancelupdate, parse_cancelupdate},
+    Row{"ESEARCH", Verb::esearch, parse_esearch, parse_esearch},  // RFC 7377 2: one of its examples has UID in front
+    Row{"UIDBATCHES", Verb::uidbatches, parse_uidbatches},
     Row{"FETCH", Verb::fetch, parse_fetch, parse_fetch},
     Row{"STORE", Verb::store, parse_store, parse_store},
     Row{"COPY", Verb::copy, parse_copy, parse_copy},

@@ -62,7 +62,7 @@ std::string make_label(const Section& section) {
     return label;
 }
 
-void add_section(FetchArguments& args, Section section) {
+void add_section(FetchAttributes& args, Section section) {
     if (args.sections.size() == kMaxSections) throw SyntaxError("too many sections");
     args.sections.push_back(std::move(section));
 }
@@ -78,7 +78,7 @@ void parse_partial(Scanner& in, Section& section) {
     in.expect('>');
 }
 
-void parse_body(Scanner& in, FetchArguments& args, bool peek) {
+void parse_body(Scanner& in, FetchAttributes& args, bool peek) {
     Section section;
     section.peek = peek;
     parse_section_spec(in, section);
@@ -89,7 +89,7 @@ void parse_body(Scanner& in, FetchArguments& args, bool peek) {
 }
 
 // RFC 9051 9 section-binary: numbers alone
-void parse_binary(Scanner& in, FetchArguments& args, Section::Form form, bool peek) {
+void parse_binary(Scanner& in, FetchAttributes& args, Section::Form form, bool peek) {
     Section section;
     section.form = form;
     section.peek = peek;
@@ -113,7 +113,45 @@ Section make_rfc822(Section::Kind kind, std::string_view label) {
     return section;
 }
 
-void parse_item(Scanner& in, FetchArguments& args) {
+// RFC 7162 7 fetch-modifier, rexpunges-fetch-mod; RFC 9394 4
+void parse_modifiers(Scanner& in, FetchArguments& args) {
+    in.expect('(');
+    do {
+        if (in.take_word("CHANGEDSINCE")) {
+            in.space();
+            args.changed_since = in.number64();
+        } else if (in.take_word("VANISHED")) {
+            args.vanished = true;
+        } else if (in.take_word("PARTIAL")) {
+            in.space();
+            args.partial = in.partial_range();
+        } else {
+            throw SyntaxError("unknown FETCH modifier");
+        }
+    } while (in.take(' '));
+    in.expect(')');
+    if (args.vanished && !args.changed_since) throw SyntaxError("VANISHED needs CHANGEDSINCE");  // RFC 7162 3.2.6
+}
+
+void parse_items(Scanner& in, FetchArguments& args) {
+    if (in.take('(')) {
+        do parse_fetch_item(in, args);
+        while (in.take(' '));
+        in.expect(')');
+    } else if (in.take_word("ALL")) {
+        args.items = kFast | kFetchEnvelope;
+    } else if (in.take_word("FAST")) {
+        args.items = kFast;
+    } else if (in.take_word("FULL")) {
+        args.items = kFast | kFetchEnvelope | kFetchBody;
+    } else {
+        parse_fetch_item(in, args);
+    }
+}
+
+}  // namespace
+
+void parse_fetch_item(Scanner& in, FetchAttributes& args) {
     if (in.take_prefix("BODY[")) return parse_body(in, args, false);
     if (in.take_prefix("BODY.PEEK[")) return parse_body(in, args, true);
     if (in.take_prefix("BINARY[")) return parse_binary(in, args, Section::Form::binary, false);
@@ -139,44 +177,6 @@ void parse_item(Scanner& in, FetchArguments& args) {
     }
     throw SyntaxError("unknown FETCH item");
 }
-
-// RFC 7162 7 fetch-modifier, rexpunges-fetch-mod; RFC 9394 4
-void parse_modifiers(Scanner& in, FetchArguments& args) {
-    in.expect('(');
-    do {
-        if (in.take_word("CHANGEDSINCE")) {
-            in.space();
-            args.changed_since = in.number64();
-        } else if (in.take_word("VANISHED")) {
-            args.vanished = true;
-        } else if (in.take_word("PARTIAL")) {
-            in.space();
-            args.partial = in.partial_range();
-        } else {
-            throw SyntaxError("unknown FETCH modifier");
-        }
-    } while (in.take(' '));
-    in.expect(')');
-    if (args.vanished && !args.changed_since) throw SyntaxError("VANISHED needs CHANGEDSINCE");  // RFC 7162 3.2.6
-}
-
-void parse_items(Scanner& in, FetchArguments& args) {
-    if (in.take('(')) {
-        do parse_item(in, args);
-        while (in.take(' '));
-        in.expect(')');
-    } else if (in.take_word("ALL")) {
-        args.items = kFast | kFetchEnvelope;
-    } else if (in.take_word("FAST")) {
-        args.items = kFast;
-    } else if (in.take_word("FULL")) {
-        args.items = kFast | kFetchEnvelope | kFetchBody;
-    } else {
-        parse_item(in, args);
-    }
-}
-
-}  // namespace
 
 void parse_section_spec(Scanner& in, Section& section) {
     while (text::is_digit(in.peek())) {

@@ -1,4 +1,4 @@
-// SEARCH (RFC 3501 6.4.4 and 9: search, search-key). Nesting is bounded by kMaxDepth.
+// SEARCH (RFC 3501 6.4.4 and 9: search, search-key), ESEARCH (RFC 7377 4). Nesting is bounded by kMaxDepth.
 #include <array>
 
 #include "common/text/ascii.h"
@@ -10,7 +10,23 @@ namespace {
 
 using Kind = SearchKey::Kind;
 
-enum class Operand : uint8_t { none, text, keyword, header, date, size, seconds, modseq, uid_set, key, two_keys };
+enum class Operand : uint8_t {
+    none,
+    text,
+    keyword,
+    header,
+    date,
+    size,
+    seconds,
+    modseq,
+    uid_set,
+    uid_after,
+    uid_before,
+    filter,
+    key,
+    fuzzy_key,
+    two_keys
+};
 
 struct Row {
     std::string_view name;
@@ -29,8 +45,10 @@ constexpr std::array kKeys = {
     Row{"DELETED", Kind::flags, Operand::none, proto::kDeleted},
     Row{"DRAFT", Kind::flags, Operand::none, proto::kDraft},
     Row{"EMAILID", Kind::email_id, Operand::text},
+    Row{"FILTER", Kind::filter, Operand::filter},
     Row{"FLAGGED", Kind::flags, Operand::none, proto::kFlagged},
     Row{"FROM", Kind::from, Operand::text},
+    Row{"FUZZY", Kind::and_, Operand::fuzzy_key},
     Row{"HEADER", Kind::header, Operand::header},
     Row{"KEYWORD", Kind::keyword, Operand::keyword},
     Row{"LARGER", Kind::larger, Operand::size},
@@ -57,6 +75,8 @@ constexpr std::array kKeys = {
     Row{"THREADID", Kind::none, Operand::text},  // RFC 8474 6: no message has one here
     Row{"TO", Kind::to, Operand::text},
     Row{"UID", Kind::uid_set, Operand::uid_set},
+    Row{"UIDAFTER", Kind::uid_set, Operand::uid_after},
+    Row{"UIDBEFORE", Kind::uid_set, Operand::uid_before},
     Row{"UNANSWERED", Kind::no_flags, Operand::none, proto::kAnswered},
     Row{"UNDELETED", Kind::no_flags, Operand::none, proto::kDeleted},
     Row{"UNDRAFT", Kind::no_flags, Operand::none, proto::kDraft},
@@ -96,6 +116,21 @@ void parse_modseq(Scanner& in, SearchKey& key) {
         in.space();
     }
     key.size = in.number64();
+}
+
+// RFC 6203 3: all below as well
+void make_fuzzy(SearchKey& key) {
+    key.fuzzy = true;
+    for (auto& child : key.children) make_fuzzy(child);
+}
+
+// RFC 9738 3.2; other than in `UID n:*`, the last message is not meant when it lies on the other side
+void parse_uid_bound(Scanner& in, SearchKey& key, SequenceRange (*range)(uint32_t)) {
+    auto wanted = range(in.nz_number());
+    if (wanted.first == 0 || wanted.last == 0)
+        key.kind = Kind::none;
+    else
+        key.numbers.ranges.push_back(wanted);
 }
 
 // Where in the tree a key is, and how many more there may be.
@@ -150,6 +185,21 @@ void parse_operand(Scanner& in, Operand operand, SearchKey& key, Place place) {
         case Operand::uid_set:
             key.numbers = in.sequence_set();
             break;
+        case Operand::uid_after:
+            parse_uid_bound(in, key, [](uint32_t uid) { return SequenceRange{uid + 1, UINT32_MAX}; });
+            break;
+        case Operand::uid_before:
+            parse_uid_bound(in, key, [](uint32_t uid) { return SequenceRange{1, uid - 1}; });
+            break;
+        case Operand::filter:
+            key.text = text::to_lower(in.atom("filter"));
+            if (!is_filter_name(key.text)) throw SyntaxError("not the name of a filter");
+            break;
+        case Operand::fuzzy_key:
+            key.children.push_back(parse_key(in, place.below()));
+            key.fuzzy = true;
+            make_fuzzy(key.children.back());
+            break;
         case Operand::key:
             key.children.push_back(parse_key(in, place.below()));
             break;
@@ -182,13 +232,23 @@ SearchKey parse_key(Scanner& in, Place place) {
     throw SyntaxError("unknown search key");
 }
 
+// RFC 5465 8 modifier-update, with the space of the example in its 7
+void parse_update_attributes(Scanner& in, FetchAttributes& attributes) {
+    if (!in.take('(') && !in.take_prefix(" (")) return;
+    do parse_fetch_item(in, attributes);
+    while (in.take(' '));
+    in.expect(')');
+}
+
 }  // namespace
 
-// RFC 4731 3.1, RFC 5182 2.1, RFC 9394 3.1
+// RFC 4731 3.1, RFC 5182 2.1, RFC 9394 3.1, RFC 5267 5
 SearchReturns parse_returns(Scanner& in) {
-    constexpr std::pair<std::string_view, uint32_t> kItems[] = {
-        {"MIN", kReturnMin}, {"MAX", kReturnMax}, {"ALL", kReturnAll}, {"COUNT", kReturnCount}, {"SAVE", kReturnSave}};
-    SearchReturns returns{true, 0, {}};
+    constexpr std::pair<std::string_view, uint32_t> kItems[] = {{"MIN", kReturnMin},   {"MAX", kReturnMax},
+                                                                {"ALL", kReturnAll},   {"COUNT", kReturnCount},
+                                                                {"SAVE", kReturnSave}, {"RELEVANCY", kReturnRelevancy}};
+    SearchReturns returns;
+    returns.given = true;
     in.expect('(');
     if (in.take(')')) {
         returns.items = kReturnAll;  // RFC 4731 3.1: an empty list is ALL
@@ -203,6 +263,11 @@ SearchReturns parse_returns(Scanner& in) {
             if (returns.partial) throw SyntaxError("PARTIAL twice");  // RFC 9394 3.1
             in.space();
             returns.partial = in.partial_range();
+        } else if (text::iequals(word, "CONTEXT")) {
+            returns.context = true;
+        } else if (text::iequals(word, "UPDATE")) {
+            returns.update = true;
+            parse_update_attributes(in, returns.update_attributes);
         } else if (bit == 0) {
             throw SyntaxError("unknown RETURN option");
         }
@@ -222,8 +287,38 @@ SearchKey parse_search_keys(Scanner& in) {
     return all;
 }
 
-Arguments parse_search(Scanner& in) {
-    SearchArguments args;
+bool is_filter_name(std::string_view name) {
+    Scanner in(name);
+    try {
+        in.atom("filter");
+    } catch (const SyntaxError&) {
+        return false;
+    }
+    return in.at_end() && name.find('/') == std::string_view::npos;
+}
+
+SearchKey parse_search_criteria(std::string_view text) {
+    Scanner in(text);
+    auto key = parse_search_keys(in);
+    in.end();
+    return key;
+}
+
+// DEVIATES RFC 5267 5: a tag may be an atom or a literal too.
+Arguments parse_cancelupdate(Scanner& in) {
+    CancelUpdateArguments args;
+    in.space();
+    do {
+        if (args.tags.size() == kMaxCancelled) throw SyntaxError("too many tags");
+        args.tags.push_back(in.astring());
+    } while (in.take(' '));
+    return args;
+}
+
+namespace {
+
+// RETURN options, CHARSET and keys, from the space in front on
+void parse_program(Scanner& in, SearchArguments& args) {
     in.space();
     if (in.take_word("RETURN")) {
         in.space();
@@ -236,6 +331,37 @@ Arguments parse_search(Scanner& in) {
         in.space();
     }
     args.key = parse_search_keys(in);
+}
+
+// RFC 7377 4 esearch-source-opts; there are no scope options
+void parse_sources(Scanner& in, std::vector<MailboxFilter>& sources) {
+    size_t names_left = kMaxFilterNames;
+    in.expect('(');
+    do {
+        if (sources.size() == kMaxFilters) throw SyntaxError("too many sources");
+        sources.push_back(parse_mailbox_filter(in, names_left));
+        if (sources.back().kind == MailboxFilter::Kind::selected_delayed) throw SyntaxError("unknown mailbox filter");
+    } while (in.take(' '));
+    in.expect(')');
+}
+
+}  // namespace
+
+Arguments parse_search(Scanner& in) {
+    SearchArguments args;
+    parse_program(in, args);
+    return args;
+}
+
+Arguments parse_esearch(Scanner& in) {
+    EsearchArguments args;
+    auto ahead = in;
+    if (ahead.take(' ') && ahead.take_word("IN")) {
+        in = ahead;
+        in.space();
+        parse_sources(in, args.sources);
+    }
+    parse_program(in, args.search);
     return args;
 }
 

@@ -15,7 +15,8 @@ SortKey parse_sort_key(Scanner& in) {
                                                             {"SUBJECT", Kind::subject},
                                                             {"TO", Kind::to},
                                                             {"DISPLAYFROM", Kind::display_from},
-                                                            {"DISPLAYTO", Kind::display_to}};
+                                                            {"DISPLAYTO", Kind::display_to},
+                                                            {"RELEVANCY", Kind::relevancy}};
     SortKey key;
     key.reverse = in.take_word("REVERSE");
     if (key.reverse) in.space();

@@ -38,6 +38,8 @@ void Account::Connection::on(proto::MailboxChanged message) {
 void Account::Connection::on(proto::MailboxListChanged) {
     account.events_++;
     account.known_.clear();
+    if (account.connection_.get() != this) return;
+    for (auto* observer : account.observers_) observer->mailbox_list_changed();
 }
 
 void Account::remember(const proto::MailboxList& list) {
@@ -105,6 +107,17 @@ void Account::touch(proto::MailboxId mailbox, const AccountObserver* except) {
 
 void Account::touch(uint32_t uidvalidity) {
     for (auto* observer : observers_) observer->mailbox_grew(uidvalidity);
+}
+
+void Account::touch_metadata(const std::string& mailbox, const std::vector<std::string>& names,
+                             const AccountObserver* except) {
+    for (auto* observer : observers_)
+        if (observer != except) observer->metadata_changed(mailbox, names);
+}
+
+void Account::touch_inbox_renamed(const std::string& to, const AccountObserver* except) {
+    for (auto* observer : observers_)
+        if (observer != except) observer->inbox_renamed(to);
 }
 
 void Account::close() {

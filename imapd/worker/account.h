@@ -26,6 +26,11 @@ class AccountObserver {
     virtual void mailbox_changed(proto::MailboxId mailbox, uint64_t highest_modseq) = 0;
     /// Messages were added to the mailbox of this UIDVALIDITY, which no other of the account has.
     virtual void mailbox_grew(uint32_t uidvalidity) = 0;
+    virtual void mailbox_list_changed() = 0;
+    /// Annotations of a mailbox, or with an empty name of the account, were set by another session.
+    virtual void metadata_changed(const std::string& mailbox, const std::vector<std::string>& names) = 0;
+    /// Another session renamed INBOX to this.
+    virtual void inbox_renamed(const std::string& to) = 0;
     virtual void account_lost() = 0;
 };
 
@@ -71,6 +76,10 @@ class Account {
     void remember(const proto::MailboxList& list);
     /// A session added messages to the mailbox of this UIDVALIDITY.
     void touch(uint32_t uidvalidity);
+    /// A session set annotations. All who do are sessions of this worker, so nobody else need tell.
+    void touch_metadata(const std::string& mailbox, const std::vector<std::string>& names,
+                        const AccountObserver* except);
+    void touch_inbox_renamed(const std::string& to, const AccountObserver* except);
     void close();
 
   private:

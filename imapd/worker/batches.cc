@@ -44,15 +44,15 @@ std::vector<uint32_t> SelectionWalk::next(size_t limit) {
 }
 
 template <class Item>
-Source<Item>::Source(Session& session, Selection selection)
-    : session_(session), walk_(session.view(), std::move(selection)) {}
+Source<Item>::Source(Session& session, const MailboxView& view, Selection selection)
+    : session_(session), view_(view), walk_(view, std::move(selection)) {}
 
 template <class Item>
 void Source<Item>::ask_ahead() {
     constexpr size_t kAtOnce = std::is_same_v<Item, RowInfo> ? kInfosAtOnce : proto::kMaxMessagesPerOpen;
     if (wanted_.empty()) wanted_ = walk_.next(kAtOnce);
     if (wanted_.empty()) return;
-    ahead_.emplace(session_.account().call(Request{session_.view().id(), uids_of(session_.view(), wanted_)}));
+    ahead_.emplace(session_.account().call(Request{view_.id(), uids_of(view_, wanted_)}));
 }
 
 // What was asked for and lies before the last answer, but is not there, does not exist; what lies after it is asked for
@@ -62,11 +62,11 @@ std::vector<Item> Source<Item>::take(Reply reply) {
     std::vector<Item> out;
     size_t at = 0;
     for (auto& message : reply.messages) {
-        while (at < wanted_.size() && session_.view().rows()[wanted_[at]].uid < message.uid.value) {
+        while (at < wanted_.size() && view_.rows()[wanted_[at]].uid < message.uid.value) {
             at++;
             missing_++;
         }
-        if (at == wanted_.size() || session_.view().rows()[wanted_[at]].uid != message.uid.value) continue;
+        if (at == wanted_.size() || view_.rows()[wanted_[at]].uid != message.uid.value) continue;
         if constexpr (std::is_same_v<Item, RowInfo>)
             out.push_back({wanted_[at], decode_info(message.info), message.content});
         else

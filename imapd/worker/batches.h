@@ -44,8 +44,10 @@ struct RowFile {
 template <class Item>
 class Source {
   public:
-    /// `session` and what it has selected outlive this.
-    Source(Session& session, Selection selection);
+    /// Of what the session has selected. It and that outlive this.
+    Source(Session& session, Selection selection) : Source(session, session.view(), std::move(selection)) {}
+    /// Of any mailbox of the account. Both outlive this.
+    Source(Session& session, const MailboxView& view, Selection selection);
     /// Empty at the end. Storage errors throw CommandFailed.
     async::Task<std::vector<Item>> next();
     /// Messages that do not exist any more.
@@ -58,6 +60,7 @@ class Source {
     std::vector<Item> take(Reply reply);
 
     Session& session_;
+    const MailboxView& view_;
     SelectionWalk walk_;
     std::vector<uint32_t> wanted_;  // rows of the request under way, then those left of it
     std::optional<async::Task<Result<Reply>>> ahead_;

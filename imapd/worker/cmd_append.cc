@@ -14,7 +14,6 @@ namespace mox::imapd {
 namespace {
 
 // Of one APPEND, so that it fits into one request to storaged.
-constexpr size_t kMaxMessages = 1000;
 constexpr size_t kMaxFiles = 50;
 constexpr size_t kMaxMemory = 2 << 20;
 
@@ -55,8 +54,9 @@ void Append::check_size(uint64_t more) const {
 }
 
 void Append::begin(const AppendStep& step) {
-    if (messages_.size() == kMaxMessages || memory_ > kMaxMemory || files_ == kMaxFiles)
-        fail_no("[LIMIT] too many messages in one APPEND");
+    if (messages_.size() == kSaveLimit)  // RFC 9738 3.1
+        fail_no("[MESSAGELIMIT " + std::to_string(kSaveLimit) + "] too many messages in one APPEND");
+    if (memory_ > kMaxMemory || files_ == kMaxFiles) fail_no("[LIMIT] too many messages in one APPEND");
     messages_.push_back(std::make_unique<IncomingMessage>(session_.account(), step));
     open_ = true;
     binary_ = false;
@@ -173,7 +173,7 @@ async::Task<Answer> cmd_append(Session& session, const Command& command) {
     auto items = append.give();
     if (replaced && items.size() != 1) fail_bad("a message is replaced by one");  // RFC 8508 5
     auto appended = co_await session.ask(proto::AppendMessages{args.mailbox, std::move(items), replaced}, "TRYCREATE");
-    session.touch_copied(appended.uidvalidity);
+    session.touch_added(appended.uidvalidity, {appended.uids.front().value, appended.uids.back().value});
     if (!replaced) co_return Answer{Answer::Status::ok, appenduid(appended) + "appended"};
     session.untagged("OK " + appenduid(appended) + "replaced");  // RFC 8508 3.3: before the EXPUNGE
     std::vector<proto::UidRange> gone{{replaced->uid.value, replaced->uid.value}};

@@ -1,11 +1,11 @@
-// CAPABILITY, NOOP, CHECK, LOGOUT (RFC 3501 6.1, 6.4.1), ID (RFC 2971), NAMESPACE (RFC 2342).
-#include "imapd/grammar/capabilities.h"
+// CAPABILITY, NOOP, CHECK, LOGOUT (RFC 3501 6.1, 6.4.1), ID (RFC 2971), NAMESPACE (RFC 2342), LANGUAGE (RFC 5255 3).
+#include "imapd/grammar/language.h"
 #include "imapd/worker/commands.h"
 
 namespace mox::imapd {
 
 async::Task<Answer> cmd_capability(Session& session, const Command&) {
-    session.untagged("CAPABILITY " + capabilities(session.max_message_size()));
+    session.untagged("CAPABILITY " + capabilities(session.max_message_size(), session.reuse()));
     co_return Answer{Answer::Status::ok, "that is all"};
 }
 
@@ -29,6 +29,13 @@ async::Task<Answer> cmd_id(Session& session, const Command& command) {
             client += (client.empty() ? "" : " ") + value->substr(0, 64);
     session.log().info("client identified", {{"client", client}});
     session.untagged(R"(ID ("name" "mox" "version" ")" MOX_VERSION R"("))");
+    co_return Answer{Answer::Status::ok, "done"};
+}
+
+async::Task<Answer> cmd_language(Session& session, const Command& command) {
+    auto answer = language_answer(std::get<LanguageArguments>(command.arguments).ranges);
+    if (!answer) fail_no("no such language");
+    session.untagged(*answer);
     co_return Answer{Answer::Status::ok, "done"};
 }
 

@@ -1,4 +1,8 @@
-// COPY (RFC 3501 6.4.7), MOVE (RFC 6851), with UIDPLUS (RFC 4315 3). One call to storaged, so all or nothing.
+// COPY (RFC 3501 6.4.7), MOVE (RFC 6851), with UIDPLUS (RFC 4315 3), limited as RFC 9738 has it. One call to storaged,
+// so all or nothing.
+#include <algorithm>
+
+#include "imapd/worker/batches.h"
 #include "imapd/worker/commands.h"
 
 namespace mox::imapd {
@@ -26,6 +30,29 @@ std::vector<proto::UidRange> sources(const proto::MessagesCopied& copied) {
     return out;
 }
 
+// One change to the mailbox, so nothing of another's is between them.
+SequenceRange destinations(const proto::MessagesCopied& copied) {
+    SequenceRange range{copied.uids.front().destination, copied.uids.front().destination};
+    for (const auto& pair : copied.uids)
+        range = {std::min(range.first, pair.destination), std::max(range.last, pair.destination)};
+    return range;
+}
+
+// RFC 9738 3.1: the last messages of a selection, for a command that does no more; the lowest UID of theirs.
+uint32_t cut_to_limit(const Session& session, Selection& selection) {
+    size_t surplus = count(selection) - session.limits().copied;
+    while (surplus >= selection.front().size()) {
+        surplus -= selection.front().size();
+        selection.erase(selection.begin());
+    }
+    selection.front().begin += static_cast<uint32_t>(surplus);
+    return session.view().rows()[selection.front().begin].uid;
+}
+
+std::string message_limit(const Session& session, uint32_t lowest) {
+    return "[MESSAGELIMIT " + std::to_string(session.limits().copied) + ' ' + std::to_string(lowest) + "] ";
+}
+
 }  // namespace
 
 async::Task<Answer> cmd_copy(Session& session, const Command& command) {
@@ -35,19 +62,25 @@ async::Task<Answer> cmd_copy(Session& session, const Command& command) {
     if (move) session.need_write_access();
     auto selection = view.select(args.set, command.numbers);
     if (selection.empty()) co_return Answer{Answer::Status::ok, "no such messages"};  // RFC 3501 6.4.8
+    std::string limit;
+    if (count(selection) > session.limits().copied) {
+        limit = message_limit(session, cut_to_limit(session, selection));
+        if (!move) fail_no(limit + "too many messages to copy");  // it is all or nothing
+    }
     auto uids = view.uid_ranges(selection);
     proto::MessagesCopied copied;
     if (move)
         copied = co_await session.ask(proto::MoveMessages{view.id(), std::move(uids), args.mailbox}, "TRYCREATE");
     else
         copied = co_await session.ask(proto::CopyMessages{view.id(), std::move(uids), args.mailbox}, "TRYCREATE");
-    session.touch_copied(copied.uidvalidity);
     if (copied.uids.empty()) co_return Answer{Answer::Status::no, "[EXPUNGEISSUED] the messages do not exist any more"};
+    session.touch_added(copied.uidvalidity, destinations(copied));
     if (!move) co_return Answer{Answer::Status::ok, copyuid(copied) + " copied"};
     session.untagged("OK " + copyuid(copied) + " moved");  // RFC 6851 4.3: before the EXPUNGEs
     view.take_expunged(sources(copied));
     session.touch_others();
     session.expect_own_news();
+    if (!limit.empty()) co_return Answer{Answer::Status::ok, limit + "moved the last of them"};
     co_return Answer{Answer::Status::ok, "moved", true};
 }
 

@@ -1,123 +1,15 @@
 // FETCH and UID FETCH (RFC 3501 6.4.5, 7.4.2), CHANGEDSINCE and VANISHED (RFC 7162 3.1.4, 3.2.6), PARTIAL (RFC
-// 9394 3.3).
-//
-// Three ways by what is asked: from the view alone; with the stored parses; with the files. Each message's answer goes
-// to the stream as it is made, and out every 64 KiB, so memory does not depend on the messages. A message expunged
-// elsewhere gives what the view has of it, or is passed over and the command answered with NO (RFC 2180 4.1.2).
+// 9394 3.3). A message expunged elsewhere has the command answered with NO (RFC 2180 4.1.2).
 #include <algorithm>
-#include <set>
 
 #include "imapd/worker/batches.h"
 #include "imapd/worker/commands.h"
-#include "imapd/worker/fetch_answer.h"
+#include "imapd/worker/fetch_run.h"
 #include "imapd/worker/search_answer.h"
 #include "imapd/worker/vanished.h"
 
 namespace mox::imapd {
 namespace {
-
-constexpr uint32_t kInfoItems = kFetchEnvelope | kFetchBody | kFetchBodyStructure | kFetchEmailId;
-constexpr size_t kSeenAtOnce = 512;  // messages that get \Seen in one change
-
-// What came of a FETCH, for its answer.
-struct Outcome {
-    size_t missing = 0;
-    bool unknown_encoding = false;
-};
-
-async::Task<void> fetch_rows(Session& session, Selection selection, uint32_t items) {
-    size_t written = 0;
-    for (const auto& range : selection) {
-        for (uint32_t index = range.begin; index < range.end; index++) {
-            FetchAnswer answer(session, index);
-            answer.write_row_items(items);
-            answer.finish();
-            if (++written % 256 == 0) co_await session.flush_some();
-        }
-    }
-}
-
-async::Task<Outcome> fetch_infos(Session& session, Selection selection, uint32_t items) {
-    InfoSource source(session, std::move(selection));
-    for (;;) {
-        auto batch = co_await source.next();
-        if (batch.empty()) break;
-        for (const auto& [index, info, content] : batch) {
-            FetchAnswer answer(session, index);
-            answer.write_row_items(items);
-            answer.write_info_items(info, content, items);
-            answer.finish();
-            co_await session.flush_some();
-        }
-    }
-    co_return Outcome{source.missing(), false};
-}
-
-// Gives \Seen to those of the rows that lack it; their UIDs.
-async::Task<std::set<uint32_t>> set_seen(Session& session, const std::vector<uint32_t>& indexes) {
-    std::vector<uint32_t> unseen;
-    std::set<uint32_t> uids;
-    for (uint32_t index : indexes) {
-        if (session.view().rows()[index].flags & proto::kSeen) continue;
-        unseen.push_back(index);
-        uids.insert(session.view().rows()[index].uid);
-    }
-    if (unseen.empty()) co_return uids;
-    auto ranges = session.view().uid_ranges(to_selection(unseen));
-    proto::StoreFlags request{session.view().id(), std::move(ranges), proto::StoreMode::add, proto::kSeen, {}, {}};
-    auto stored = co_await session.ask(request, "EXPUNGEISSUED");
-    session.view().take_stored(stored, request, MailboxView::Told::foreseen);
-    session.touch_others();
-    session.expect_own_news();
-    co_return uids;
-}
-
-async::Task<Outcome> fetch_files(Session& session, Selection selection, const FetchArguments& args, uint32_t items,
-                                 const std::set<uint32_t>& newly_seen) {
-    // RFC 3501 6.4.5: a change of flags by the fetch is part of the answer; RFC 7162 3.1: its modseq too
-    uint32_t seen_items = items | kFetchFlags | (session.features().condstore ? kFetchModSeq : 0);
-    FileSource source(session, std::move(selection));
-    Outcome outcome;
-    for (;;) {
-        auto batch = co_await source.next();
-        if (batch.empty()) break;
-        for (const auto& [index, message] : batch) {
-            FetchAnswer answer(session, index);
-            answer.write_row_items(newly_seen.contains(message.uid()) ? seen_items : items);
-            answer.write_info_items(message.info(), message.content(), items);
-            if (items & kFetchPreview) answer.write_preview(message);
-            for (const auto& section : args.sections) {
-                auto written = co_await answer.write_section(message, section);
-                outcome.unknown_encoding |= written == FetchAnswer::Written::unknown_encoding;
-            }
-            answer.finish();
-            co_await session.flush_some();
-        }
-    }
-    outcome.missing = source.missing();
-    co_return outcome;
-}
-
-async::Task<Outcome> fetch_sections(Session& session, Selection selection, const FetchArguments& args, uint32_t items) {
-    bool sets_seen = session.view().access() == Access::read_write &&  // RFC 3501 6.3.2: EXAMINE changes nothing
-                     std::ranges::any_of(args.sections, [](const auto& section) { return !section.peek; });
-    if (!sets_seen) {
-        const std::set<uint32_t> none;
-        co_return co_await fetch_files(session, std::move(selection), args, items, none);
-    }
-    SelectionWalk walk(session.view(), std::move(selection));
-    Outcome outcome;
-    for (;;) {
-        auto indexes = walk.next(kSeenAtOnce);
-        if (indexes.empty()) break;
-        auto newly_seen = co_await set_seen(session, indexes);
-        auto piece = co_await fetch_files(session, to_selection(indexes), args, items, newly_seen);
-        outcome.missing += piece.missing;
-        outcome.unknown_encoding |= piece.unknown_encoding;
-    }
-    outcome.missing += walk.gone();
-    co_return outcome;
-}
 
 // RFC 9394 3.3: some of the messages, counted from the first or from the last
 Selection take_partial(const Selection& selection, const PartialRange& partial) {
@@ -165,17 +57,11 @@ async::Task<Selection> apply_modifiers(Session& session, const Command& command,
 async::Task<Answer> cmd_fetch(Session& session, const Command& command) {
     const auto& args = std::get<FetchArguments>(command.arguments);
     auto selection = co_await apply_modifiers(session, command, args);
-    uint32_t items = args.items;
+    FetchAttributes wanted = args;
     // RFC 3501 6.4.8; in the answer of RFC 9586 3.3 it stands in front already
-    if (command.numbers == Numbers::uid && !session.features().uidonly) items |= kFetchUid;
-    if (args.changed_since) items |= kFetchModSeq;  // RFC 7162 3.1.4.1
-    Outcome outcome;
-    if (!args.sections.empty() || (items & kFetchPreview))
-        outcome = co_await fetch_sections(session, std::move(selection), args, items);
-    else if (items & kInfoItems)
-        outcome = co_await fetch_infos(session, std::move(selection), items);
-    else
-        co_await fetch_rows(session, std::move(selection), items);
+    if (command.numbers == Numbers::uid && !session.features().uidonly) wanted.items |= kFetchUid;
+    if (args.changed_since) wanted.items |= kFetchModSeq;  // RFC 7162 3.1.4.1
+    auto outcome = co_await fetch_messages(session, std::move(selection), wanted);
     if (outcome.missing > 0) {
         session.expect_news();
         co_return Answer{Answer::Status::no,

@@ -1,48 +1,14 @@
 // LIST, LSUB (RFC 3501 6.3.8, 6.3.9) with the extended forms of RFC 5258, special uses of RFC 6154 and STATUS in LIST
 // of RFC 5819.
 #include <algorithm>
-#include <map>
 
 #include "common/text/ascii.h"
 #include "imapd/worker/commands.h"
+#include "imapd/worker/list_entries.h"
 #include "imapd/worker/list_match.h"
 
 namespace mox::imapd {
 namespace {
-
-// What a name is, existing or only subscribed to, or only above such a one.
-struct Entry {
-    const proto::Mailbox* mailbox = nullptr;
-    bool subscribed = false;
-    bool has_children = false;
-    bool has_subscribed_below = false;
-    bool selected = false;          // by the selection options
-    bool matches = false;           // a pattern
-    bool has_hidden_below = false;  // something selected that no pattern matches
-};
-// By name as the client writes it, so that patterns, which are written so too, are matched as they are.
-using Entries = std::map<std::string, Entry>;
-
-template <class F>
-void for_each_parent(const std::string& name, F f) {
-    for (size_t at = name.rfind('/'); at != std::string::npos && at > 0; at = name.rfind('/', at - 1))
-        f(name.substr(0, at));
-}
-
-Entries make_entries(const proto::MailboxList& list, NameForm names) {
-    Entries entries;
-    for (const auto& mailbox : list.mailboxes) entries[encode_mailbox_name(mailbox.name, names)].mailbox = &mailbox;
-    for (const auto& name : list.subscribed) entries[encode_mailbox_name(name, names)].subscribed = true;
-    std::vector<std::pair<std::string, Entry>> all(entries.begin(), entries.end());
-    for (const auto& [name, entry] : all) {
-        for_each_parent(name, [&](const std::string& parent) {
-            auto& above = entries[parent];
-            above.has_children |= entry.mailbox != nullptr;
-            above.has_subscribed_below |= entry.subscribed;
-        });
-    }
-    return entries;
-}
 
 std::vector<std::string> full_patterns(const ListArguments& args) {
     std::vector<std::string> out;
@@ -78,30 +44,11 @@ void select_entries(Entries& entries, const ListArguments& args) {
     }
 }
 
-void append_attributes(std::string& out, const Entry& entry, const ListArguments& args) {
-    size_t start = out.size();
-    auto add = [&](std::string_view attribute) {
-        if (out.size() > start) out += ' ';
-        out += attribute;
-    };
-    // RFC 5258 3: \NonExistent implies \Noselect; clients of before know only the latter
-    if (entry.mailbox == nullptr) add(args.extended ? "\\NonExistent" : "\\Noselect");
-    if ((args.return_subscribed || args.select_subscribed) && entry.subscribed) add("\\Subscribed");
-    add(entry.has_children ? "\\HasChildren" : "\\HasNoChildren");  // RFC 3348, asked or not
-    if (entry.mailbox == nullptr) return;
-    constexpr std::pair<uint32_t, std::string_view> kUses[] = {{proto::kArchiveUse, "\\Archive"},
-                                                               {proto::kDraftsUse, "\\Drafts"},
-                                                               {proto::kJunkUse, "\\Junk"},
-                                                               {proto::kSentUse, "\\Sent"},
-                                                               {proto::kTrashUse, "\\Trash"}};
-    for (const auto& [bit, name] : kUses)
-        if (entry.mailbox->special_use & bit) add(name);
-}
-
 async::Task<void> write_entry(Session& session, const std::string& name, const Entry& entry,
                               const ListArguments& args) {
     std::string out = "* LIST (";
-    append_attributes(out, entry, args);
+    append_attributes(out, entry, args.extended ? Absent::nonexistent : Absent::noselect,
+                      args.return_subscribed || args.select_subscribed);
     out += ") \"/\" ";
     mail::append_astring(out, name, session.features().strings());
     if (entry.has_hidden_below) {  // RFC 5258 3.5: the options that what is below meets

@@ -45,6 +45,22 @@ class MetadataWriter {
     bool any_ = false;
 };
 
+// RFC 5466 3.2: what is kept as a filter is a whole search
+void check_filters(const std::vector<proto::MetadataEntry>& entries) {
+    for (std::string_view root : {"/private/filters/values/", "/shared/filters/values/"}) {
+        for (const auto& entry : entries) {
+            if (!entry.name.starts_with(root)) continue;
+            std::string name = entry.name.substr(root.size());
+            if (!is_filter_name(name)) fail_bad("not the name of a filter");
+            try {
+                if (entry.value) parse_search_criteria(*entry.value);
+            } catch (const SyntaxError& error) {
+                fail_no("the filter " + name + " is not a search: " + error.text);
+            }
+        }
+    }
+}
+
 }  // namespace
 
 async::Task<void> write_metadata(Session& session, std::string mailbox, std::vector<std::string> names) {
@@ -86,9 +102,13 @@ async::Task<Answer> cmd_setmetadata(Session& session, const Command& command) {
     for (const auto& entry : args.entries)
         if (entry.value && entry.value->size() > proto::kMaxMetadataValue)
             fail_no("[METADATA MAXSIZE " + std::to_string(proto::kMaxMetadataValue) + "] too large");  // RFC 5464 4.3
+    if (args.mailbox.empty()) check_filters(args.entries);
     auto set = co_await session.account().call(proto::SetMetadata{args.mailbox, args.entries});
     if (!set && set.error().code == ErrorCode::over_quota) fail_no("[METADATA TOOMANY] too many annotations");
     if (!set) fail_storage(set.error(), "NONEXISTENT");
+    std::vector<std::string> names;
+    for (const auto& entry : args.entries) names.push_back(entry.name);
+    session.touch_metadata(args.mailbox, names);
     session.expect_own_news();
     co_return Answer{Answer::Status::ok, "done"};
 }

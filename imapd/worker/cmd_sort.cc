@@ -1,9 +1,10 @@
-// SORT and THREAD, UID SORT and UID THREAD (RFC 5256), with results of RFC 5267 3 (ESORT).
+// SORT and THREAD, UID SORT and UID THREAD (RFC 5256), with results of RFC 5267 (ESORT, CONTEXT=SORT).
 #include <algorithm>
 
 #include "imapd/worker/batches.h"
 #include "imapd/worker/commands.h"
 #include "imapd/worker/search_answer.h"
+#include "imapd/worker/search_program.h"
 #include "imapd/worker/search_run.h"
 #include "imapd/worker/sorting.h"
 #include "imapd/worker/threading.h"
@@ -11,32 +12,38 @@
 namespace mox::imapd {
 namespace {
 
+enum class Relevancy : uint8_t { unwanted, wanted };
+
 // What is found, and whether a key spoke of modseqs.
-async::Task<Found> find(Session& session, const SearchArguments& args) {
-    check_charset(args, session.features());
-    check_numbers(args.key, session.features());
-    Search search(args.key, session.view());
+// `args` outlives the task.
+async::Task<Found> find(Session& session, const SearchArguments& args, Relevancy relevancy) {
+    Search search(loosen(args.key), session.view());
     if (search.has_modseq()) session.enable_condstore();
     auto indexes = co_await find_messages(session, search);
-    co_return Found{session.view(), std::move(indexes), search.has_modseq()};
+    Found found{session.view(), std::move(indexes), search.has_modseq()};
+    if (relevancy == Relevancy::wanted)
+        found.relevancies = co_await find_relevancies(session, session.view(), args.key, found.indexes);
+    co_return found;
 }
 
-async::Task<std::vector<uint32_t>> sort(Session& session, std::vector<uint32_t> indexes, std::vector<SortKey> keys) {
+async::Task<Sorter> sort(Session& session, const Found& found, std::vector<SortKey> keys) {
+    const auto& indexes = found.indexes;
     bool infos = std::ranges::any_of(keys, needs_info);
-    Sorter sorter(std::move(keys));
-    if (!infos) {
+    Sorter sorter(std::move(keys), found.relevancies);
+    if (infos) {
+        InfoSource source(session, to_selection(indexes));
+        size_t done = 0;
+        for (auto batch = co_await source.next(); !batch.empty(); batch = co_await source.next()) {
+            co_await session.tell_progress(done, indexes.size());
+            done += batch.size();
+            for (const auto& item : batch) sorter.add(item.index, session.view().rows()[item.index], &item.info);
+            co_await async::Yield();
+        }
+    } else {
         for (uint32_t index : indexes) sorter.add(index, session.view().rows()[index], nullptr);
-        co_return sorter.take();
     }
-    InfoSource source(session, to_selection(indexes));
-    size_t done = 0;
-    for (auto batch = co_await source.next(); !batch.empty(); batch = co_await source.next()) {
-        co_await session.tell_progress(done, indexes.size());
-        done += batch.size();
-        for (const auto& item : batch) sorter.add(item.index, session.view().rows()[item.index], &item.info);
-        co_await async::Yield();
-    }
-    co_return sorter.take();
+    sorter.sort();
+    co_return sorter;
 }
 
 // The id in a Message-ID or the first of In-Reply-To, without <>.
@@ -74,14 +81,25 @@ async::Task<std::vector<ThreadMessage>> read_messages(Session& session, std::vec
 
 async::Task<void> sort_messages(Session& session, const Command& command) {
     const auto& args = std::get<SortArguments>(command.arguments);
-    auto found = co_await find(session, args.search);
-    found.indexes = co_await sort(session, std::move(found.indexes), args.keys);
-    const auto& returns = args.search.returns;
+    auto search = co_await prepare_search(session, args.search);
+    const auto& returns = search.returns;
+    check_update(session, command, returns);
+    bool by_relevancy = std::ranges::any_of(args.keys, [](auto key) { return key.kind == SortKey::Kind::relevancy; });
+    if (by_relevancy && !is_fuzzy(search.key)) fail_bad("RELEVANCY is for FUZZY searches");  // RFC 6203 6
+    bool wanted = by_relevancy || (returns.items & kReturnRelevancy) != 0;
+    auto found = co_await find(session, search, wanted ? Relevancy::wanted : Relevancy::unwanted);
+    auto sorter = co_await sort(session, found, args.keys);
+    found.indexes = sorter.order();
     if (returns.items & kReturnSave) session.view().save(saved_indexes(returns, found));
     if (returns.given)
-        session.stream().write(extended_answer(command, returns, found));
+        session.stream().write(extended_answer(command, returns, found, session.features()));
     else
         session.stream().write(plain_answer("SORT", found, command.numbers));
+    if (!returns.update) co_return;
+    if (by_relevancy) co_return refuse_updates(session, command);  // what comes would have to be ranked
+    std::ranges::sort(found.indexes);
+    sorter.renumber([&](uint32_t index) { return session.view().rows()[index].uid; });
+    start_updates(session, command, search, found.indexes, std::move(sorter));
 }
 
 }  // namespace
@@ -101,7 +119,8 @@ async::Task<Answer> cmd_sort(Session& session, const Command& command) {
 
 async::Task<Answer> cmd_thread(Session& session, const Command& command) {
     const auto& args = std::get<ThreadArguments>(command.arguments);
-    auto found = co_await find(session, args.search);
+    auto search = co_await prepare_search(session, args.search);
+    auto found = co_await find(session, search, Relevancy::unwanted);
     auto messages = co_await read_messages(session, std::move(found.indexes));
     auto threads = args.algorithm == ThreadArguments::Algorithm::references ? thread_by_references(messages)
                                                                             : thread_by_subject(messages);

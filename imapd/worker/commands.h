@@ -35,7 +35,9 @@ async::Task<void> write_metadata(Session& session, std::string mailbox, std::vec
 async::Task<Answer> cmd_capability(Session& session, const Command& command);
 async::Task<Answer> cmd_noop(Session& session, const Command& command);
 async::Task<Answer> cmd_logout(Session& session, const Command& command);
+async::Task<Answer> cmd_unauthenticate(Session& session, const Command& command);
 async::Task<Answer> cmd_id(Session& session, const Command& command);
+async::Task<Answer> cmd_language(Session& session, const Command& command);
 async::Task<Answer> cmd_enable(Session& session, const Command& command);
 async::Task<Answer> cmd_namespace(Session& session, const Command& command);
 async::Task<Answer> cmd_select(Session& session, const Command& command);
@@ -55,11 +57,15 @@ async::Task<Answer> cmd_compress(Session& session, const Command& command);
 async::Task<Answer> cmd_idle(Session& session, const Command& command);
 /// What follows `+ idling`, also after a rest.
 async::Task<Answer> idle_until_done(Session& session);
+async::Task<Answer> cmd_notify(Session& session, const Command& command);
 async::Task<Answer> cmd_close(Session& session, const Command& command);
 async::Task<Answer> cmd_expunge(Session& session, const Command& command);
 async::Task<Answer> cmd_search(Session& session, const Command& command);
 async::Task<Answer> cmd_sort(Session& session, const Command& command);
 async::Task<Answer> cmd_thread(Session& session, const Command& command);
+async::Task<Answer> cmd_cancelupdate(Session& session, const Command& command);
+async::Task<Answer> cmd_esearch(Session& session, const Command& command);
+async::Task<Answer> cmd_uidbatches(Session& session, const Command& command);
 async::Task<Answer> cmd_fetch(Session& session, const Command& command);
 async::Task<Answer> cmd_store(Session& session, const Command& command);
 async::Task<Answer> cmd_copy(Session& session, const Command& command);

@@ -37,20 +37,28 @@ size_t DeflateTransport::inflate_into(std::span<char> into) {
     in_.next_out = bytes_of(into.data());
     in_.avail_out = static_cast<uInt>(into.size());
     int result = inflate(&in_, Z_SYNC_FLUSH);
-    if (result != Z_OK && result != Z_BUF_ERROR) throw async::ConnectionLost("the peer's DEFLATE is broken or ended");
+    ended_ = result == Z_STREAM_END;
+    if (!ended_ && result != Z_OK && result != Z_BUF_ERROR) throw async::ConnectionLost("the peer's DEFLATE is broken");
     return into.size() - in_.avail_out;
 }
 
 async::IoResult DeflateTransport::read(std::span<char> into) {
     into = into.first(std::min(into.size(), kMaxWrite));
     for (;;) {
+        if (ended_) return {async::IoResult::State::end};
         if (size_t n = inflate_into(into); n > 0) return {async::IoResult::State::done, n};
+        if (ended_) continue;
         input_.resize(kChunk);
         auto got = below_->read(input_);
         if (got.state != async::IoResult::State::done) return got;
         in_.next_in = bytes_of(input_.data());
         in_.avail_in = static_cast<uInt>(got.count);
     }
+}
+
+std::optional<std::string> DeflateTransport::plain_rest() const {
+    if (!ended_ && in_.avail_in > 0) return std::nullopt;
+    return std::string(reinterpret_cast<const char*>(in_.next_in), in_.avail_in);
 }
 
 void DeflateTransport::deflate_all(std::string_view bytes) {

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <zlib.h>
 
@@ -22,6 +23,10 @@ class DeflateTransport : public async::Transport {
 
     async::IoResult read(std::span<char> into) override;
     async::IoResult write(std::string_view bytes) override;
+    /// What the peer sent in plain text behind the last of its compressed bytes; nothing when the two cannot be told
+    /// apart, because its DEFLATE goes on.
+    std::optional<std::string> plain_rest() const;
+    std::unique_ptr<async::Transport> release() { return std::move(below_); }
     void close_write() override { below_->close_write(); }
     int fd() const override { return below_->fd(); }
 
@@ -35,6 +40,7 @@ class DeflateTransport : public async::Transport {
     std::string input_;    // compressed, read from below; in_ points into it
     std::string pending_;  // compressed, to be written
     size_t sent_ = 0;      // of pending_
+    bool ended_ = false;   // the peer's DEFLATE
     size_t taken_ = 0;     // bytes of the writer that pending_ stands for
 };
 

@@ -71,8 +71,7 @@ Search::Node Search::compile(const SearchKey& key, const MailboxView& view) {
     Node node{key.kind, {}, {}, key.bits, 0, 0, {}, fold_case(key.text), key.field, key.date, key.size};
     for (const auto& child : key.children) node.children.push_back(compile(child, view));
     if (key.kind == Kind::set || key.kind == Kind::uid_set) {
-        // Refuses sequence numbers that are no message.
-        node.numbers = view.uids_of(key.numbers, key.kind == Kind::set ? Numbers::sequence : Numbers::uid);
+        node.numbers = view.uids_for_search(key.numbers, key.kind == Kind::set ? Numbers::sequence : Numbers::uid);
     } else if (key.kind == Kind::modseq) {
         has_modseq_ = true;
     }

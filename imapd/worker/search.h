@@ -29,7 +29,6 @@ struct Candidate {
 
 class Search {
   public:
-    /// Throws SyntaxError for message numbers beyond the mailbox.
     Search(const SearchKey& key, const MailboxView& view);
 
     Match decide(const Candidate& candidate) const;

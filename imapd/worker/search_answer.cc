@@ -27,6 +27,17 @@ class Writer {
         out += ')';
     }
 
+    // RFC 6203 4: of the messages told, in their order
+    void relevancies(std::string& out, const SearchReturns& returns) const {
+        size_t begin = 0;
+        size_t end = found_.indexes.size();
+        if (returns.partial) std::tie(begin, end) = resolve_partial(*returns.partial, end);
+        out += " RELEVANCY (";
+        for (size_t i = begin; i < end; i++)
+            out += (i > begin ? " " : "") + std::to_string(found_.relevancies.at(found_.indexes[i]));
+        out += ')';
+    }
+
   private:
     const Found& found_;
     Numbers numbers_;
@@ -73,15 +84,28 @@ std::string plain_answer(std::string_view name, const Found& found, Numbers numb
     return out + "\r\n";
 }
 
-std::string extended_answer(const Command& command, const SearchReturns& returns, const Found& found) {
-    constexpr uint32_t kTold = kReturnMin | kReturnMax | kReturnAll | kReturnCount;
-    // RFC 5182 2.2: SAVE alone wants no answer
-    if (returns.given && (returns.items & kTold) == 0 && !returns.partial) return {};
-    uint32_t items = returns.given ? returns.items : kReturnAll;
-    Writer writer(found, command.numbers);
-    std::string out = "* ESEARCH (TAG ";
+std::string search_correlator(const Command& command, const MailboxView& view, const Features& features) {
+    std::string out = "(TAG ";
     mail::append_string(out, command.tag);
-    out += command.numbers == Numbers::uid ? ") UID" : ")";
+    if (command.verb == Verb::esearch) {
+        out += " MAILBOX ";
+        mail::append_astring(out, encode_mailbox_name(view.mailbox().name, features.names()), features.strings());
+        out += " UIDVALIDITY ";
+        append_number(out, view.mailbox().uidvalidity);
+    }
+    return out + ')';
+}
+
+std::string extended_answer(const Command& command, const SearchReturns& returns, const Found& found,
+                            const Features& features) {
+    // RFC 5182 2.2: SAVE alone wants no answer
+    if (returns.given && returns.items == kReturnSave && !returns.partial) return {};
+    uint32_t items = returns.given ? returns.items : kReturnAll;
+    // RFC 7377 2.1: ESEARCH tells UIDs alone
+    auto numbers = command.verb == Verb::esearch ? Numbers::uid : command.numbers;
+    Writer writer(found, numbers);
+    std::string out = "* ESEARCH " + search_correlator(command, found.view, features);
+    if (numbers == Numbers::uid) out += " UID";
     bool any = !found.indexes.empty();
     // RFC 4731 3.1: MIN, MAX and ALL are left out when nothing matches
     if (any && (items & kReturnMin)) out += " MIN " + std::to_string(writer.number(found.indexes.front()));
@@ -89,6 +113,7 @@ std::string extended_answer(const Command& command, const SearchReturns& returns
     if (any && (items & kReturnAll)) out += " ALL " + writer.set(found.indexes);
     if (items & kReturnCount) out += " COUNT " + std::to_string(found.indexes.size());
     if (returns.partial) writer.partial(out, *returns.partial);
+    if (items & kReturnRelevancy) writer.relevancies(out, returns);
     if (any && found.with_modseq) out += " MODSEQ " + std::to_string(told_modseq(returns, found));
     return out + "\r\n";
 }

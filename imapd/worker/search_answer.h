@@ -4,6 +4,7 @@
 // 9051 7.3.4.
 #pragma once
 
+#include <map>
 #include <span>
 #include <string>
 #include <string_view>
@@ -19,12 +20,16 @@ struct Found {
     const MailboxView& view;
     std::vector<uint32_t> indexes;
     bool with_modseq = false;
+    std::map<uint32_t, uint32_t> relevancies = {};  // by row index, when they are to be told
 };
 
 /// The answer of old, `* SEARCH 2 5`: `name` is SEARCH or SORT.
 std::string plain_answer(std::string_view name, const Found& found, Numbers numbers);
+/// `(TAG "a")`, and for the command ESEARCH `(TAG "a" MAILBOX "x" UIDVALIDITY 1)` (RFC 7377 2.1).
+std::string search_correlator(const Command& command, const MailboxView& view, const Features& features);
 /// `* ESEARCH (TAG "a") UID MIN 2 COUNT 3`; empty when nothing but SAVE was asked for.
-std::string extended_answer(const Command& command, const SearchReturns& returns, const Found& found);
+std::string extended_answer(const Command& command, const SearchReturns& returns, const Found& found,
+                            const Features& features);
 /// What SAVE keeps, ascending (RFC 5182 2.4, RFC 9394 3.2).
 std::vector<uint32_t> saved_indexes(const SearchReturns& returns, const Found& found);
 

@@ -56,16 +56,20 @@ Candidate candidate(const MailboxView& view, uint32_t index, const WordAnswers* 
     return {view.rows()[index], nullptr, nullptr, nullptr, words};
 }
 
-async::Task<void> decide_by_rows(Session& session, const Search& search, Progress& progress) {
-    const auto& view = session.view();
-    for (uint32_t index = 0; index < view.rows().size(); index++) {
-        note(progress, index, search.decide(candidate(view, index, nullptr)));
-        if (index % 65536 == 65535) co_await async::Yield();
+async::Task<void> decide_by_rows(const MailboxView& view, const Search& search, const Selection& among,
+                                 Progress& progress) {
+    size_t done = 0;
+    for (const auto& range : among) {
+        for (uint32_t index = range.begin; index < range.end; index++) {
+            note(progress, index, search.decide(candidate(view, index, nullptr)));
+            if (++done % 65536 == 0) co_await async::Yield();
+        }
     }
 }
 
 // Asks the index; nothing when it is not worth it, or fails: then the messages are read.
-async::Task<std::optional<WordAnswers>> decide_by_words(Session& session, const Search& search, Progress& progress) {
+async::Task<std::optional<WordAnswers>> decide_by_words(Session& session, const MailboxView& view, const Search& search,
+                                                        Progress& progress) {
     size_t keys = search.text_keys().size();
     if (keys == 0 || progress.undecided.size() < kWorthAsking) co_return std::nullopt;
     auto found = co_await session.account().call(proto::FindText{search.text_keys()});
@@ -77,24 +81,24 @@ async::Task<std::optional<WordAnswers>> decide_by_words(Session& session, const 
     }
     for (uint32_t index : std::exchange(progress.undecided, {})) {
         // What is gone has no text any more.
-        bool gone = session.view().is_gone(session.view().rows()[index].uid);
-        note(progress, index, search.decide(candidate(session.view(), index, gone ? nullptr : &*answers)));
+        bool gone = view.is_gone(view.rows()[index].uid);
+        note(progress, index, search.decide(candidate(view, index, gone ? nullptr : &*answers)));
     }
     co_return std::move(*answers);
 }
 
-async::Task<void> decide_by_infos(Session& session, const Search& search, const WordAnswers* words,
-                                  Progress& progress) {
+async::Task<void> decide_by_infos(Session& session, const MailboxView& view, const Search& search,
+                                  const WordAnswers* words, Progress& progress) {
     const size_t goal = progress.undecided.size();
     size_t done = 0;
-    InfoSource source(session, to_selection(std::exchange(progress.undecided, {})));
+    InfoSource source(session, view, to_selection(std::exchange(progress.undecided, {})));
     for (;;) {
         auto batch = co_await source.next();
         if (batch.empty()) break;
         co_await session.tell_progress(done, goal);
         done += batch.size();
         for (const auto& [index, info, content] : batch) {
-            auto what = candidate(session.view(), index, words);
+            auto what = candidate(view, index, words);
             what.info = &info;
             what.content = &content;
             note(progress, index, search.decide(what));
@@ -103,19 +107,19 @@ async::Task<void> decide_by_infos(Session& session, const Search& search, const 
     }
 }
 
-async::Task<void> decide_by_files(Session& session, const Search& search, const WordAnswers* words,
-                                  Progress& progress) {
+async::Task<void> decide_by_files(Session& session, const MailboxView& view, const Search& search,
+                                  const WordAnswers* words, Progress& progress) {
     const size_t goal = progress.undecided.size();
     size_t done = 0;
     IndexFeeder feeder(session);
-    FileSource source(session, to_selection(std::exchange(progress.undecided, {})));
+    FileSource source(session, view, to_selection(std::exchange(progress.undecided, {})));
     for (;;) {
         auto batch = co_await source.next();
         if (batch.empty()) break;
         co_await session.tell_progress(done, goal);
         done += batch.size();
         for (const auto& [index, message] : batch) {
-            auto what = candidate(session.view(), index, words);
+            auto what = candidate(view, index, words);
             what.info = &message.info();
             what.content = &message.content();
             what.message = &message;
@@ -148,18 +152,49 @@ void check_numbers(const SearchKey& key, const Features& features) {
     for (const auto& child : key.children) check_numbers(child, features);
 }
 
-async::Task<std::vector<uint32_t>> find_messages(Session& session, const Search& search) {
+void check_update(Session& session, const Command& command, const SearchReturns& returns) {
+    if (returns.update && session.contexts().has(command.tag)) fail_bad("the tag is in use by another search");
+}
+
+void start_updates(Session& session, const Command& command, const SearchArguments& args,
+                   const std::vector<uint32_t>& found, std::optional<Sorter> sorter) {
+    if (!args.returns.update) return;
+    if (args.returns.update_attributes.items & kFetchModSeq) session.enable_condstore();  // RFC 7162 3.1
+    bool first = session.contexts().empty();
+    if (session.contexts().add({command, args, session.view(), session.features(), found, std::move(sorter)})) {
+        if (first) session.view().take_touched();  // from now on
+        return;
+    }
+    refuse_updates(session, command);
+}
+
+void refuse_updates(Session& session, const Command& command) {
+    std::string out = "NO [NOUPDATE ";
+    mail::append_string(out, command.tag);
+    session.untagged(out + "] this search, or so many, cannot be kept up to date");
+}
+
+async::Task<std::vector<uint32_t>> find_messages(Session& session, const MailboxView& view, const Search& search,
+                                                 const Selection& among) {
     Progress progress;
-    progress.matches.resize(session.view().rows().size());
-    co_await decide_by_rows(session, search, progress);
-    auto answers = co_await decide_by_words(session, search, progress);
+    progress.matches.resize(view.rows().size());
+    co_await decide_by_rows(view, search, among, progress);
+    auto answers = co_await decide_by_words(session, view, search, progress);
     const WordAnswers* words = answers ? &*answers : nullptr;
-    if (!progress.undecided.empty() && search.needs_infos()) co_await decide_by_infos(session, search, words, progress);
-    if (!progress.undecided.empty()) co_await decide_by_files(session, search, words, progress);
+    if (!progress.undecided.empty() && search.needs_infos())
+        co_await decide_by_infos(session, view, search, words, progress);
+    if (!progress.undecided.empty()) co_await decide_by_files(session, view, search, words, progress);
     std::vector<uint32_t> found;
     for (uint32_t index = 0; index < progress.matches.size(); index++)
         if (progress.matches[index]) found.push_back(index);
     co_return found;
+}
+
+async::Task<std::vector<uint32_t>> find_messages(Session& session, const Search& search) {
+    const auto& view = session.view();
+    Selection all;
+    if (!view.rows().empty()) all.push_back({0, static_cast<uint32_t>(view.rows().size())});
+    co_return co_await find_messages(session, view, search, all);
 }
 
 }  // namespace mox::imapd

@@ -2,9 +2,9 @@
 
 #include <sys/socket.h>
 
-#include "imapd/grammar/capabilities.h"
 #include "imapd/worker/commands.h"
 #include "imapd/worker/deflate_transport.h"
+#include "imapd/worker/news_teller.h"
 
 namespace mox::imapd {
 namespace {
@@ -13,6 +13,8 @@ constexpr size_t kFlushAt = 64 * 1024;        // bytes of answers collected befo
 constexpr size_t kMaxRestedUids = 16 * 1024;  // bytes of UIDs of a session at rest
 constexpr int kMaxBadInRow = 100;             // commands that were no commands, before the session ends
 constexpr std::chrono::seconds kLastWords{5};
+constexpr std::chrono::seconds kHandBack{10};
+constexpr size_t kMaxHandBack = 1 << 20;  // more than all buffers on the way hold
 
 std::string_view to_string(Answer::Status status) {
     constexpr std::string_view kNames[] = {"OK", "NO", "BAD"};
@@ -46,7 +48,8 @@ Session::Session(Account& account, proto::StartSession start, Counters& counters
     account_.add(*this);
 }
 
-Session::Session(Account& account, RestedSession rested, Fd stream, Counters& counters, SessionLimits limits)
+Session::Session(Account& account, RestedSession rested, Fd stream, Fd hand_back, Counters& counters,
+                 SessionLimits limits)
     : Session(account,
               {.account = account.name(),
                .login = rested.login,
@@ -55,7 +58,8 @@ Session::Session(Account& account, RestedSession rested, Fd stream, Counters& co
                .tls = rested.tls,
                .hostname = rested.hostname,
                .max_message_size = rested.max_message_size,
-               .stream = std::move(stream)},
+               .stream = std::move(stream),
+               .hand_back = std::move(hand_back)},
               counters, limits) {
     features_ = Features::of_bits(rested.features);
     bad_in_row_ = static_cast<int>(std::min<uint32_t>(rested.bad_in_row, kMaxBadInRow));
@@ -67,6 +71,10 @@ Session::~Session() {
 }
 
 void Session::mailbox_changed(proto::MailboxId mailbox, uint64_t highest_modseq) {
+    if (notifier_) {
+        notifier_->mailbox_changed(mailbox);
+        news_event_.notify_all();
+    }
     if (!view_ || view_->id() != mailbox || highest_modseq <= view_->modseq()) return;
     news_ = true;
     news_event_.notify_all();
@@ -74,6 +82,31 @@ void Session::mailbox_changed(proto::MailboxId mailbox, uint64_t highest_modseq)
 
 void Session::mailbox_grew(uint32_t uidvalidity) {
     if (view_ && view_->mailbox().uidvalidity == uidvalidity) mailbox_changed(view_->id(), UINT64_MAX);
+}
+
+void Session::mailbox_list_changed() {
+    if (!notifier_) return;
+    notifier_->list_changed();
+    news_event_.notify_all();
+}
+
+void Session::metadata_changed(const std::string& mailbox, const std::vector<std::string>& names) {
+    if (!notifier_) return;
+    notifier_->metadata_changed(mailbox, names);
+    news_event_.notify_all();
+}
+
+void Session::inbox_renamed(const std::string& to) {
+    if (notifier_) notifier_->watch().note_inbox_renamed(to, MailboxWatch::By::another);
+}
+
+void Session::note_renamed(const std::string& from, const std::string& to) {
+    if (from == "INBOX") account_.touch_inbox_renamed(to, this);
+    if (!notifier_) return;
+    if (from == "INBOX")
+        notifier_->watch().note_inbox_renamed(to, MailboxWatch::By::client);
+    else
+        notifier_->watch().note_renamed(from, to);
 }
 
 void Session::account_lost() {
@@ -133,8 +166,16 @@ void Session::select(MailboxView view) {
 }
 
 void Session::deselect() {
+    if (view_ && notifier_) notifier_->mailbox_left(view_->mailbox());
+    contexts_.clear();  // RFC 5267 4.3
     view_.reset();
     news_ = false;
+}
+
+void Session::touch_added(uint32_t uidvalidity, SequenceRange uids) {
+    if (view_ && view_->mailbox().uidvalidity == uidvalidity) view_->expect_added(uids);
+    if (notifier_) notifier_->watch().note_added(uidvalidity, uids);
+    account_.touch(uidvalidity);
 }
 
 void Session::touch_others() {
@@ -164,10 +205,46 @@ async::Task<Session::Refreshed> Session::update(Announce what) {
     Refreshed refreshed = co_await refresh();
     if (view_) {
         std::string out;
-        view_->announce(out, what, features_);
+        contexts_.tell_gone(out, *view_);
+        Hearing hearing = notifier_ ? notifier_->hearing() : Hearing{};
+        auto arrived = view_->announce(out, what, features_, hearing);
         stream_.write(out);
+        if (co_await tell_more(std::move(arrived)) == Refreshed::later) refreshed = Refreshed::later;
     }
+    if (notifier_ && !co_await notifier_->tell()) refreshed = Refreshed::later;
     co_return refreshed;
+}
+
+// What follows on the bare news: what the client wants of new messages, and what they mean for its searches (RFC 5465
+// 5.2, RFC 5267 4.3).
+async::Task<Session::Refreshed> Session::tell_more(Selection arrived) {
+    if (!notifier_ && contexts_.empty()) co_return Refreshed::done;
+    progress_due_ = async::Clock::time_point::max();  // no command is being waited for
+    FetchAttributes wanted;
+    if (notifier_) wanted = notifier_->attributes();
+    std::vector<uint32_t> touched;
+    if (!contexts_.empty()) touched = view_->take_touched();
+    try {
+        co_await contexts_.tell_touched(*this, touched, std::move(arrived), wanted);
+        co_return Refreshed::done;
+    } catch (const CommandFailed& failed) {
+        log_.warn("news cannot be told as a whole", {{"reason", failed.answer.text}});
+    }
+    view_->touch_again(touched);
+    co_return Refreshed::later;
+}
+
+// RFC 5465 3.1: also when no command is in progress
+async::Task<void> Session::tell_while_waiting(async::Deadline deadline) {
+    NewsTeller teller(*this, notifier_->between_commands());
+    std::exception_ptr failure;
+    try {
+        co_await stream_.fill(deadline);
+    } catch (const std::exception&) {
+        failure = std::current_exception();
+    }
+    co_await teller.stop();
+    if (failure) std::rethrow_exception(failure);
 }
 
 async::Task<void> Session::greet() {
@@ -175,7 +252,7 @@ async::Task<void> Session::greet() {
     log_.info("session begins",
               {{"account", account_.name()}, {"login", start_.login}, {"remote", start_.remote_address}});
     // The front has checked the login; its answer is written here, by who serves the session.
-    stream_.write(start_.tag + " OK [CAPABILITY " + capabilities(max_message_size()) + "] logged in\r\n");
+    stream_.write(start_.tag + " OK [CAPABILITY " + capabilities(max_message_size(), reuse()) + "] logged in\r\n");
     co_await flush();
 }
 
@@ -285,6 +362,10 @@ async::Task<void> Session::run_command(RawCommand raw) {
     counters_.commands[{name, to_string(reply.status)}]++;
     write_answer(tag.empty() ? "*" : tag, reply);
     if (bad_in_row_ >= kMaxBadInRow) throw SessionOver("too many bad commands");
+    if (handing_back_) {
+        co_await hand_back();
+        co_return;
+    }
     if (compression_ == Compression::next) {
         co_await start_compression();
         co_return;
@@ -303,6 +384,40 @@ async::Task<void> Session::start_compression() {
     compression_ = Compression::on;
 }
 
+Session::HandBack Session::can_hand_back() {
+    if (!start_.hand_back) return HandBack::refused;
+    if (compression_ != Compression::on) return HandBack::possible;
+    // RFC 8437 4.1: the client's DEFLATE ends behind the command; what came of it is for nobody.
+    bool told_apart = static_cast<DeflateTransport&>(stream_.transport()).plain_rest().has_value();
+    return stream_.buffered().empty() && told_apart ? HandBack::possible : HandBack::impossible;
+}
+
+// Ends like any session, but what came behind the command goes to the front, to the last byte: what it still sends here
+// included, for it cannot know what was read. See proto::StartSession.
+async::Task<void> Session::hand_back() {
+    co_await flush();
+    std::string rest;
+    if (is_compressed()) {
+        auto& deflate = static_cast<DeflateTransport&>(stream_.transport());
+        rest = deflate.plain_rest().value_or("");
+        stream_.replace_transport(deflate.release());
+    }
+    async::Stream front(std::make_unique<async::SocketTransport>(std::move(start_.hand_back)));
+    async::Deadline deadline = async::in(kHandBack);
+    front.write("U");
+    co_await front.flush(deadline);
+    stream_.close_write();
+    for (;;) {
+        auto bytes = co_await stream_.read_some(kFlushAt, deadline);
+        if (bytes.empty()) break;
+        rest += bytes;
+        if (rest.size() > kMaxHandBack) throw async::ConnectionLost("too much behind UNAUTHENTICATE");
+    }
+    if (ending()) co_return;  // what was read ends anywhere: without the full stop the front closes
+    front.write(rest + '.');
+    co_await front.flush(deadline);
+}
+
 bool Session::find_buffered_line() const {
     return stream_.buffered().find('\n') != std::string_view::npos;
 }
@@ -310,8 +425,9 @@ bool Session::find_buffered_line() const {
 std::optional<async::Clock::time_point> Session::resting_since() const {
     // Commands that were answered are in no one's way; a part of one is.
     bool quiet = stream_.buffered().empty() && stream_.pending_output() == 0 && over_.empty() && !write_broken_;
-    // In IDLE news are owed to the client at once.
-    if (!resting_since_ || !quiet || (idling_ && news_)) return std::nullopt;
+    // In IDLE news are owed to the client at once; with NOTIFY and searches kept up to date there is more to remember
+    // than a rest does.
+    if (!resting_since_ || !quiet || (idling_ && news_) || notifier_ || !contexts_.empty()) return std::nullopt;
     return resting_since_;
 }
 
@@ -337,6 +453,10 @@ std::optional<RestedSession> Session::rest() const {
 
 Fd Session::duplicate_stream() const {
     return Fd(::dup(stream_.fd()));
+}
+
+Fd Session::duplicate_hand_back() const {
+    return start_.hand_back ? Fd(::dup(start_.hand_back.get())) : Fd();
 }
 
 async::Deadline Session::patience(async::Clock::duration limit) {
@@ -370,13 +490,14 @@ async::Task<void> Session::go_on() {
 async::Task<void> Session::wait_for_client() {
     auto deadline = patience(limits_.idle);
     if (!stream_.buffered().empty()) co_return;
+    if (notifier_) co_return co_await tell_while_waiting(deadline);
     Resting resting(*this);
     co_await stream_.fill(deadline);  // at the end of input, whoever reads next finds that out again
 }
 
 async::Task<void> Session::serve() {
     ReaderLimits limits{.idle = limits_.idle, .write = limits_.write};
-    while (!logged_out_ && over_.empty()) {
+    while (!logged_out_ && !handing_back_ && over_.empty()) {
         std::optional<RefusedInput> refused;
         try {
             co_await wait_for_client();
@@ -422,7 +543,7 @@ async::Task<void> Session::run() {
         reason = "ended";
         if (over_.empty()) over_ = over.text;
     }
-    co_await say_bye();
+    if (!handing_back_) co_await say_bye();
     stream_.close_write();
     log_.info("session ends", {{"reason", reason}});
 }

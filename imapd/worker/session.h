@@ -3,7 +3,7 @@
 // The session owns its stream and its view of the selected mailbox; the commands (cmd_*.h) work on it through the
 // functions here. Whatever they throw ends the command (NO, BAD) or the session (BYE) in one place: run(). News of the
 // mailbox come as a mark only; they are fetched and told where RFC 3501 5.2, 7.4.1 allow: at the end of commands and
-// during IDLE.
+// during IDLE; and at any time, of any mailbox, where the client asked for it with NOTIFY (RFC 5465).
 #pragma once
 
 #include <cstdint>
@@ -14,11 +14,14 @@
 
 #include "common/async/stream.h"
 #include "common/log/log.h"
+#include "imapd/grammar/capabilities.h"
 #include "imapd/grammar/command.h"
 #include "imapd/grammar/command_reader.h"
 #include "imapd/worker/account.h"
 #include "imapd/worker/features.h"
+#include "imapd/worker/notifier.h"
 #include "imapd/worker/rest.h"
+#include "imapd/worker/search_context.h"
 #include "imapd/worker/view.h"
 #include "proto/supervise.h"
 
@@ -62,6 +65,7 @@ struct SessionLimits {
     async::Clock::duration idle_command = std::chrono::minutes(30);
     async::Clock::duration write = std::chrono::minutes(5);
     async::Clock::duration piece = std::chrono::minutes(2);      // between pieces of a message being appended
+    size_t copied = proto::kMaxMessagesPerCopy;                  // messages, by one COPY or MOVE
     async::Clock::duration progress = std::chrono::seconds(10);  // between words on how far a long command is
 };
 
@@ -69,8 +73,9 @@ class Session : private AccountObserver {
   public:
     /// `account` and `counters` outlive the session.
     Session(Account& account, proto::StartSession start, Counters& counters, SessionLimits limits = {});
-    /// Goes on where one rested; `stream` is its socket.
-    Session(Account& account, RestedSession rested, Fd stream, Counters& counters, SessionLimits limits = {});
+    /// Goes on where one rested, with its descriptors.
+    Session(Account& account, RestedSession rested, Fd stream, Fd hand_back, Counters& counters,
+            SessionLimits limits = {});
     ~Session() override;
     Session(const Session&) = delete;
     Session& operator=(const Session&) = delete;
@@ -87,6 +92,8 @@ class Session : private AccountObserver {
     /// What another worker needs to go on from here; nothing when that would not be all, or be too much.
     std::optional<RestedSession> rest() const;
     Fd duplicate_stream() const;
+    /// Not valid where UNAUTHENTICATE is not offered.
+    Fd duplicate_hand_back() const;
 
     // ---- for the commands
 
@@ -150,8 +157,16 @@ class Session : private AccountObserver {
     ReaderLimits further_limits() const;
     /// This session changed the selected mailbox: other sessions look.
     void touch_others();
-    /// The mailbox of this UIDVALIDITY got messages: those who have it selected look, this session too.
-    void touch_copied(uint32_t uidvalidity) { account_.touch(uidvalidity); }
+    /// This session put messages into the mailbox of this UIDVALIDITY: those who have it selected look, this one too.
+    void touch_added(uint32_t uidvalidity, SequenceRange uids);
+
+    /// This session set annotations: other sessions are told.
+    void touch_metadata(const std::string& mailbox, const std::vector<std::string>& names) {
+        account_.touch_metadata(mailbox, names, this);
+    }
+
+    /// This session renamed a mailbox.
+    void note_renamed(const std::string& from, const std::string& to);
 
     /// Whether all news were fetched, or storaged did not answer and has to be asked again.
     enum class Refreshed : uint8_t { done, later };
@@ -159,24 +174,41 @@ class Session : private AccountObserver {
     async::Task<Refreshed> update(Announce what);
     /// An IDLE begins or ends.
     void set_idling(bool idling) { idling_ = idling; }
-    bool news_expected() const { return news_; }
+    bool news_expected() const { return news_ || (notifier_ != nullptr && notifier_->has_news()); }
     void expect_news() { news_ = true; }
     /// After a change by this session: where modseqs are told, all up to that of the change must be known.
     void expect_own_news() { news_ = news_ || features_.condstore; }
     async::Notify& news() { return news_event_; }
+    /// What the client wants to hear from now on (RFC 5465 3.1); nullptr: as without NOTIFY.
+    void set_notifier(std::unique_ptr<Notifier> notifier) { notifier_ = std::move(notifier); }
+    /// Searches of the selected mailbox that are kept up to date.
+    SearchContexts& contexts() { return contexts_; }
+    /// For changes by this session that its client is not told; nothing without NOTIFY.
+    MailboxWatch* watch() { return notifier_ ? &notifier_->watch() : nullptr; }
     bool ending() const { return !over_.empty(); }
     void end(std::string text) { over_ = std::move(text); }
     bool is_compressed() const { return compression_ == Compression::on; }
     /// What follows the answer to the present command is compressed, both ways.
     void compress_after_answer() { compression_ = Compression::next; }
+    /// Whether the client's stream can go back to the front: it wants it, and all that came can be given along.
+    enum class HandBack : uint8_t { refused, possible, impossible };
+    HandBack can_hand_back();
+    Reuse reuse() const { return start_.hand_back ? Reuse::allowed : Reuse::refused; }
+    /// Ends after the present command, and the client is the front's again (RFC 8437).
+    void hand_back_after_answer() { handing_back_ = true; }
     /// Ends after the present command without a BYE of its own (LOGOUT has sent it).
     void log_out() { logged_out_ = true; }
 
   private:
     void mailbox_changed(proto::MailboxId mailbox, uint64_t highest_modseq) override;
     void mailbox_grew(uint32_t uidvalidity) override;
+    void mailbox_list_changed() override;
+    void metadata_changed(const std::string& mailbox, const std::vector<std::string>& names) override;
+    void inbox_renamed(const std::string& to) override;
     void account_lost() override;
     async::Task<Refreshed> refresh();
+    async::Task<Refreshed> tell_more(Selection arrived);
+    async::Task<void> tell_while_waiting(async::Deadline deadline);
     async::Task<void> greet();
     async::Task<void> go_on();
     async::Task<void> open_again(RestedView known);
@@ -190,6 +222,7 @@ class Session : private AccountObserver {
     void add_modseq(Answer& answer, Refreshed refreshed);
     bool find_buffered_line() const;
     async::Task<void> start_compression();
+    async::Task<void> hand_back();
     async::Task<void> say_bye();
 
     Account& account_;
@@ -210,10 +243,13 @@ class Session : private AccountObserver {
     bool behind_message_ = false;  // the rest of an APPEND is still to be read
     bool news_ = false;
     async::Notify news_event_;
+    std::unique_ptr<Notifier> notifier_;
+    SearchContexts contexts_;
     std::string over_;
     enum class Compression : uint8_t { off, next, on };
     Compression compression_ = Compression::off;
     bool logged_out_ = false;
+    bool handing_back_ = false;
     bool write_broken_ = false;
     int bad_in_row_ = 0;
 };

@@ -33,16 +33,21 @@ std::string display_text(const std::vector<mail::EnvelopeAddress>& addresses) {
 }  // namespace
 
 bool needs_info(const SortKey& key) {
-    return key.kind != Kind::arrival && key.kind != Kind::size;
+    return key.kind != Kind::arrival && key.kind != Kind::size && key.kind != Kind::relevancy;
 }
 
 int64_t sent_date(const proto::MessageRow& row, const mail::MessageInfo* info) {
     return info != nullptr && info->date ? info->date->unix_seconds : row.received;
 }
 
-Sorter::Value Sorter::value_of(Kind kind, const proto::MessageRow& row, const mail::MessageInfo* info) {
+Sorter::Value Sorter::value_of(Kind kind, uint32_t number, const proto::MessageRow& row,
+                               const mail::MessageInfo* info) const {
     const auto* envelope = envelope_of(info);
     switch (kind) {
+        case Kind::relevancy: {  // RFC 6203 6: the highest first
+            auto at = relevancies_.find(number);
+            return {at == relevancies_.end() ? 0 : -static_cast<int64_t>(at->second), {}};
+        }
         case Kind::arrival:
             return {row.received, {}};
         case Kind::size:
@@ -64,11 +69,18 @@ Sorter::Value Sorter::value_of(Kind kind, const proto::MessageRow& row, const ma
     }
 }
 
-void Sorter::add(uint32_t index, const proto::MessageRow& row, const mail::MessageInfo* info) {
-    Item item{index, {}};
+Sorter::Item Sorter::make_item(uint32_t number, const proto::MessageRow& row, const mail::MessageInfo* info) {
+    Item item{number, {}};
     item.values.reserve(keys_.size());
-    for (const auto& key : keys_) item.values.push_back(value_of(key.kind, row, info));
-    items_.push_back(std::move(item));
+    for (const auto& key : keys_) {
+        item.values.push_back(value_of(key.kind, number, row, info));
+        text_bytes_ += item.values.back().text.size();
+    }
+    return item;
+}
+
+void Sorter::add(uint32_t number, const proto::MessageRow& row, const mail::MessageInfo* info) {
+    items_.push_back(make_item(number, row, info));
 }
 
 bool Sorter::less(const Item& a, const Item& b) const {
@@ -76,15 +88,33 @@ bool Sorter::less(const Item& a, const Item& b) const {
         auto order = a.values[i] <=> b.values[i];
         if (order != 0) return keys_[i].reverse ? order > 0 : order < 0;
     }
-    return a.index < b.index;  // RFC 5256 3: REVERSE does not turn this around
+    return a.number < b.number;  // RFC 5256 3: REVERSE does not turn this around
 }
 
-std::vector<uint32_t> Sorter::take() {
+void Sorter::sort() {
     std::ranges::sort(items_, [this](const Item& a, const Item& b) { return less(a, b); });
+}
+
+std::vector<uint32_t> Sorter::order() const {
     std::vector<uint32_t> out;
     out.reserve(items_.size());
-    for (const auto& item : items_) out.push_back(item.index);
+    for (const auto& item : items_) out.push_back(item.number);
     return out;
+}
+
+size_t Sorter::insert(uint32_t number, const proto::MessageRow& row, const mail::MessageInfo* info) {
+    auto item = make_item(number, row, info);
+    auto at = std::ranges::lower_bound(items_, item, [this](const Item& a, const Item& b) { return less(a, b); });
+    return static_cast<size_t>(items_.insert(at, std::move(item)) - items_.begin());
+}
+
+std::optional<size_t> Sorter::erase(uint32_t number) {
+    auto at = std::ranges::find(items_, number, &Item::number);
+    if (at == items_.end()) return std::nullopt;
+    for (const auto& value : at->values) text_bytes_ -= value.text.size();
+    auto position = static_cast<size_t>(at - items_.begin());
+    items_.erase(at);
+    return position;
 }
 
 }  // namespace mox::imapd

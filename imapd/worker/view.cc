@@ -25,6 +25,12 @@ constexpr std::array kFlagNames = {FlagName{proto::kAnswered, "\\Answered"}, Fla
                                    FlagName{proto::kJunk, "$Junk"},          FlagName{proto::kNotJunk, "$NotJunk"},
                                    FlagName{proto::kPhishing, "$Phishing"},  FlagName{proto::kMdnSent, "$MDNSent"}};
 
+void sort_unique(std::vector<uint32_t>& uids) {
+    std::ranges::sort(uids);
+    auto extra = std::ranges::unique(uids);
+    uids.erase(extra.begin(), extra.end());
+}
+
 }  // namespace
 
 void append_number(std::string& out, uint64_t number) {
@@ -152,6 +158,18 @@ std::vector<SequenceRange> MailboxView::uids_of(const SequenceSet& set, Numbers 
     return out;
 }
 
+std::vector<SequenceRange> MailboxView::uids_for_search(const SequenceSet& set, Numbers numbers) const {
+    if (set.saved || numbers == Numbers::uid) return uids_of(set, numbers);
+    auto size = static_cast<uint32_t>(rows_.size());
+    std::vector<SequenceRange> out;
+    for (auto [first, last] : normalise(set, size)) {
+        first = std::max<uint32_t>(first, 1);
+        last = std::min(last, size);
+        if (first <= last) out.push_back({rows_[first - 1].uid, rows_[last - 1].uid});
+    }
+    return out;
+}
+
 void MailboxView::save(const std::vector<uint32_t>& indexes) {
     saved_.clear();
     uint32_t next = 0;
@@ -208,7 +226,8 @@ void MailboxView::take_row(const MessageRow& row) {
         MessageRow& known = rows_[*index];
         bool differs = known.flags != row.flags || known.keywords != row.keywords;
         known = row;
-        if (differs) reflagged_.push_back(row.uid);
+        if (differs) note_reflagged(row.uid);
+        note_touched(row.uid);
         return;
     }
     auto at = std::ranges::lower_bound(arrived_, row.uid, {}, &MessageRow::uid);
@@ -221,6 +240,31 @@ void MailboxView::take_row(const MessageRow& row) {
 void MailboxView::note_gone(uint32_t uid) {
     gone_.push_back(uid);
     gone_sorted_ = false;
+}
+
+void MailboxView::note_touched(uint32_t uid) {
+    if (!notes_touched_) return;
+    touched_.push_back(uid);
+    if (touched_.size() > 2 * rows_.size() + 16) sort_unique(touched_);
+}
+
+std::vector<uint32_t> MailboxView::take_touched() {
+    notes_touched_ = true;
+    sort_unique(touched_);
+    std::vector<uint32_t> out;
+    for (uint32_t uid : std::exchange(touched_, {}))
+        if (auto index = find(uid); index && !is_gone(uid)) out.push_back(*index);
+    return out;
+}
+
+void MailboxView::touch_again(const std::vector<uint32_t>& indexes) {
+    for (uint32_t index : indexes) note_touched(rows_[index].uid);
+}
+
+// A client that does not want to hear of flags leaves them here: no more than there are messages.
+void MailboxView::note_reflagged(uint32_t uid) {
+    reflagged_.push_back(uid);
+    if (reflagged_.size() > 2 * rows_.size() + 16) sort_unique(reflagged_);
 }
 
 void MailboxView::take_changes(proto::MailboxChanges changes) {
@@ -237,9 +281,7 @@ void MailboxView::take_changes(proto::MailboxChanges changes) {
 
 void MailboxView::sort_gone() {
     if (gone_sorted_) return;
-    std::ranges::sort(gone_);
-    auto extra = std::ranges::unique(gone_);
-    gone_.erase(extra.begin(), extra.end());
+    sort_unique(gone_);
     gone_sorted_ = true;
 }
 
@@ -275,17 +317,28 @@ void MailboxView::take_stored(const proto::FlagsStored& stored, const proto::Sto
         if (!index) continue;
         MessageRow before = std::exchange(rows_[*index], row);
         bool differs = before.flags != row.flags || before.keywords != row.keywords;
-        if (refused ? differs : told == Told::foreseen && !is_foreseen(before, row, request))
-            reflagged_.push_back(row.uid);
+        note_touched(row.uid);
+        if (refused ? differs : told == Told::foreseen && !is_foreseen(before, row, request)) note_reflagged(row.uid);
     }
 }
 
 void MailboxView::take_expunged(std::span<const proto::UidRange> uids) {
     for (const auto& range : uids) {
         auto begin = std::ranges::lower_bound(rows_, range.first, {}, &MessageRow::uid);
-        for (auto at = begin; at != rows_.end() && at->uid <= range.last; ++at) note_gone(at->uid);
+        for (auto at = begin; at != rows_.end() && at->uid <= range.last; ++at) {
+            note_gone(at->uid);
+            expunged_here_ = true;
+        }
     }
     sort_gone();
+}
+
+void MailboxView::expect_added(SequenceRange uids) {
+    if (uids.last < uid_floor_) return;
+    if (!added_.empty() && added_.back().last + 1 == uids.first)
+        added_.back().last = uids.last;
+    else
+        added_.push_back(uids);
 }
 
 bool MailboxView::has_news() const {
@@ -302,12 +355,14 @@ void MailboxView::announce_keywords(std::string& out) {
     keywords_changed_ = false;
 }
 
-void MailboxView::announce(std::string& out, Announce what, const Features& features) {
-    announce_keywords(out);
-    if (what == Announce::all) announce_expunged(out, features);
-    announce_arrived(out);
-    announce_flags(out, features);
+Selection MailboxView::announce(std::string& out, Announce what, const Features& features, Hearing hearing) {
+    if (hearing.flags || hearing.arrived) announce_keywords(out);
+    if (what == Announce::all && (hearing.expunged || expunged_here_)) announce_expunged(out, features);
+    Selection news;
+    if (hearing.arrived || !added_.empty()) news = announce_arrived(out);
+    if (hearing.flags) announce_flags(out, features);
     if (!has_news()) told_modseq_ = mailbox_.highest_modseq;
+    return news;
 }
 
 void MailboxView::announce_expunged(std::string& out, const Features& features) {
@@ -332,16 +387,29 @@ void MailboxView::announce_expunged(std::string& out, const Features& features) 
     if (features.tells_vanished()) out += "* VANISHED " + vanished.take() + "\r\n";  // RFC 7162 3.2.10
     rows_.resize(keep);
     gone_.clear();
+    expunged_here_ = false;
 }
 
-void MailboxView::announce_arrived(std::string& out) {
-    if (arrived_.empty()) return;
-    rows_.insert(rows_.end(), arrived_.begin(), arrived_.end());
+Selection MailboxView::announce_arrived(std::string& out) {
+    Selection news;
+    if (arrived_.empty()) return news;
+    for (const auto& row : arrived_) {
+        auto index = static_cast<uint32_t>(rows_.size());
+        rows_.push_back(row);
+        note_touched(row.uid);
+        if (contains(added_, row.uid)) continue;
+        if (!news.empty() && news.back().end == index)
+            news.back().end++;
+        else
+            news.push_back({index, index + 1});
+    }
     uid_floor_ = rows_.back().uid + 1;
     arrived_.clear();
+    std::erase_if(added_, [&](const auto& range) { return range.last < uid_floor_; });
     out += "* ";
     append_number(out, rows_.size());
     out += " EXISTS\r\n";
+    return news;
 }
 
 void MailboxView::append_fetch_start(std::string& out, uint32_t index, const Features& features) const {
@@ -351,9 +419,7 @@ void MailboxView::append_fetch_start(std::string& out, uint32_t index, const Fea
 }
 
 void MailboxView::announce_flags(std::string& out, const Features& features) {
-    std::ranges::sort(reflagged_);
-    auto extra = std::ranges::unique(reflagged_);
-    reflagged_.erase(extra.begin(), extra.end());
+    sort_unique(reflagged_);
     for (uint32_t uid : reflagged_) {
         auto index = find(uid);
         if (!index || is_gone(uid)) continue;

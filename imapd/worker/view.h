@@ -37,6 +37,13 @@ size_t count(const Selection& selection);
 /// way).
 enum class Announce : uint8_t { all, no_expunge, kEnd };
 
+/// What the client wants to hear of other sessions' changes: all, unless NOTIFY says otherwise (RFC 5465 3.1).
+struct Hearing {
+    bool arrived = true;
+    bool expunged = true;
+    bool flags = true;
+};
+
 /// EXAMINE or SELECT.
 enum class Access : uint8_t { read_only, read_write, kEnd };
 
@@ -64,14 +71,22 @@ class MailboxView {
     std::span<const proto::MessageRow> rows() const { return rows_; }
     const std::vector<std::string>& keywords() const { return keywords_; }
     std::optional<uint32_t> find(uint32_t uid) const;
-    /// Expunged elsewhere, but not yet told.
+    /// Expunged, but not yet told; and all of them, ascending.
     bool is_gone(uint32_t uid) const;
+    std::span<const uint32_t> gone() const { return gone_; }
+    /// The rows that are new or whose flags changed since this was last asked, ascending. The first time, and until it
+    /// is asked, nothing is noted.
+    std::vector<uint32_t> take_touched();
+    /// These rows were not looked at.
+    void touch_again(const std::vector<uint32_t>& indexes);
 
     /// The rows that a set names. Sequence numbers beyond the mailbox throw SyntaxError (RFC 3501 9 seq-number), UIDs
     /// that do not exist are left out (RFC 3501 6.4.8).
     Selection select(const SequenceSet& set, Numbers numbers) const;
     /// The same as ascending UID ranges; `$` is what was saved.
     std::vector<SequenceRange> uids_of(const SequenceSet& set, Numbers numbers) const;
+    /// The same for keys of SEARCH, where a message number beyond the mailbox is no error (RFC 7377 2).
+    std::vector<SequenceRange> uids_for_search(const SequenceSet& set, Numbers numbers) const;
     /// What `$` means from now on (RFC 5182 2.1); what is expunged leaves it by itself.
     void save(const std::vector<uint32_t>& indexes);
     /// The UIDs of a selection, as few ranges as the rows allow.
@@ -85,11 +100,14 @@ class MailboxView {
     /// announced.
     enum class Told : uint8_t { all, foreseen, kEnd };
     void take_stored(const proto::FlagsStored& stored, const proto::StoreFlags& request, Told told);
-    /// Expunged by this session.
+    /// Expunged by this session: told whatever the client wants to hear.
     void take_expunged(std::span<const proto::UidRange> uids);
+    /// Added by this session: the same, and no news to it.
+    void expect_added(SequenceRange uids);
 
-    /// Appends the untagged answers for all that the client may hear now.
-    void announce(std::string& out, Announce what, const Features& features);
+    /// Appends the untagged answers for all that the client may and wants to hear now. The rows that are new and were
+    /// not added by this session.
+    Selection announce(std::string& out, Announce what, const Features& features, Hearing hearing = {});
     /// `* 5 FETCH (`, or `* 17 UIDFETCH (` (RFC 9586 3.3).
     void append_fetch_start(std::string& out, uint32_t index, const Features& features) const;
     /// Appends FLAGS and PERMANENTFLAGS when there are new keywords.
@@ -115,11 +133,13 @@ class MailboxView {
     void take_keywords(std::vector<std::string> keywords);
     void take_row(const proto::MessageRow& row);
     void announce_expunged(std::string& out, const Features& features);
-    void announce_arrived(std::string& out);
+    Selection announce_arrived(std::string& out);
     void announce_flags(std::string& out, const Features& features);
     bool is_foreseen(const proto::MessageRow& before, const proto::MessageRow& after,
                      const proto::StoreFlags& request) const;
     void note_gone(uint32_t uid);
+    void note_reflagged(uint32_t uid);
+    void note_touched(uint32_t uid);
     void sort_gone();
 
     proto::Mailbox mailbox_;
@@ -129,7 +149,11 @@ class MailboxView {
     std::vector<proto::MessageRow> arrived_;  // not announced, ascending, above all rows
     std::vector<uint32_t> gone_;              // UIDs in rows_, not announced; ascending when clean
     std::vector<uint32_t> reflagged_;         // UIDs in rows_ whose flags changed elsewhere
-    std::vector<SequenceRange> saved_;        // UIDs of the last SEARCH with SAVE
+    std::vector<SequenceRange> added_;        // UIDs that this session added and was not told of
+    std::vector<uint32_t> touched_;           // UIDs, for take_touched()
+    bool notes_touched_ = false;
+    bool expunged_here_ = false;        // some of gone_ are this session's doing
+    std::vector<SequenceRange> saved_;  // UIDs of the last SEARCH with SAVE
     uint64_t told_modseq_ = 0;
     bool gone_sorted_ = true;
     uint32_t uid_floor_ = 1;  // what arrives has a UID from here on

@@ -56,7 +56,8 @@ void Worker::on(proto::ResumeSession message) {
         log::error("a session at rest cannot be read");  // its client is disconnected
         return;
     }
-    begin(std::make_unique<Session>(*account_, std::move(*rested), std::move(message.stream), counters_));
+    begin(std::make_unique<Session>(*account_, std::move(*rested), std::move(message.stream),
+                                    std::move(message.hand_back), counters_));
 }
 
 void Worker::begin(std::unique_ptr<Session> session) {
@@ -92,8 +93,9 @@ bool Worker::give_to_sleep(proto::Sleep& sleep) {
         auto rested = session->rest();
         if (!rested) return false;
         sleep.wake_after = std::min(sleep.wake_after, rested->idle_left);
-        resting.push_back({ipc::encode(*rested), session->duplicate_stream()});
-        if (!resting.back().stream || resting.back().state.size() > proto::kMaxRestedState) return false;
+        resting.push_back({ipc::encode(*rested), session->duplicate_stream(), session->duplicate_hand_back()});
+        bool whole = resting.back().stream && (resting.back().hand_back || session->reuse() == Reuse::refused);
+        if (!whole || resting.back().state.size() > proto::kMaxRestedState) return false;
     }
     sleep.account_channel = account_->duplicate_channel();
     sleep.sessions = static_cast<uint32_t>(resting.size());

@@ -3,7 +3,7 @@
 Suite   a running suite in a directory of its own, on ports of its own
 Smtp    SMTP over a raw socket: what is sent is what the test wrote, byte for byte
 Imap    imaplib with the few helpers the tests share; ImapRaw is a raw socket with a literal-aware reader
-Scram   the client side of SCRAM-SHA-256 and -PLUS (RFC 5802, RFC 7677)
+Scram   the client side of SCRAM-SHA-256, SCRAM-SHA-1 and -PLUS (RFC 5802, RFC 7677)
 
 Everything here has a deadline: a suite that hangs fails a test, it does not hang the run.
 """
@@ -601,9 +601,9 @@ class Smtp:
             reply = self.command(base64.b64encode(answer.encode()))
         return reply
 
-    def auth_scram(self, user=USER, password=PASSWORD):
-        scram = Scram(user, password)
-        reply = self.command(b"AUTH SCRAM-SHA-256 " + base64.b64encode(scram.first()))
+    def auth_scram(self, user=USER, password=PASSWORD, mechanism="SCRAM-SHA-256", algorithm="sha256"):
+        scram = Scram(user, password, algorithm=algorithm)
+        reply = self.command(f"AUTH {mechanism} ".encode() + base64.b64encode(scram.first()))
         if reply != 334:
             return reply
         reply = self.command(base64.b64encode(scram.final(base64.b64decode(reply.lines[0]))))
@@ -636,9 +636,10 @@ def stuffed(raw):
 
 
 class Scram:
-    """SCRAM-SHA-256 of a client. binding: (name, bytes) for -PLUS; None for none."""
+    """SCRAM of a client. binding: (name, bytes) for -PLUS; None for none."""
 
-    def __init__(self, user, password, binding=None, supports_binding=False):
+    def __init__(self, user, password, binding=None, supports_binding=False, algorithm="sha256"):
+        self.algorithm = algorithm
         self.password = password.encode()
         self.nonce = base64.b64encode(os.urandom(18)).decode()
         self.bare = f"n={user.replace('=', '=3D').replace(',', '=2C')},r={self.nonce}"
@@ -654,14 +655,14 @@ class Scram:
         assert parts["r"].startswith(self.nonce) and len(parts["r"]) > len(self.nonce), server_first
         iterations = int(parts["i"])
         assert iterations >= 4096, f"RFC 7677 4: at least 4096 iterations, not {iterations}"
-        salted = hashlib.pbkdf2_hmac("sha256", self.password, base64.b64decode(parts["s"]), iterations)
-        client_key = hmac.digest(salted, b"Client Key", "sha256")
+        salted = hashlib.pbkdf2_hmac(self.algorithm, self.password, base64.b64decode(parts["s"]), iterations)
+        client_key = hmac.digest(salted, b"Client Key", self.algorithm)
         channel = base64.b64encode(self.header.encode() + self.binding).decode()
         without_proof = f"c={channel},r={parts['r']}"
         signed = ",".join([self.bare, server_first.decode(), without_proof]).encode()
-        mask = hmac.digest(hashlib.sha256(client_key).digest(), signed, "sha256")
+        mask = hmac.digest(hashlib.new(self.algorithm, client_key).digest(), signed, self.algorithm)
         proof = bytes(a ^ b for a, b in zip(client_key, mask))
-        self.signature = hmac.digest(hmac.digest(salted, b"Server Key", "sha256"), signed, "sha256")
+        self.signature = hmac.digest(hmac.digest(salted, b"Server Key", self.algorithm), signed, self.algorithm)
         return f"{without_proof},p={base64.b64encode(proof).decode()}".encode()
 
     def check(self, server_final):

@@ -175,10 +175,19 @@ def test_authenticate_unknown(suite):
         assert client.command("AUTHENTICATE NONSENSE")[1][:3] in (b"NO ", b"BAD")
 
 
-def test_scram(suite):
+@pytest.mark.parametrize("algorithm, mechanism", [("sha256", "SCRAM-SHA-256"), ("sha1", "SCRAM-SHA-1")])
+def test_scram(suite, algorithm, mechanism):
     with suite.imap_raw(port="imaps") as client:
-        assert client.scram(Scram(USER, PASSWORD)).startswith(b"OK")
+        assert f"AUTH={mechanism}" in capabilities(client)
+        assert client.scram(Scram(USER, PASSWORD, algorithm=algorithm), mechanism).startswith(b"OK")
         client.ok("SELECT INBOX")
+
+
+def test_scram_sha1_wrong(suite):
+    with suite.imap_raw(port="imaps") as client:
+        assert client.scram(Scram(USER, "wrong-password", algorithm="sha1"), "SCRAM-SHA-1").startswith(b"NO")
+        # of one hash, with the name of the other
+        assert client.scram(Scram(USER, PASSWORD, algorithm="sha256"), "SCRAM-SHA-1")[:3] in (b"NO ", b"BAD")
 
 
 @pytest.mark.parametrize("user, password", [(USER, "wrong-password"), ("nobody@elsewhere.example", PASSWORD)])
@@ -199,13 +208,16 @@ def test_scram_downgrade(suite):
 def test_scram_plus(suite):
     """Bound to the certificate (RFC 5929 4): what somebody in the middle would have to show is another one."""
     with suite.imap_raw(port="imaps") as client:
-        assert "AUTH=SCRAM-SHA-256-PLUS" in capabilities(client)
+        assert {"AUTH=SCRAM-SHA-256-PLUS", "AUTH=SCRAM-SHA-1-PLUS"} <= capabilities(client)
     seen = ssl.get_server_certificate((mox.HOST, suite.ports["imaps"]))
     right = hashlib.sha256(ssl.PEM_cert_to_DER_cert(seen)).digest()
     for binding, answer in ((right, b"OK"), (bytes(32), b"NO")):
         with suite.imap_raw(port="imaps") as client:
             last = client.scram(Scram(USER, PASSWORD, ("tls-server-end-point", binding)), "SCRAM-SHA-256-PLUS")
             assert last.startswith(answer), last
+        with suite.imap_raw(port="imaps") as client:
+            scram = Scram(USER, PASSWORD, ("tls-server-end-point", binding), algorithm="sha1")
+            assert client.scram(scram, "SCRAM-SHA-1-PLUS").startswith(answer)
 
 
 def test_scram_plus_wrong_type_is_refused(suite):

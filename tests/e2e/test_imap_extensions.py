@@ -5,7 +5,7 @@ import re
 import zlib
 
 import pytest
-from mox import fetched, message
+from mox import PASSWORD, USER, fetched, message
 
 pytestmark = pytest.mark.imap
 
@@ -26,7 +26,7 @@ def test_announced(raw):
     announced = next(line for line in raw.ok("CAPABILITY") if line.startswith(b"* CAPABILITY")).decode().split()
     for name in (
         "IMAP4rev2 UTF8=ACCEPT CONDSTORE QRESYNC ESEARCH SEARCHRES WITHIN PARTIAL UIDONLY SORT SORT=DISPLAY ESORT THREAD=REFERENCES "
-        "THREAD=ORDEREDSUBJECT BINARY MULTIAPPEND CATENATE REPLACE SAVEDATE OBJECTID PREVIEW QUOTA METADATA LIST-METADATA COMPRESS=DEFLATE"
+        "THREAD=ORDEREDSUBJECT NOTIFY CONTEXT=SEARCH CONTEXT=SORT MULTISEARCH UIDBATCHES SAVELIMIT=1000 SEARCH=FUZZY FILTERS LANGUAGE UNAUTHENTICATE BINARY MULTIAPPEND CATENATE REPLACE SAVEDATE OBJECTID PREVIEW QUOTA METADATA LIST-METADATA COMPRESS=DEFLATE"
     ).split():
         assert name in announced, name
     assert any(name.startswith("APPENDLIMIT=") for name in announced)
@@ -161,3 +161,130 @@ def test_compressed(suite, mailbox):
         assert fetched(client.ok("FETCH 1 (BODY.PEEK[])"))[1]["BODY[]"] == large
         assert received < len(large) / 10
         client.ok("LOGOUT")
+
+
+def test_told_unasked(own_suite):
+    """Deliveries by SMTP and what other sessions do, between commands (RFC 5465)."""
+    with own_suite.imap_raw(login=True) as client, own_suite.imap_raw(login=True) as other:
+        client.ok("SELECT INBOX")
+        client.ok("NOTIFY SET (SELECTED (MessageNew (UID BODY.PEEK[HEADER.FIELDS (Subject)]) MessageExpunge FlagChange)) (PERSONAL (MessageNew MessageExpunge MailboxName SubscriptionChange MailboxMetadataChange))")
+        own_suite.deliver(message(subject="told"))
+        assert client.line() == b"* 1 EXISTS"
+        assert b"Subject: told" in client.line()
+        other.ok("SELECT INBOX")
+        other.ok(r"STORE 1 +FLAGS (\Flagged)")
+        assert client.line() == rb"* 1 FETCH (UID 1 FLAGS (\Flagged))"
+        other.ok("CREATE made")
+        assert client.line() == rb'* LIST (\Subscribed \HasNoChildren) "/" made'
+        other.ok("COPY 1 made")
+        assert client.line().startswith(b"* STATUS made (MESSAGES 1 UIDNEXT 2 UIDVALIDITY ")
+        other.ok('SETMETADATA made (/private/comment "x")')
+        assert client.line() == b"* METADATA made /private/comment"
+        other.ok("RENAME made renamed")
+        # storaged subscribes the new name and keeps the old one
+        assert client.line() == rb'* LIST (\Subscribed \HasNoChildren) "/" renamed ("OLDNAME" (made))'
+        other.ok("MOVE 1 renamed")
+        lines = [client.line(), client.line()]
+        assert b"* 1 EXPUNGE" in lines
+        assert any(line.startswith(b"* STATUS renamed (MESSAGES 2 UIDNEXT 3 ") for line in lines)
+        other.ok("DELETE renamed")
+        assert client.line() == rb'* LIST (\NonExistent \Subscribed \HasNoChildren) "/" renamed'
+        client.ok("CREATE own")
+        assert client.ok("NOOP")[:-1] == []
+
+
+def test_kept_up_to_date(own_suite):
+    """A search in one session, changes in another and by SMTP (RFC 5267)."""
+    with own_suite.imap_raw(login=True) as client, own_suite.imap_raw(login=True) as other:
+        client.ok("SELECT INBOX")
+        other.ok("SELECT INBOX")
+        client.write("s UID SORT RETURN (UPDATE COUNT) (SUBJECT) UTF-8 UNSEEN\r\n")
+        assert client.until("s")[0] == [b'* ESEARCH (TAG "s") UID COUNT 0']
+        client.write("i IDLE\r\n")
+        assert client.line().startswith(b"+")
+        for subject, told in (("b", b"1 1"), ("a", b"1 2"), ("c", b"3 3")):
+            own_suite.deliver(message(subject=subject))
+            assert client.line().endswith(b" EXISTS")
+            assert client.line() == b'* ESEARCH (TAG "s") UID ADDTO (' + told + b")"
+        other.ok("NOOP")
+        other.ok(r"UID STORE 1 +FLAGS (\Seen)")
+        assert b"FETCH" in client.line()
+        assert client.line() == b'* ESEARCH (TAG "s") UID REMOVEFROM (2 1)'
+        other.ok(r"UID STORE 3 +FLAGS (\Deleted)")
+        assert b"FETCH" in client.line()
+        other.ok("EXPUNGE")
+        assert client.line() == b'* ESEARCH (TAG "s") UID REMOVEFROM (2 3)'
+        assert client.line() == b"* 3 EXPUNGE"
+        client.write("DONE\r\n")
+        client.until("i")
+        client.ok('CANCELUPDATE "s"')
+
+
+def test_several_mailboxes_searched(own_suite):
+    with own_suite.imap_raw(login=True) as client:
+        for name in ("a", "a/b", "a/b/c", "d"):
+            client.ok(f"CREATE {name}")
+            client.put(message(subject=f"in {name}"), name)
+        lines = client.ok('ESEARCH IN (subtree a mailboxes d) SUBJECT "in a"')
+        assert [line.split(b" MAILBOX ")[1].split(b" ")[0] for line in lines[:-1]] == [b"a", b"a/b", b"a/b/c"]
+        assert all(line.endswith(b" UID ALL 1") for line in lines[:-1])
+        assert len(client.ok("ESEARCH IN (subtree-one a) RETURN (COUNT) ALL")) == 3
+
+
+@pytest.mark.parametrize("port", ["imap", "imaps"])
+def test_logged_in_again(suite, port):
+    """One connection, several logins, pipelined and not; TLS stays, everything else is forgotten (RFC 8437)."""
+    login = f'LOGIN "{USER}" "{PASSWORD}"'
+    with suite.imap_raw(login=True, port=port) as client:
+        assert b"UNAUTHENTICATE" in client.ok("CAPABILITY")[0]
+        client.ok("ENABLE CONDSTORE")
+        client.ok("SELECT INBOX")
+        client.ok("NOTIFY SET (SELECTED (MessageNew MessageExpunge))")
+        client.ok("UNAUTHENTICATE")
+        assert client.no("SELECT INBOX")
+        assert b"AUTH=PLAIN" in client.ok("CAPABILITY")[0]
+        client.ok(login)
+        client.bad("FETCH 1 (UID)")
+        # all in one packet, for many rounds
+        client.write("".join(f"u{i} UNAUTHENTICATE\r\nl{i} {login}\r\ns{i} SELECT INBOX\r\nn{i} NOOP\r\n" for i in range(20)))
+        for i in range(20):
+            for command in "ulsn":
+                assert client.until(f"{command}{i}")[1].startswith(b"OK"), (command, i)
+        client.bad("UNAUTHENTICATE x")
+        large = message(body="x" * 300000 + "\r\n")
+        client.write(f"u UNAUTHENTICATE\r\nl {login}\r\na APPEND INBOX {{{len(large)}+}}\r\n".encode() + large + b"\r\n")
+        for command in "ula":
+            assert client.until(command)[1].startswith(b"OK"), command
+        client.ok("LOGOUT")
+
+
+def test_compression_ends_with_the_login(suite):
+    with suite.imap_raw(login=True, port="imaps") as client:
+        client.ok("COMPRESS DEFLATE")
+        out, into = zlib.compressobj(wbits=-15), zlib.decompressobj(wbits=-15)
+        client.write(out.compress(b"u UNAUTHENTICATE\r\n") + out.flush(zlib.Z_SYNC_FLUSH))
+        answer = b""
+        while b"\r\n" not in answer:
+            answer += into.decompress(client.socket.recv(1000))
+        assert answer.startswith(b"u OK")
+        client.ok("NOOP")
+        client.ok(f'LOGIN "{USER}" "{PASSWORD}"')
+        client.ok("COMPRESS DEFLATE")
+
+
+def test_searches_kept_under_a_name(own_suite):
+    """They outlive sessions and processes (RFC 5466)."""
+    with own_suite.imap_raw(login=True) as client:
+        client.ok('SETMETADATA "" (/private/filters/values/mine "OR FUZZY SUBJECT \\"two words\\" FLAGGED")')
+        client.no('SETMETADATA "" (/private/filters/values/broken "OR SEEN")')
+        client.put(message(subject="words, two of them"))
+        client.put(message(subject="other"))
+        client.put(message(subject="third"), flags="(\\Flagged)")
+    own_suite.terminate()
+    own_suite.run()
+    with own_suite.imap_raw(login=True) as client:
+        client.ok("SELECT INBOX")
+        assert b"* SEARCH 1 3" in client.ok("SEARCH FILTER mine")
+        assert client.no("SEARCH FILTER broken").startswith(b"NO [UNDEFINED-FILTER broken]")
+        assert b"* LANGUAGE (EN)" in client.ok("LANGUAGE en-GB")
+        assert client.ok("UIDBATCHES 500")[0].endswith(b" 3:1")

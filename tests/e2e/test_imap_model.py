@@ -19,7 +19,8 @@ pytestmark = pytest.mark.imap
 ROUNDS = int(os.environ.get("MOX_MODEL_ROUNDS", "200"))
 SEEDS = [int(os.environ["MOX_MODEL_SEED"])] if "MOX_MODEL_SEED" in os.environ else [1, 2, 3]
 FLAGS = ["\\Seen", "\\Flagged", "\\Answered", "\\Deleted", "\\Draft", "$Junk", "red", "blue"]
-KINDS = ["plain", "condstore", "qresync", "rev2", "uidonly"]
+KINDS = ["plain", "condstore", "qresync", "rev2", "uidonly", "notify"]
+BY_UID = ("uidonly", "notify")  # message numbers are given up, or may change at any time (RFC 5465 5.3)
 ENABLE = {"condstore": "CONDSTORE", "qresync": "QRESYNC", "rev2": "IMAP4rev2", "uidonly": "UIDONLY"}
 
 
@@ -41,6 +42,8 @@ class Session:
         self.log = []
         if kind in ENABLE:
             self.client.ok("ENABLE " + ENABLE[kind])
+        if kind == "notify":
+            self.client.ok("NOTIFY SET (SELECTED (MessageNew (UID FLAGS) MessageExpunge FlagChange))")
         self.pending = []
         self.uids, self.flags, self.modseq = [], {}, 0
         self.select()
@@ -177,9 +180,9 @@ class Session:
 
 
 class Model:
-    def __init__(self, suite, mailbox, seed):
+    def __init__(self, suite, mailbox, seed, kinds=KINDS):
         self.suite, self.mailbox, self.random = suite, mailbox, random.Random(seed)
-        self.sessions = [Session(suite, kind, mailbox) for kind in KINDS]
+        self.sessions = [Session(suite, kind, mailbox) for kind in kinds]
 
     def pick(self, session):
         """A set of messages: (prefix of the command, set, UIDs that it names)."""
@@ -187,7 +190,7 @@ class Model:
         if not known:
             return None
         chosen = sorted(self.random.sample(known, min(len(known), self.random.randint(1, 4))))
-        if session.kind == "uidonly" or self.random.random() < 0.5:
+        if session.kind in BY_UID or self.random.random() < 0.5:
             return "UID ", ",".join(map(str, chosen)), chosen
         return "", ",".join(str(session.uids.index(uid) + 1) for uid in chosen), chosen
 
@@ -197,7 +200,8 @@ class Model:
         uid, where, chosen = picked
         flags = self.random.sample(FLAGS, self.random.randint(1, 3))
         mode = self.random.choice(["+", "-", ""])
-        silent = self.random.choice(["", ".SILENT"])
+        # What is told between commands may be older than the STORE: only its own answer says how it ended.
+        silent = self.random.choice(["", ".SILENT"]) if session.kind != "notify" else ""
         condition = ""
         if session.kind in ("condstore", "qresync") and self.random.random() < 0.3:
             condition = f"(UNCHANGEDSINCE {session.modseq}) "
@@ -249,7 +253,7 @@ class Model:
             session.send(f"UID EXPUNGE {','.join(map(str, picked[2]))}")
 
     def search(self, session):
-        uid = "UID " if session.kind == "uidonly" else self.random.choice(["", "UID "])
+        uid = "UID " if session.kind in BY_UID else self.random.choice(["", "UID "])
         session.send(f"{uid}SEARCH {self.random.choice(['DELETED', 'UNSEEN', 'KEYWORD red', 'TEXT x'])}")
 
     def noop(self, session):
@@ -364,10 +368,10 @@ class AsAlice:
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_model_with_rests(start_suite, seed):
-    """As above, but the sessions rest so long that their worker ends and another goes on."""
+    """As above, but the sessions rest so long that their worker ends and another goes on. With NOTIFY none rests."""
     suite = mox.start_configured(start_suite, extra="imap { sleep-after 1s }")
     with suite.imap_raw(login=True, port="imaps", user="alice@test.example", password=mox.PASSWORDS["alice"]) as client:
         client.ok("CREATE model")
         client.ok("CREATE model-other")
-    Model(AsAlice(suite), "model", seed).run(ROUNDS // 8, rest=1.7)
+    Model(AsAlice(suite), "model", seed, [kind for kind in KINDS if kind != "notify"]).run(ROUNDS // 8, rest=1.7)
     assert suite.log().count("sleeping") > 0

@@ -42,7 +42,7 @@ def logged_in(suite):
 
 
 def test_mechanisms_announced(client):
-    assert {"PLAIN", "LOGIN", "SCRAM-SHA-256"} <= set(client.extensions["AUTH"].split()), client.extensions
+    assert {"PLAIN", "LOGIN", "SCRAM-SHA-256", "SCRAM-SHA-1"} <= set(client.extensions["AUTH"].split()), client.extensions
 
 
 def test_auth_plain(client):
@@ -69,6 +69,10 @@ def test_auth_login_with_initial_response(client):
 
 def test_auth_scram(client):
     assert client.auth_scram() == 235
+
+
+def test_auth_scram_sha1(client):
+    assert client.auth_scram(mechanism="SCRAM-SHA-1", algorithm="sha1") == 235
 
 
 def test_lowercase_mechanism(client):

@@ -31,6 +31,19 @@ void check_set(const SequenceSet& set) {
     }
 }
 
+void check_filters(const std::vector<MailboxFilter>& filters) {
+    size_t names = 0;
+    for (const auto& filter : filters) {
+        names += filter.names.size();
+        for (const auto& name : filter.names) {
+            bool meant = filter.kind == MailboxFilter::Kind::mailboxes || filter.kind == MailboxFilter::Kind::subtree ||
+                         filter.kind == MailboxFilter::Kind::subtree_one;
+            check(meant && matches(filter, name, false));
+        }
+    }
+    check(filters.size() <= kMaxFilters && names <= kMaxFilterNames);
+}
+
 void check_command(const Command& command) {
     check(!command.tag.empty() && !to_string(command.verb).empty());
     if (const auto* mailbox = std::get_if<MailboxArguments>(&command.arguments))
@@ -41,6 +54,19 @@ void check_command(const Command& command) {
         check_set(fetch->set);
         check(fetch->items != 0 || !fetch->sections.empty());
         check(fetch->sections.size() <= kMaxSections);
+    }
+    if (const auto* esearch = std::get_if<EsearchArguments>(&command.arguments)) {
+        check(depth_of(esearch->search.key) <= kMaxDepth + 2);
+        check_filters(esearch->sources);
+    }
+    if (const auto* notify = std::get_if<NotifyArguments>(&command.arguments)) {
+        std::vector<MailboxFilter> filters;
+        for (const auto& group : notify->groups) {
+            filters.push_back(group.filter);
+            check(!group.filter.is_selected() || (group.events & ~kMessageEvents) == 0);
+            check(group.attributes.sections.size() <= kMaxSections);
+        }
+        check_filters(filters);
     }
     if (const auto* store = std::get_if<StoreArguments>(&command.arguments)) check_set(store->set);
     if (const auto* copy = std::get_if<CopyArguments>(&command.arguments)) check_set(copy->set);
@@ -62,7 +88,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     }
     find_tag(text);
     try {
+        check(depth_of(parse_search_criteria(text)) <= kMaxDepth + 2);
+    } catch (const SyntaxError&) {
+        // refused
+    }
+    try {
         check_command(parse_command(text));
+        check_command(parse_command(text, NameForm::utf8));
     } catch (const SyntaxError& error) {
         check(error.text.find('\n') == std::string::npos);
     }

@@ -134,11 +134,11 @@ TEST_CASE("passwords verify, and nothing of them is stored") {
 TEST_CASE("the exchange of RFC 7677 section 3") {
     REQUIRE(sodium_init() >= 0);
     proto::Credentials c;
-    c.scram_sha256_salt = *text::decode_base64("W22ZaJ0SNY7soEsUEjb6gQ==");
-    c.scram_sha256_iterations = 4096;
-    auto keys = derive_scram_keys("pencil", c.scram_sha256_salt, 4096);
-    c.scram_sha256_stored_key.value = keys.stored_key;
-    c.scram_sha256_server_key.value = keys.server_key;
+    c.scram_sha256.salt = *text::decode_base64("W22ZaJ0SNY7soEsUEjb6gQ==");
+    c.scram_sha256.iterations = 4096;
+    auto keys = derive_scram_keys(proto::ScramHash::sha256, "pencil", c.scram_sha256.salt, 4096);
+    c.scram_sha256.stored_key.value = keys.stored_key;
+    c.scram_sha256.server_key.value = keys.server_key;
     proto::ScramStart start{};
     start.client_first = "n,,n=user,r=rOprNGfwEbeRWgbNEkqO";
     auto server = ScramServer::start(start);
@@ -155,6 +155,42 @@ TEST_CASE("the exchange of RFC 7677 section 3") {
     wrong[wrong.size() - 5] ^= 1;
     CHECK(server->finish(wrong).error().code == ErrorCode::denied);
     CHECK_FALSE(server->finish("c=biws,r=other,p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="));
+}
+
+TEST_CASE("the exchange of RFC 5802 section 5") {
+    proto::Credentials c;
+    c.scram_sha1.salt = *text::decode_base64("QSXCR+Q6sek8bf92");
+    c.scram_sha1.iterations = 4096;
+    auto keys = derive_scram_keys(proto::ScramHash::sha1, "pencil", c.scram_sha1.salt, 4096);
+    c.scram_sha1.stored_key.value = keys.stored_key;
+    c.scram_sha1.server_key.value = keys.server_key;
+    proto::ScramStart start{};
+    start.hash = proto::ScramHash::sha1;
+    start.client_first = "n,,n=user,r=fyko+d2lbbFgONRv9qkxdawL";
+    auto server = ScramServer::start(start);
+    REQUIRE(server);
+    CHECK(server->fits(c));
+    CHECK_FALSE(server->fits({}));
+    server->set_nonce("3rfcNHYJY1ZVvWVs7j");
+    CHECK(server->challenge(c) == "r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=4096");
+    std::string final_message = "c=biws,r=fyko+d2lbbFgONRv9qkxdawL3rfcNHYJY1ZVvWVs7j,p=v0X8v3Bz2T0CJGbJQyF0X+HI4Ts=";
+    CHECK(server->finish(final_message).value_or("") == "v=rmF9pqV8S7suAoZWja4dJRkFsKQ=");
+    final_message[final_message.size() - 5] ^= 1;
+    CHECK(server->finish(final_message).error().code == ErrorCode::denied);
+}
+
+TEST_CASE("a password has keys of its own for each hash") {
+    REQUIRE(sodium_init() >= 0);
+    auto c = make_credentials("correct horse");
+    CHECK(c.scram_sha1.salt != c.scram_sha256.salt);
+    CHECK(c.scram_sha1.stored_key.value.size() == 20);
+    CHECK(c.scram_sha256.stored_key.value.size() == 32);
+    auto keys = derive_scram_keys(proto::ScramHash::sha1, "correct horse", c.scram_sha1.salt, kScramIterations);
+    CHECK(keys.server_key == c.scram_sha1.server_key.value);
+    auto nobody = made_up_credentials("nobody@example.org", "secret");
+    CHECK(nobody.scram_sha1.salt != nobody.scram_sha256.salt);
+    CHECK(nobody.scram_sha1.salt.size() == 16);
+    CHECK(nobody.scram_sha1.stored_key.value.size() == 20);
 }
 
 TEST_CASE("SCRAM messages that are refused") {
@@ -183,8 +219,8 @@ TEST_CASE("SCRAM messages that are refused") {
 TEST_CASE("an unknown user sees the same salt every time") {
     auto a = made_up_credentials("nobody@example.org", "secret");
     auto b = made_up_credentials("nobody@example.org", "secret");
-    CHECK(a.scram_sha256_salt == b.scram_sha256_salt);
-    CHECK(a.scram_sha256_salt.size() == 16);
-    CHECK(a.scram_sha256_salt != made_up_credentials("other@example.org", "secret").scram_sha256_salt);
-    CHECK(a.scram_sha256_iterations == kScramIterations);
+    CHECK(a.scram_sha256.salt == b.scram_sha256.salt);
+    CHECK(a.scram_sha256.salt.size() == 16);
+    CHECK(a.scram_sha256.salt != made_up_credentials("other@example.org", "secret").scram_sha256.salt);
+    CHECK(a.scram_sha256.iterations == kScramIterations);
 }

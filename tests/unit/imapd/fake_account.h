@@ -137,6 +137,8 @@ class Store {
             return permanent(ErrorCode::bad_request, "not a mailbox name");
         auto& box = make(message.name);
         box.mailbox.special_use = message.special_use;
+        if (subscribe_created) subscribed.push_back(message.name);
+        list_changed();
         return proto::CreatedMailboxes{{box.mailbox}};
     }
     Result<proto::Done> on(proto::DeleteMailbox message) {
@@ -147,18 +149,24 @@ class Store {
         std::erase_if(boxes_, [&](const auto& b) { return b.get() == box; });
         for (auto& channel : channels_)
             if (!channel->lost()) channel->send(proto::MailboxChanged{id, ++modseq_});
+        list_changed();
         return proto::Done{};
     }
     Result<proto::Done> on(proto::RenameMailbox message) {
         Box* box = find(message.from_name);
         if (box == nullptr) return permanent(ErrorCode::not_found, "no such mailbox");
         if (find(message.to_name)) return permanent(ErrorCode::exists, "exists");
+        for (auto& each : boxes_)
+            if (each->mailbox.name.starts_with(message.from_name + "/"))
+                each->mailbox.name = message.to_name + each->mailbox.name.substr(message.from_name.size());
         box->mailbox.name = message.to_name;
+        list_changed();
         return proto::Done{};
     }
     Result<proto::Done> on(proto::Subscribe message) {
         std::erase(subscribed, message.name);
         if (message.subscription == proto::Subscription::subscribe) subscribed.push_back(message.name);
+        list_changed();
         return proto::Done{};
     }
     Result<proto::QuotaUse> on(proto::GetQuota) {
@@ -183,6 +191,13 @@ class Store {
             if (entry.value) metadata[message.mailbox][entry.name] = *entry.value;
         }
         return proto::Done{};
+    }
+    Result<proto::Mailboxes> on(proto::GetMailboxes message) {
+        if (fail_changes) return temporary(ErrorCode::busy, "busy");
+        proto::Mailboxes out;
+        for (auto id : message.mailboxes)
+            if (Box* box = by_id_or_null(id)) out.mailboxes.push_back(counted(*box));
+        return out;
     }
     Result<proto::MailboxColumns> on(proto::OpenMailbox message) {
         Box* box = message.id.value != 0 ? by_id_or_null(message.id) : find(message.name);
@@ -346,6 +361,10 @@ class Store {
         return appended;
     }
 
+    void list_changed() {
+        for (auto& channel : channels_)
+            if (!channel->lost()) channel->send(proto::MailboxListChanged{});
+    }
     uint64_t bit_of(Box& box, const std::string& keyword) {
         for (size_t i = 0; i < box.keywords.size(); i++)
             if (text::iequals(box.keywords[i], keyword)) return 1ull << i;
@@ -357,6 +376,7 @@ class Store {
     uint64_t quota = 0;
     uint32_t saved = 0;                                                  // when messages come into their mailbox
     std::map<std::string, std::map<std::string, std::string>> metadata;  // by mailbox, then name
+    bool subscribe_created = false;                                      // as storaged does
     bool seal = true;
     bool quiet = false;      // tells nobody of changes
     bool fail_next = false;  // changes fail for now

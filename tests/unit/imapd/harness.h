@@ -64,6 +64,7 @@ class World {
         start.max_message_size = 1 << 20;
         start.pending_input = std::move(pending);
         start.stream = std::move(theirs);
+        if (reuse) std::tie(handed_back, start.hand_back) = ipc::make_socket_pair();
         served_.push_back(std::make_unique<async::Scope>());
         served_.back()->spawn(serve(*this, std::move(start), limits));
         Client client(*this, std::move(ours));
@@ -79,10 +80,11 @@ class World {
         auto state = ipc::decode<RestedSession>(ipc::encode(*rested));
         REQUIRE(state);
         Fd stream = sessions[number]->duplicate_stream();
+        Fd hand_back = sessions[number]->duplicate_hand_back();
         served_[number]->cancel();
         sessions[number] = nullptr;
         meanwhile();
-        served_[number]->spawn(go_on(*this, number, std::move(*state), std::move(stream)));
+        served_[number]->spawn(go_on(*this, number, std::move(*state), std::move(stream), std::move(hand_back)));
     }
     size_t sessions_left() const {
         return sessions.size() - static_cast<size_t>(std::ranges::count(sessions, nullptr));
@@ -97,6 +99,8 @@ class World {
     Account account;
     Counters counters;
     std::vector<Session*> sessions;  // in the order of their logins; null when over
+    bool reuse = false;              // sessions may give their clients back
+    Fd handed_back;                  // how the last one does
     async::Scope scope;              // for what else a test runs
 
   private:
@@ -108,8 +112,8 @@ class World {
         co_await session.run();
         *std::ranges::find(world.sessions, &session) = nullptr;
     }
-    static async::Task<void> go_on(World& world, size_t number, RestedSession rested, Fd stream) {
-        Session session(world.account, std::move(rested), std::move(stream), world.counters);
+    static async::Task<void> go_on(World& world, size_t number, RestedSession rested, Fd stream, Fd hand_back) {
+        Session session(world.account, std::move(rested), std::move(stream), std::move(hand_back), world.counters);
         world.sessions[number] = &session;
         co_await session.run();
         world.sessions[number] = nullptr;

@@ -64,7 +64,7 @@ TEST_CASE_METHOD(Fixture, "all or none") {
     CHECK(world.store.spools() == 0);
     std::string many = "APPEND box";
     for (int i = 0; i < 1001; i++) many += " {3+}\r\na:b";
-    CHECK(append(many).starts_with("a NO [LIMIT]"));
+    CHECK(append(many).starts_with("a NO [MESSAGELIMIT 1000]"));
     CHECK(box.messages.empty());
 }
 

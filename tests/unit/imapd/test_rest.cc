@@ -194,7 +194,7 @@ TEST_CASE("the time before an autologout goes on") {
     CHECK(rested->idle_left <= std::chrono::seconds(100));
     rested->idle_left = std::chrono::seconds(0);
     auto [ours, theirs] = ipc::make_socket_pair();
-    Session again(world.account, std::move(*rested), std::move(theirs), world.counters);
+    Session again(world.account, std::move(*rested), std::move(theirs), {}, world.counters);
     Client client(world, std::move(ours));
     async::Scope scope;
     scope.spawn(again.run());

@@ -363,6 +363,25 @@ TEST_CASE("annotations go with their mailbox, and are bounded") {
     CHECK(f.open("Trash").mailbox.highest_modseq > before);
 }
 
+TEST_CASE("how some mailboxes are now") {
+    Fixture f;
+    REQUIRE(f.append("INBOX", {"one", "two"}));
+    auto list = f.w.call(*f.alice, proto::ListMailboxes{});
+    REQUIRE(list);
+    auto inbox = std::ranges::find(list->mailboxes, "INBOX", &proto::Mailbox::name)->id;
+    auto sent = std::ranges::find(list->mailboxes, "Sent", &proto::Mailbox::name)->id;
+    auto found = f.w.call(*f.alice, proto::GetMailboxes{{sent, {999999}, inbox}});
+    REQUIRE(found);
+    REQUIRE(found->mailboxes.size() == 2);
+    CHECK(found->mailboxes[0].name == "Sent");
+    CHECK(found->mailboxes[1].messages == 2);
+    CHECK(found->mailboxes[1].uidnext == 3);
+    CHECK(found->mailboxes[1].highest_modseq > found->mailboxes[0].highest_modseq);
+    proto::GetMailboxes many{std::vector<proto::MailboxId>(proto::kMaxMailboxesPerGet + 1)};
+    CHECK(error_of(f.w.call(*f.alice, many)).code == ErrorCode::bad_request);
+    CHECK(f.w.call(*f.alice, proto::GetMailboxes{{}})->mailboxes.empty());
+}
+
 TEST_CASE("what the account holds") {
     Fixture f;
     REQUIRE(f.append("INBOX", {"one", "three"}));
@@ -378,7 +397,9 @@ TEST_CASE("credentials are kept") {
     auto none = f.w.call(f.w.authd, proto::GetCredentials{"alice"});
     REQUIRE(none);
     CHECK_FALSE(none->credentials);
-    proto::Credentials c{"$argon2id$x", std::string("salt\0\xff", 6), 4096, {"stored"}, {std::string("server\0", 7)}};
+    proto::Credentials c{"$argon2id$x",
+                         {std::string("salt\0\xff", 6), 4096, {"stored"}, {std::string("server\0", 7)}},
+                         {"other salt", 8192, {std::string("\0stored", 7)}, {"server"}}};
     CHECK(f.w.call(f.w.authd, proto::SetCredentials{"alice", c}));
     f.w.crash();
     f.w.start();
@@ -386,9 +407,12 @@ TEST_CASE("credentials are kept") {
     REQUIRE(kept);
     REQUIRE(kept->credentials);
     CHECK(kept->credentials->argon2 == c.argon2);
-    CHECK(kept->credentials->scram_sha256_salt == c.scram_sha256_salt);
-    CHECK(kept->credentials->scram_sha256_iterations == 4096);
-    CHECK(kept->credentials->scram_sha256_server_key.value == c.scram_sha256_server_key.value);
+    CHECK(kept->credentials->scram_sha256.salt == c.scram_sha256.salt);
+    CHECK(kept->credentials->scram_sha1.salt == "other salt");
+    CHECK(kept->credentials->scram_sha1.iterations == 8192);
+    CHECK(kept->credentials->scram_sha1.stored_key.value == c.scram_sha1.stored_key.value);
+    CHECK(kept->credentials->scram_sha256.iterations == 4096);
+    CHECK(kept->credentials->scram_sha256.server_key.value == c.scram_sha256.server_key.value);
     CHECK(f.w.call(f.w.authd, proto::GetCredentials{"bob"}));
 }
 

@@ -103,7 +103,7 @@ TEST_CASE("the program does all of its work inside its sandbox, and ends when to
         REQUIRE(ids);
         CHECK(program.call(*queued, proto::QueueOpen{ids->ids[0]}));
         CHECK(program.call(*queued, proto::QueueDeliverLocal{ids->ids[0], {}, {"alice", "", ""}}));
-        proto::Credentials credentials{"a", "b", 1, {"c"}, {"d"}};
+        proto::Credentials credentials{"a", {"b", 1, {"c"}, {"d"}}, {}};
         CHECK(program.call(*authd, proto::SetCredentials{"alice", credentials}));
         auto opened = program.call(*authd, proto::OpenAccount{"alice"});
         REQUIRE(opened);

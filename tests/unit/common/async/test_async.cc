@@ -121,6 +121,21 @@ TEST_CASE("a line may come byte by byte and may be too long") {
     CHECK(run(loop, read_line(stream, 10, 1s))->starts_with("long:"));
 }
 
+TEST_CASE("bytes that are given back come again, before what is there") {
+    Loop loop;
+    auto [stream, peer] = connected();
+    REQUIRE(write(peer.get(), "one\r\nthree\r\n", 12) == 12);
+    CHECK(run(loop, read_line(stream, 100, 1s)) == "line:one");
+    stream.put_back("two\r");
+    stream.put_back("");
+    CHECK(stream.buffered() == "two\rthree\r\n");
+    stream.put_back("\r\n");
+    CHECK(run(loop, read_line(stream, 100, 1s)) == "line:");
+    CHECK(run(loop, read_line(stream, 100, 1s)) == "line:two\rthree");
+    stream.put_back("four\r\n");
+    CHECK(run(loop, read_line(stream, 100, 1s)) == "line:four");
+}
+
 TEST_CASE("reading stops at the deadline and at the end of input") {
     Loop loop;
     auto [stream, peer] = connected();

@@ -23,6 +23,7 @@ TEST_CASE("a minimal mox.conf has the documented defaults") {
     CHECK(l.hostname == "h.example");
     CHECK(l.max_message_size == 100 * 1024 * 1024);
     CHECK_FALSE(l.allow_insecure_auth);
+    CHECK(l.allow_unauthenticate);
     CHECK(l.tls.source == TlsSource::none);
     CHECK(l.tls.min_version == TlsVersion::tls1_2);
     REQUIRE(l.services.size() == 1);
@@ -56,6 +57,7 @@ listen public {
     tls files /c1 /k1; tls files "/c2" "/k2"
     tls-min-version 1.3
     allow-insecure-auth yes
+    allow-unauthenticate no
     max-message-size 10M
     max-connections 20
     max-connections-per-address 5
@@ -97,6 +99,7 @@ queue {
     CHECK(l.hostname == "other.example");
     CHECK(l.tls == ListenerTls{TlsSource::files, {{"/c1", "/k1"}, {"/c2", "/k2"}}, TlsVersion::tls1_3});
     CHECK(l.allow_insecure_auth);
+    CHECK_FALSE(l.allow_unauthenticate);
     CHECK(l.max_message_size == 10485760);
     CHECK(l.max_connections == 20);
     CHECK(l.max_connections_per_address == 5);
@@ -158,7 +161,8 @@ TEST_CASE("errors in mox.conf are told with place and remedy") {
          "m:2:20: 'example.org' is not an IP address, expected an address like 192.0.2.1 or 2001:db8::1\n"},
         {"listen x { address ::1; admin }",
          "m:2:25: unknown keyword 'admin' in 'listen', expected address, hostname, tls, tls-min-version, "
-         "allow-insecure-auth, max-message-size, max-connections, max-connections-per-address, smtp, submission, "
+         "allow-insecure-auth, allow-unauthenticate, max-message-size, max-connections, max-connections-per-address, "
+         "smtp, submission, "
          "submissions, imap, imaps, http, https or metrics\n"},
         {"listen x { address ::1; imaps { require-starttls } }",
          "m:2:33: unknown keyword 'require-starttls' in 'imaps'; it belongs into 'smtp', expected port\n"},

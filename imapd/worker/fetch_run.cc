@@ -1,0 +1,120 @@
+#include "imapd/worker/fetch_run.h"
+
+#include <algorithm>
+#include <set>
+
+#include "imapd/worker/batches.h"
+#include "imapd/worker/fetch_answer.h"
+
+namespace mox::imapd {
+namespace {
+
+constexpr uint32_t kInfoItems = kFetchEnvelope | kFetchBody | kFetchBodyStructure | kFetchEmailId;
+constexpr size_t kSeenAtOnce = 512;  // messages that get \Seen in one change
+
+async::Task<void> fetch_rows(Session& session, Selection selection, uint32_t items) {
+    size_t written = 0;
+    for (const auto& range : selection) {
+        for (uint32_t index = range.begin; index < range.end; index++) {
+            FetchAnswer answer(session, index);
+            answer.write_row_items(items);
+            answer.finish();
+            if (++written % 256 == 0) co_await session.flush_some();
+        }
+    }
+}
+
+async::Task<FetchOutcome> fetch_infos(Session& session, Selection selection, uint32_t items) {
+    InfoSource source(session, std::move(selection));
+    for (;;) {
+        auto batch = co_await source.next();
+        if (batch.empty()) break;
+        for (const auto& [index, info, content] : batch) {
+            FetchAnswer answer(session, index);
+            answer.write_row_items(items);
+            answer.write_info_items(info, content, items);
+            answer.finish();
+            co_await session.flush_some();
+        }
+    }
+    co_return FetchOutcome{source.missing(), false};
+}
+
+// Gives \Seen to those of the rows that lack it; their UIDs.
+async::Task<std::set<uint32_t>> set_seen(Session& session, const std::vector<uint32_t>& indexes) {
+    std::vector<uint32_t> unseen;
+    std::set<uint32_t> uids;
+    for (uint32_t index : indexes) {
+        if (session.view().rows()[index].flags & proto::kSeen) continue;
+        unseen.push_back(index);
+        uids.insert(session.view().rows()[index].uid);
+    }
+    if (unseen.empty()) co_return uids;
+    auto ranges = session.view().uid_ranges(to_selection(unseen));
+    proto::StoreFlags request{session.view().id(), std::move(ranges), proto::StoreMode::add, proto::kSeen, {}, {}};
+    auto stored = co_await session.ask(request, "EXPUNGEISSUED");
+    session.view().take_stored(stored, request, MailboxView::Told::foreseen);
+    session.touch_others();
+    session.expect_own_news();
+    co_return uids;
+}
+
+async::Task<FetchOutcome> fetch_files(Session& session, Selection selection, const FetchAttributes& wanted,
+                                      const std::set<uint32_t>& newly_seen) {
+    // RFC 3501 6.4.5: a change of flags by the fetch is part of the answer; RFC 7162 3.1: its modseq too
+    uint32_t items = wanted.items;
+    uint32_t seen_items = items | kFetchFlags | (session.features().condstore ? kFetchModSeq : 0);
+    FileSource source(session, std::move(selection));
+    FetchOutcome outcome;
+    for (;;) {
+        auto batch = co_await source.next();
+        if (batch.empty()) break;
+        for (const auto& [index, message] : batch) {
+            FetchAnswer answer(session, index);
+            answer.write_row_items(newly_seen.contains(message.uid()) ? seen_items : items);
+            answer.write_info_items(message.info(), message.content(), items);
+            if (items & kFetchPreview) answer.write_preview(message);
+            for (const auto& section : wanted.sections) {
+                auto written = co_await answer.write_section(message, section);
+                outcome.unknown_encoding |= written == FetchAnswer::Written::unknown_encoding;
+            }
+            answer.finish();
+            co_await session.flush_some();
+        }
+    }
+    outcome.missing = source.missing();
+    co_return outcome;
+}
+
+async::Task<FetchOutcome> fetch_sections(Session& session, Selection selection, const FetchAttributes& wanted) {
+    bool sets_seen = session.view().access() == Access::read_write &&  // RFC 3501 6.3.2: EXAMINE changes nothing
+                     std::ranges::any_of(wanted.sections, [](const auto& section) { return !section.peek; });
+    if (!sets_seen) {
+        const std::set<uint32_t> none;
+        co_return co_await fetch_files(session, std::move(selection), wanted, none);
+    }
+    SelectionWalk walk(session.view(), std::move(selection));
+    FetchOutcome outcome;
+    for (;;) {
+        auto indexes = walk.next(kSeenAtOnce);
+        if (indexes.empty()) break;
+        auto newly_seen = co_await set_seen(session, indexes);
+        auto piece = co_await fetch_files(session, to_selection(indexes), wanted, newly_seen);
+        outcome.missing += piece.missing;
+        outcome.unknown_encoding |= piece.unknown_encoding;
+    }
+    outcome.missing += walk.gone();
+    co_return outcome;
+}
+
+}  // namespace
+
+async::Task<FetchOutcome> fetch_messages(Session& session, Selection selection, const FetchAttributes& wanted) {
+    if (!wanted.sections.empty() || (wanted.items & kFetchPreview))
+        co_return co_await fetch_sections(session, std::move(selection), wanted);
+    if (wanted.items & kInfoItems) co_return co_await fetch_infos(session, std::move(selection), wanted.items);
+    co_await fetch_rows(session, std::move(selection), wanted.items);
+    co_return FetchOutcome{};
+}
+
+}  // namespace mox::imapd
