@@ -44,8 +44,8 @@ struct RowFile {
 template <class Item>
 class Source {
   public:
-    /// `session` and what it has selected outlive this.
-    Source(Session& session, Selection selection);
+    /// `session` and what it has selected outlive this. `parts` is for files.
+    Source(Session& session, Selection selection, proto::MessageParts parts = proto::MessageParts::whole);
     /// Empty at the end. Storage errors throw CommandFailed.
     async::Task<std::vector<Item>> next();
     /// Messages that do not exist any more.
@@ -55,10 +55,13 @@ class Source {
     using Request = std::conditional_t<std::is_same_v<Item, RowInfo>, proto::FetchInfos, proto::OpenMessages>;
     using Reply = typename Request::Reply;
     void ask_ahead();
+    Request request(std::vector<proto::Uid> uids) const;
     std::vector<Item> take(Reply reply);
+    async::Task<void> complete(std::vector<Item>& batch);
 
     Session& session_;
     SelectionWalk walk_;
+    proto::MessageParts parts_;
     std::vector<uint32_t> wanted_;  // rows of the request under way, then those left of it
     std::optional<async::Task<Result<Reply>>> ahead_;
     size_t missing_ = 0;

@@ -72,11 +72,22 @@ async::Task<std::set<uint32_t>> set_seen(Session& session, const std::vector<uin
     co_return uids;
 }
 
+// Whether the header of the message is all that is looked at.
+bool is_header_only(const FetchArguments& args, uint32_t items) {
+    using Kind = Section::Kind;
+    return !(items & kFetchPreview) && std::ranges::all_of(args.sections, [](const Section& section) {
+        bool header = section.kind == Kind::header || section.kind == Kind::header_fields ||
+                      section.kind == Kind::header_fields_not;
+        return section.numbers.empty() && section.form == Section::Form::body && header;
+    });
+}
+
 async::Task<Outcome> fetch_files(Session& session, Selection selection, const FetchArguments& args, uint32_t items,
                                  const std::set<uint32_t>& newly_seen) {
     // RFC 3501 6.4.5: a change of flags by the fetch is part of the answer; RFC 7162 3.1: its modseq too
     uint32_t seen_items = items | kFetchFlags | (session.features().condstore ? kFetchModSeq : 0);
-    FileSource source(session, std::move(selection));
+    auto parts = is_header_only(args, items) ? proto::MessageParts::beginning : proto::MessageParts::whole;
+    FileSource source(session, std::move(selection), parts);
     Outcome outcome;
     for (;;) {
         auto batch = co_await source.next();
