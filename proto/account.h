@@ -65,7 +65,9 @@ static_assert(sizeof(MessageRow) == 56);
 constexpr size_t kMaxKeywords = 64;      // different keywords in one mailbox
 constexpr size_t kMaxMailboxName = 255;  // bytes of UTF-8
 constexpr size_t kMaxMailboxes = 10000;
-constexpr size_t kMaxMessagesPerOpen = 16;  // descriptors in one frame
+constexpr size_t kMaxMessagesPerOpen = 100;
+constexpr size_t kMaxFilesPerOpen = 16;         // descriptors in one answer
+constexpr size_t kMaxMessageStart = 32 * 1024;  // bytes of one message in an answer
 constexpr size_t kMaxInfosPerFetch = 500;
 constexpr size_t kMaxMessagesPerStore =
     50000;  // existing messages that one StoreFlags may name (its reply has a row for each)
@@ -233,17 +235,24 @@ struct MessageFile {
     std::string prefix;
     std::string info;
     uint64_t size;  // of the file's part
-    Fd file;        // read-only
+    Fd file;        // read-only; absent when `start` is all of it, or nothing but the beginning was wanted
     ContentId content = {};
+    std::string start = {};  // its first bytes, as many as were wanted
 };
 struct MessageFiles {
     std::vector<MessageFile>
         messages;  // those that exist, ascending; may be fewer than asked for, never none while any is left
 };
+/// What is wanted of messages: all, or nothing behind their first bytes.
+enum class MessageParts : uint8_t { whole, beginning, kEnd };
 struct OpenMessages {
     MOX_MESSAGE(OpenMessages, 0x0423, MessageFiles, from(Role::imapd_worker, Role::moxctl))
     MailboxId mailbox;
     std::vector<Uid> uids;  // ascending, at most kMaxMessagesPerOpen
+    /// How many bytes of each file shall be in the answer itself: for small messages that is all, and costs less than a
+    /// descriptor.
+    uint32_t start = 0;  // at most kMaxMessageStart
+    MessageParts parts = MessageParts::whole;
 };
 
 // ---- searching by words (common/mail/words.h)

@@ -30,6 +30,7 @@ struct Counters {
     std::atomic<uint64_t> used = 0;         // bytes of the messages of all accounts that were opened
     std::atomic<uint64_t> quota = 0;        // for them all together; 0: no limit
     std::atomic<uint64_t> expired = 0;      // messages
+    std::atomic<uint64_t> columns = 0;      // bytes of mailboxes kept open (columns.h)
     IndexLimits index;                      // set before the first store is made
 };
 

@@ -20,6 +20,7 @@
 #include "proto/admin.h"
 #include "proto/storage.h"
 #include "proto/supervise.h"
+#include "storaged/columns.h"
 #include "storaged/store.h"
 #include "storaged/text_index.h"
 
@@ -86,7 +87,7 @@ class MailStore : public Store {
     Result<proto::MailboxColumns> open_mailbox(const proto::OpenMailbox& which);
     Result<proto::MailboxChanges> changes(proto::MailboxId mailbox, uint64_t since);
     Result<proto::MessageInfos> infos(proto::MailboxId mailbox, const std::vector<proto::Uid>& uids);
-    Result<proto::MessageFiles> files(proto::MailboxId mailbox, const std::vector<proto::Uid>& uids);
+    Result<proto::MessageFiles> files(const proto::OpenMessages& wanted);
 
     // ---- changing messages (changing.cc, adding.cc)
     /// Creates the mailbox when it is missing; an empty name is INBOX. Does nothing when the mark is there already;
@@ -138,6 +139,7 @@ class MailStore : public Store {
     void fill_new() override;
     bool row_has_file(uint64_t file) override;
     void note_use() override;
+    void forget_rows() noexcept override { kept_.forget(); }
 
   private:
     struct Row {
@@ -184,6 +186,7 @@ class MailStore : public Store {
     bool is_subscribed(std::string_view name);
     void add_subscription(std::string_view name);
 
+    bool use_kept(proto::MailboxColumns& columns);
     std::vector<std::string> keywords_of(uint64_t mailbox);
     Result<uint64_t> keyword_bits(uint64_t mailbox, const std::vector<std::string>& names, bool create);
     Result<uint64_t> translate_keywords(uint64_t bits, const std::vector<std::string>& names, uint64_t destination);
@@ -209,6 +212,7 @@ class MailStore : public Store {
     Result<std::vector<Row>> rows_to_copy(uint64_t mailbox, const std::vector<proto::UidRange>& uids);
 
     std::atomic<uint64_t> quota_ = 0;
+    KeptColumns kept_{counters().columns};
     TextIndex index_;
     uint64_t counted_use_ = 0;  // of this store, in Counters::used
 };

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <unistd.h>
 
 #include "common/log/log.h"
 #include "storaged/mail_store.h"
@@ -19,6 +20,14 @@ proto::MessageRow message_row(const Query& row) {
     out.saved = row.small(7);
     out.content = row.number(8);
     return out;
+}
+
+// The first bytes of a message file; fewer when it cannot be read.
+std::string read_start(const Fd& file, size_t size) {
+    std::string bytes(size, '\0');
+    ssize_t n = pread(file.get(), bytes.data(), size, 0);
+    bytes.resize(n > 0 ? static_cast<size_t>(n) : 0);
+    return bytes;
 }
 
 }  // namespace
@@ -44,7 +53,7 @@ Result<proto::MailboxColumns> MailStore::open_mailbox(const proto::OpenMailbox& 
     }
     if (!mailbox) return permanent(ErrorCode::not_found, "no such mailbox");
     proto::MailboxColumns columns{*mailbox, keywords_of(mailbox->id.value), 0, {}};
-    if (mailbox->messages == 0) return columns;
+    if (mailbox->messages == 0 || use_kept(columns)) return columns;
     MemoryFile file;
     auto rows = db().query(
         "SELECT uid, flags, keywords, modseq, size, received, zone, saved, content FROM message WHERE mailbox = ? "
@@ -55,7 +64,31 @@ Result<proto::MailboxColumns> MailStore::open_mailbox(const proto::OpenMailbox& 
         file.append(&row, sizeof row);
     }
     columns.rows = file.seal();
+    kept_.keep(mailbox->id, mailbox->highest_modseq, columns.count, columns.rows);
     return columns;
+}
+
+// Fills in the rows by those of the last opening and what has changed since; false when that cannot be done.
+bool MailStore::use_kept(proto::MailboxColumns& columns) {
+    const proto::Mailbox& mailbox = columns.mailbox;
+    if (!kept_.has(mailbox.id) || kept_.modseq() > mailbox.highest_modseq) return false;
+    if (kept_.modseq() == mailbox.highest_modseq) {
+        columns.rows = kept_.file();
+        columns.count = kept_.count();
+        return true;
+    }
+    auto changed = changes(mailbox.id, kept_.modseq());
+    if (!changed || changed->more) return false;
+    Fd rows = kept_.merge(*changed, columns.count);
+    if (columns.count != mailbox.messages) {
+        log::error("kept columns do not agree with their mailbox", {{"mailbox", mailbox.id.value}});
+        kept_.forget();
+        columns.count = 0;
+        return false;
+    }
+    kept_.keep(mailbox.id, mailbox.highest_modseq, columns.count, rows);
+    columns.rows = std::move(rows);
+    return true;
 }
 
 // All that happened up to a modseq, at most about kMaxChanges rows and as many ranges. An operation gives one modseq to
@@ -111,25 +144,33 @@ Result<proto::MessageInfos> MailStore::infos(proto::MailboxId mailbox, const std
     return infos;
 }
 
-Result<proto::MessageFiles> MailStore::files(proto::MailboxId mailbox, const std::vector<proto::Uid>& uids) {
-    if (uids.size() > proto::kMaxMessagesPerOpen) return permanent(ErrorCode::bad_request, "too many messages at once");
-    if (!find(mailbox)) return permanent(ErrorCode::not_found, "the mailbox is gone");
+Result<proto::MessageFiles> MailStore::files(const proto::OpenMessages& wanted) {
+    if (wanted.uids.size() > proto::kMaxMessagesPerOpen || wanted.start > proto::kMaxMessageStart)
+        return permanent(ErrorCode::bad_request, "too many messages at once");
+    if (!find(wanted.mailbox)) return permanent(ErrorCode::not_found, "the mailbox is gone");
     proto::MessageFiles files;
     size_t bytes = 0;
+    size_t descriptors = 0;
     bool damaged = false;
-    for (proto::Uid uid : uids) {
+    for (proto::Uid uid : wanted.uids) {
+        if (bytes > kMaxReplyBytes || descriptors == proto::kMaxFilesPerOpen) break;
         auto row = db().query(
             "SELECT content.id, file_size, prefix, info, stored FROM message JOIN content ON content.id = "
             "message.content"
             " WHERE mailbox = ? AND uid = ?",
-            mailbox.value, uid.value);
+            wanted.mailbox.value, uid.value);
         if (!row.next()) continue;
         proto::MessageFile file{uid, row.bytes(2), row.bytes(3), row.number(1), {}, {row.number(0), row.integer(4)}};
-        bytes += file.prefix.size() + file.info.size();
-        if (bytes > kMaxReplyBytes && !files.messages.empty()) break;
         file.file = open_message(tree(), row.number(0), file.size);
+        if (file.file && wanted.start > 0)
+            file.start = read_start(file.file, std::min<uint64_t>(file.size, wanted.start));
+        bool whole = file.start.size() == file.size && file.size > 0;
         damaged |= !file.file;
-        if (file.file) files.messages.push_back(std::move(file));
+        if (!file.file) continue;
+        if (whole || wanted.parts == proto::MessageParts::beginning) file.file.reset();
+        descriptors += static_cast<bool>(file.file);
+        bytes += file.prefix.size() + file.info.size() + file.start.size();
+        files.messages.push_back(std::move(file));
     }
     // A file that is lost is not the same as a message that is gone: only an error says so.
     if (damaged && files.messages.empty()) return temporary(ErrorCode::io, "the message file is damaged");

@@ -139,6 +139,7 @@ std::string Server::metrics() {
     append_metric(out, "journal_checkpoints_total", "counter",
                   "Times all that the journal speaks of was written to its own place.", j.checkpoints);
     append_metric(out, "spool_files_total", "counter", "Spool files created.", c.spool_files);
+    append_metric(out, "columns_bytes", "gauge", "Memory of mailboxes kept for their next opening.", c.columns);
     append_metric(out, "messages_opened_total", "counter", "Message files asked for by clients.", c.messages_opened);
     append_metric(out, "searches_total", "counter", "Searches answered out of the index of words.", c.searches);
     append_metric(out, "expired_total", "counter", "Messages removed because they had been in a mailbox for too long.",

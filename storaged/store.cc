@@ -160,6 +160,7 @@ void Store::close() {
 
 void Store::abandon() {
     if (db_ == nullptr) return;
+    forget_rows();
     db_.reset();
     remove_placed(operation_effects_);
     remove_placed(effects_);
@@ -180,6 +181,7 @@ void Store::commit() {
 }
 
 void Store::roll_back() noexcept {
+    forget_rows();
     remove_placed(operation_effects_);
     remove_placed(effects_);
     try {

@@ -101,6 +101,8 @@ class Store {
   protected:
     /// After each commit, and when it is opened.
     virtual void note_use() {}
+    /// What was kept in memory of the rows may not be true any more.
+    virtual void forget_rows() noexcept {}
     Counters& counters() { return counters_; }
     /// After the creation of a new database, in its transaction.
     virtual void fill_new() = 0;

@@ -4,6 +4,7 @@ namespace mox::imapd {
 namespace {
 
 constexpr size_t kInfosAtOnce = 200;
+constexpr uint32_t kHeaderStart = 8 * 1024;  // most headers are smaller
 
 std::vector<proto::Uid> uids_of(const MailboxView& view, const std::vector<uint32_t>& indexes) {
     std::vector<proto::Uid> out;
@@ -44,15 +45,25 @@ std::vector<uint32_t> SelectionWalk::next(size_t limit) {
 }
 
 template <class Item>
-Source<Item>::Source(Session& session, const MailboxView& view, Selection selection)
-    : session_(session), view_(view), walk_(view, std::move(selection)) {}
+Source<Item>::Source(Session& session, const MailboxView& view, Selection selection, proto::MessageParts parts)
+    : session_(session), view_(view), walk_(view, std::move(selection)), parts_(parts) {}
+
+template <class Item>
+typename Source<Item>::Request Source<Item>::request(std::vector<proto::Uid> uids) const {
+    if constexpr (std::is_same_v<Item, RowInfo>) {
+        return {view_.id(), std::move(uids)};
+    } else {
+        uint32_t start = parts_ == proto::MessageParts::whole ? proto::kMaxMessageStart : kHeaderStart;
+        return {view_.id(), std::move(uids), start, parts_};
+    }
+}
 
 template <class Item>
 void Source<Item>::ask_ahead() {
     constexpr size_t kAtOnce = std::is_same_v<Item, RowInfo> ? kInfosAtOnce : proto::kMaxMessagesPerOpen;
     if (wanted_.empty()) wanted_ = walk_.next(kAtOnce);
     if (wanted_.empty()) return;
-    ahead_.emplace(session_.account().call(Request{view_.id(), uids_of(view_, wanted_)}));
+    ahead_.emplace(session_.account().call(request(uids_of(view_, wanted_))));
 }
 
 // What was asked for and lies before the last answer, but is not there, does not exist; what lies after it is asked for
@@ -81,6 +92,20 @@ std::vector<Item> Source<Item>::take(Reply reply) {
     return out;
 }
 
+// A header that is longer than what was asked for is read from its file.
+template <class Item>
+async::Task<void> Source<Item>::complete(std::vector<Item>& batch) {
+    if constexpr (std::is_same_v<Item, RowFile>) {
+        for (auto& item : batch) {
+            if (item.message.has_header()) continue;
+            proto::OpenMessages whole{view_.id(), {{item.message.uid()}}};
+            auto reply = co_await session_.ask(std::move(whole), "EXPUNGEISSUED");
+            if (!reply.messages.empty()) item.message = StoredMessage(std::move(reply.messages.front()));
+        }
+    }
+    co_return;
+}
+
 template <class Item>
 async::Task<std::vector<Item>> Source<Item>::next() {
     std::vector<Item> out;
@@ -92,6 +117,7 @@ async::Task<std::vector<Item>> Source<Item>::next() {
         out = take(std::move(*reply));
         ask_ahead();
     }
+    co_await complete(out);
     co_return out;
 }
 

@@ -44,10 +44,12 @@ struct RowFile {
 template <class Item>
 class Source {
   public:
-    /// Of what the session has selected. It and that outlive this.
-    Source(Session& session, Selection selection) : Source(session, session.view(), std::move(selection)) {}
+    /// Of what the session has selected. It and that outlive this. `parts` is for files.
+    Source(Session& session, Selection selection, proto::MessageParts parts = proto::MessageParts::whole)
+        : Source(session, session.view(), std::move(selection), parts) {}
     /// Of any mailbox of the account. Both outlive this.
-    Source(Session& session, const MailboxView& view, Selection selection);
+    Source(Session& session, const MailboxView& view, Selection selection,
+           proto::MessageParts parts = proto::MessageParts::whole);
     /// Empty at the end. Storage errors throw CommandFailed.
     async::Task<std::vector<Item>> next();
     /// Messages that do not exist any more.
@@ -57,11 +59,14 @@ class Source {
     using Request = std::conditional_t<std::is_same_v<Item, RowInfo>, proto::FetchInfos, proto::OpenMessages>;
     using Reply = typename Request::Reply;
     void ask_ahead();
+    Request request(std::vector<proto::Uid> uids) const;
     std::vector<Item> take(Reply reply);
+    async::Task<void> complete(std::vector<Item>& batch);
 
     Session& session_;
     const MailboxView& view_;
     SelectionWalk walk_;
+    proto::MessageParts parts_;
     std::vector<uint32_t> wanted_;  // rows of the request under way, then those left of it
     std::optional<async::Task<Result<Reply>>> ahead_;
     size_t missing_ = 0;

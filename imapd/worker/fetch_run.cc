@@ -59,12 +59,23 @@ async::Task<std::set<uint32_t>> set_seen(Session& session, const std::vector<uin
     co_return uids;
 }
 
+// Whether the header of the message is all that is looked at.
+bool is_header_only(const FetchAttributes& wanted) {
+    using Kind = Section::Kind;
+    return !(wanted.items & kFetchPreview) && std::ranges::all_of(wanted.sections, [](const Section& section) {
+        bool header = section.kind == Kind::header || section.kind == Kind::header_fields ||
+                      section.kind == Kind::header_fields_not;
+        return section.numbers.empty() && section.form == Section::Form::body && header;
+    });
+}
+
 async::Task<FetchOutcome> fetch_files(Session& session, Selection selection, const FetchAttributes& wanted,
                                       const std::set<uint32_t>& newly_seen) {
     // RFC 3501 6.4.5: a change of flags by the fetch is part of the answer; RFC 7162 3.1: its modseq too
     uint32_t items = wanted.items;
     uint32_t seen_items = items | kFetchFlags | (session.features().condstore ? kFetchModSeq : 0);
-    FileSource source(session, std::move(selection));
+    auto parts = is_header_only(wanted) ? proto::MessageParts::beginning : proto::MessageParts::whole;
+    FileSource source(session, std::move(selection), parts);
     FetchOutcome outcome;
     for (;;) {
         auto batch = co_await source.next();

@@ -11,6 +11,7 @@ StoredMessage::StoredMessage(proto::MessageFile file)
       prefix_(std::move(file.prefix)),
       file_size_(file.size),
       content_(file.content),
+      start_(std::move(file.start)),
       file_(std::move(file.file)),
       info_(decode_info(file.info, file.size)) {}
 
@@ -36,6 +37,7 @@ std::optional<mail::Range> StoredMessage::locate(const Section& section) const {
 size_t StoredMessage::read(uint64_t offset, std::span<char> into) const {
     if (offset < prefix_.size()) return prefix_.copy(into.data(), into.size(), offset);
     offset -= prefix_.size();
+    if (offset < start_.size()) return start_.copy(into.data(), into.size(), offset);
     if (offset >= file_size_ || !file_) return 0;
     size_t n = std::min<uint64_t>(into.size(), file_size_ - offset);
     ssize_t got = ::pread(file_.get(), into.data(), n, static_cast<off_t>(offset));

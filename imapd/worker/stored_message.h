@@ -2,7 +2,8 @@
 // file.
 //
 // To a client the message is prefix and file as one. Offsets of the parse are in the file; locate() turns a section
-// into bytes of the whole, where the prefix belongs to the header of the message. Content is read from the descriptor
+// into bytes of the whole, where the prefix belongs to the header of the message. Content is read from the bytes that
+// came with the answer and from the descriptor
 // in pieces; nothing here parses mail. The parse came from another process and is checked before use. RFC 3501 6.4.5.
 #pragma once
 
@@ -37,6 +38,9 @@ class StoredMessage {
     /// header_fields the header they are taken from.
     std::optional<mail::Range> locate(const Section& section) const;
 
+    /// Whether the header of the message can be read; all of it can, unless only the beginning was asked for.
+    bool has_header() const { return static_cast<bool>(file_) || start_.size() >= info_.parts[0].range.body_offset; }
+
     /// Reads at most `into.size()` bytes at an offset of the whole message; 0 at the end or when the file fails.
     size_t read(uint64_t offset, std::span<char> into) const;
     /// Reads a range into memory, at most `max` bytes of it.
@@ -47,7 +51,8 @@ class StoredMessage {
     std::string prefix_;
     uint64_t file_size_;
     proto::ContentId content_;
-    Fd file_;
+    std::string start_;  // the first bytes of the file
+    Fd file_;            // not there when they are all there is
     mail::MessageInfo info_;
 };
 

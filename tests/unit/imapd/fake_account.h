@@ -232,12 +232,17 @@ class Store {
         }
         return infos;
     }
+    static proto::MessageFile file_of(const proto::OpenMessages& wanted, proto::Uid uid, const Message& m) {
+        std::string start = m.content->substr(0, wanted.start);
+        bool with_file = start.size() < m.content->size() && wanted.parts == proto::MessageParts::whole;
+        return {uid,  m.prefix,        m.info, m.content->size(), with_file ? memory_file(*m.content) : Fd(),
+                m.id, std::move(start)};
+    }
     Result<proto::MessageFiles> on(proto::OpenMessages message) {
         proto::MessageFiles files;
         for (auto uid : message.uids)
             if (auto* m = find_message(message.mailbox, uid.value); m != nullptr && ++files_opened)
-                files.messages.push_back(
-                    {uid, m->prefix, m->info, m->content->size(), memory_file(*m->content), m->id});
+                files.messages.push_back(file_of(message, uid, *m));
         return files;
     }
     static std::string words_of(const Message& message) {

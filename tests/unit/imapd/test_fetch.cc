@@ -24,6 +24,29 @@ std::string literal(std::string_view s) {
 
 }  // namespace
 
+TEST_CASE("a message that is larger than what comes in the answer, and a header that is") {
+    World world;
+    std::string header;
+    for (int i = 0; i < 500; i++) header += "X-" + std::to_string(i) + ": " + std::string(30, 'h') + "\r\n";
+    header += "Subject: last\r\n\r\n";
+    std::string text;
+    for (int i = 0; text.size() < 2 * proto::kMaxMessageStart; i++) text += std::to_string(i) + "\r\n";
+    world.store.add(*world.store.find("INBOX"), header + text, proto::kSeen, kPrefix);
+    auto client = world.login();
+    client.ok("SELECT INBOX");
+    auto value_of = [&](const std::string& item) {
+        auto lines = client.ok("FETCH 1 " + item);
+        REQUIRE(lines.size() == 1);
+        return lines[0].substr(lines[0].find("}\r\n") + 3, lines[0].size() - lines[0].find("}\r\n") - 4);
+    };
+    CHECK(value_of("BODY.PEEK[HEADER.FIELDS (Subject)]") == "Subject: last\r\n\r\n");
+    CHECK(value_of("BODY.PEEK[HEADER]") == kPrefix + header);
+    CHECK(value_of("BODY.PEEK[]") == kPrefix + header + text);
+    CHECK(value_of("BODY.PEEK[TEXT]") == text);
+    size_t edge = proto::kMaxMessageStart - 5;
+    CHECK(value_of("BODY.PEEK[]<" + std::to_string(edge) + ".100>") == (kPrefix + header + text).substr(edge, 100));
+}
+
 TEST_CASE("sections of a message with a prefix") {
     World world;
     world.store.add(*world.store.find("INBOX"), kNested, proto::kSeen, kPrefix);

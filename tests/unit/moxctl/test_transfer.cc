@@ -1,4 +1,5 @@
 // What import reads and export writes: names, flags, mbox, trees, archives.
+#include <algorithm>
 #include <archive.h>
 #include <archive_entry.h>
 #include <fcntl.h>

@@ -47,6 +47,7 @@ struct View {
         REQUIRE(opened);
         auto fresh = rows_of(*opened);
         REQUIRE(fresh.size() == rows.size());
+        REQUIRE(std::ranges::is_sorted(fresh, {}, &proto::MessageRow::uid));
         REQUIRE(opened->mailbox.highest_modseq == seen);
         REQUIRE(opened->mailbox.messages == fresh.size());
         uint64_t unseen = 0;
@@ -194,12 +195,67 @@ TEST_CASE("changes of a large mailbox come in bounded pieces, and none is missed
     CHECK(model.views[0].rows.size() == 25600);
 }
 
+TEST_CASE("a mailbox that is opened again is what its rows are, whatever happened in between") {
+    for (unsigned seed : {4u, 5u}) {
+        Model model(seed);
+        World& w = model.w;
+        for (int i = 0; i < 25; i++) REQUIRE_FALSE(w.deliver("alice", "", "x"));
+        for (int i = 0; i < 4; i++)
+            REQUIRE(w.call(*model.client, proto::CopyMessages{model.views[0].id, {{1, UINT32_MAX}}, "INBOX"}));
+        auto open = [&] {
+            auto opened = w.call(*model.client, proto::OpenMailbox{"INBOX"});
+            REQUIRE(opened);
+            return rows_of(*opened);
+        };
+        REQUIRE(open().size() == 400);
+        for (int round = 0; round < 6; round++) {
+            for (int i = 0; i < 15; i++) {
+                model.step();
+                if (i % 3 == 0) open();
+            }
+            auto kept = open();
+            REQUIRE(open().size() == kept.size());
+            model.check_store();  // a new process, which has nothing kept
+            model.client = w.open("alice");
+            auto fresh = open();
+            REQUIRE(fresh.size() == kept.size());
+            CHECK(std::memcmp(fresh.data(), kept.data(), fresh.size() * sizeof fresh[0]) == 0);
+        }
+    }
+}
+
+TEST_CASE("small messages come in the answer, large ones as files") {
+    Model model(1);
+    World& w = model.w;
+    std::string large(proto::kMaxMessageStart + 1, 'x');
+    REQUIRE_FALSE(w.deliver("alice", "", "small"));
+    for (size_t i = 0; i < proto::kMaxFilesPerOpen + 2; i++) REQUIRE_FALSE(w.deliver("alice", "", large));
+    MailboxId inbox = model.views[0].id;
+    std::vector<proto::Uid> all;
+    for (uint32_t uid = 1; uid <= proto::kMaxFilesPerOpen + 3; uid++) all.push_back({uid});
+    auto files = w.call(*model.client, proto::OpenMessages{inbox, all, proto::kMaxMessageStart});
+    REQUIRE(files);
+    REQUIRE(files->messages.size() == proto::kMaxFilesPerOpen + 1);  // the rest is asked for again
+    CHECK(files->messages[0].start == "small");
+    CHECK_FALSE(files->messages[0].file);
+    CHECK(files->messages[1].start == large.substr(1));
+    CHECK(text_of(files->messages[1].file) == large);
+    auto starts = w.call(*model.client, proto::OpenMessages{inbox, all, 10, proto::MessageParts::beginning});
+    REQUIRE(starts);
+    REQUIRE(starts->messages.size() == all.size());
+    CHECK(starts->messages.back().start == "xxxxxxxxxx");
+    CHECK_FALSE(starts->messages.back().file);
+    CHECK(starts->messages.back().size == large.size());
+    CHECK(error_of(w.call(*model.client, proto::OpenMessages{inbox, {{1}}, proto::kMaxMessageStart + 1})).code ==
+          ErrorCode::bad_request);
+}
+
 TEST_CASE("who asks for more than there is at once is refused") {
     Model model(1);
     std::vector<proto::Uid> many(501, proto::Uid{1});
     CHECK(error_of(model.w.call(*model.client, proto::FetchInfos{model.views[0].id, many})).code ==
           ErrorCode::bad_request);
-    many.resize(17);
+    many.resize(proto::kMaxMessagesPerOpen + 1);
     CHECK(error_of(model.w.call(*model.client, proto::OpenMessages{model.views[0].id, many})).code ==
           ErrorCode::bad_request);
 }
