@@ -99,8 +99,7 @@ async::Task<Result<proto::MessageInfos>> AccountChannel::on(proto::FetchInfos me
 
 async::Task<Result<proto::MessageFiles>> AccountChannel::on(proto::OpenMessages message) {
     engine_.counters.messages_opened += message.uids.size();
-    return account_.run(Access::read,
-                        [m = std::move(message)](MailStore& store) { return store.files(m); });
+    return account_.run(Access::read, [m = std::move(message)](MailStore& store) { return store.files(m); });
 }
 
 async::Task<Result<proto::TextFound>> AccountChannel::on(proto::FindText message) {
