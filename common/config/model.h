@@ -133,7 +133,8 @@ struct Storage {
 };
 
 struct Imap {
-    Seconds sleep_after{20};  // without a word from a client or news for it, before an account's worker sleeps
+    Seconds sleep_after{24 * 60 *
+                        60};  // all sessions at rest, before an account's worker sleeps; longer than any rests
     bool operator==(const Imap&) const = default;
 };
 
