@@ -4,6 +4,9 @@
 #include <cerrno>
 #include <fmt/format.h>
 #include <sys/socket.h>
+#include <utility>
+
+#include "common/log/log.h"
 
 namespace mox::moxd {
 namespace {
@@ -26,6 +29,7 @@ size_t Rested::bytes() const {
 struct Sleepers::Sleeper {
     std::string account;
     Rested rested;
+    bool waking = false;
     async::Scope watches;
 };
 
@@ -38,7 +42,7 @@ Sleepers::~Sleepers() {
 }
 
 void Sleepers::add(const std::string& account, Rested rested) {
-    auto& sleeper = *(accounts_[account] = std::make_unique<Sleeper>(account, std::move(rested)));
+    auto& sleeper = *(accounts_[account] = std::make_unique<Sleeper>(account, std::move(rested), false));
     sessions_ += sleeper.rested.sessions.size();
     bytes_ += sleeper.rested.bytes();
     sleeper.watches.spawn(watch(sleeper, sleeper.rested.account_channel.get()));
@@ -76,7 +80,12 @@ async::Task<void> Sleepers::attend() {
         while (!fired_.empty()) {
             Fired fired = std::move(fired_.front());
             fired_.pop_front();
-            look(fired);
+            try {
+                look(fired);
+            } catch (const std::exception& problem) {
+                log::error("a sleeping account was not looked at",
+                           {{"account", fired.account}, {"error", problem.what()}});
+            }
         }
         co_await fired_event_.wait();
     }
@@ -87,12 +96,13 @@ void Sleepers::look(const Fired& fired) {
     if (found == accounts_.end()) return;  // woken already
     Sleeper& sleeper = *found->second;
     bool over = fired.fd >= 0 && at_end(fired.fd);
-    if (!over)
-        wake_(fired.account);
-    else if (fired.fd == sleeper.rested.account_channel.get())
-        end(sleeper, "[UNAVAILABLE] the mail storage went away; connect again");
-    else
+    if (!over) {
+        if (!std::exchange(sleeper.waking, true)) wake_(fired.account);
+    } else if (fired.fd == sleeper.rested.account_channel.get()) {
+        end(fired.account, "[UNAVAILABLE] the mail storage went away; connect again");
+    } else {
         client_gone(sleeper, fired.fd);
+    }
 }
 
 void Sleepers::client_gone(Sleeper& sleeper, int fd) {
@@ -105,8 +115,9 @@ void Sleepers::client_gone(Sleeper& sleeper, int fd) {
     if (sessions.empty()) take(std::string(sleeper.account));
 }
 
-void Sleepers::end(Sleeper& sleeper, std::string_view text) {
-    auto rested = take(std::string(sleeper.account));
+void Sleepers::end(const std::string& account, std::string_view text) {
+    auto rested = take(account);
+    if (!rested) return;
     // At rest nothing is half said to a client: an untagged answer is in its place (RFC 3501 7.1.5).
     std::string bye = fmt::format("* BYE {}\r\n", text);
     for (const auto& session : rested->sessions)
@@ -114,7 +125,7 @@ void Sleepers::end(Sleeper& sleeper, std::string_view text) {
 }
 
 void Sleepers::end_all(std::string_view text) {
-    while (!accounts_.empty()) end(*accounts_.begin()->second, text);
+    while (!accounts_.empty()) end(std::string(accounts_.begin()->first), text);
 }
 
 }  // namespace mox::moxd

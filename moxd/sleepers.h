@@ -29,7 +29,7 @@ struct Rested {
 
 class Sleepers {
   public:
-    /// `wake` is called in the loop, once for each account, when it has to be woken; it takes it.
+    /// `wake` is called in the loop, once for each account that has to be woken and is added; it takes it, some time.
     explicit Sleepers(std::function<void(const std::string& account)> wake);
     ~Sleepers();
 
@@ -37,7 +37,9 @@ class Sleepers {
     /// Nothing when the account does not sleep.
     std::optional<Rested> take(const std::string& account);
     bool has(const std::string& account) const { return accounts_.contains(account); }
-    /// Tells every client `* BYE` and the text, and forgets all.
+    /// Tells the account's clients `* BYE` and the text, and forgets them.
+    void end(const std::string& account, std::string_view text);
+    /// The same with all.
     void end_all(std::string_view text);
 
     size_t accounts() const { return accounts_.size(); }
@@ -57,7 +59,6 @@ class Sleepers {
     async::Task<void> attend();
     void look(const Fired& fired);
     void client_gone(Sleeper& sleeper, int fd);
-    void end(Sleeper& sleeper, std::string_view text);
 
     std::function<void(const std::string&)> wake_;
     std::map<std::string, std::unique_ptr<Sleeper>> accounts_;

@@ -38,7 +38,7 @@ Supervisor::Supervisor(SupervisorOptions options, Settings settings)
 
     : options_(std::move(options)),
       settings_(std::move(settings)),
-      sleepers_([this](const std::string& account) { scope_.spawn(wake(account)); }) {}
+      sleepers_([this](const std::string& account) { wake(account); }) {}
 
 Supervisor::~Supervisor() {
     scope_.cancel();

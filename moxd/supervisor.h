@@ -6,6 +6,7 @@
 // Nothing a child says is trusted: what it may ask for stands in proto::ToMoxd, and is checked here again.
 #pragma once
 
+#include <deque>
 #include <map>
 #include <memory>
 #include <string>
@@ -69,8 +70,10 @@ class Supervisor {
         std::unique_ptr<Entry> entry;
         std::string account;  // empty: blank
         size_t sessions_coming = 0;
-        Rested rested = {};           // as far as it told
-        bool going_to_sleep = false;  // all of it is told; it ends now
+        async::Clock::time_point claimed = {};  // when it got its account
+        bool configuring = false;               // and is being told so
+        Rested rested = {};                     // as far as it told
+        bool going_to_sleep = false;            // all of it is told; it ends now
     };
 
     Entry& add(ipc::Role role, std::string name);
@@ -105,9 +108,12 @@ class Supervisor {
     Worker* worker_of(const std::string& account);
     Worker* worker_of(const Child& child);
     Worker* claim_worker(const std::string& account);
-    async::Task<Result<ipc::Done>> begin_work(Worker& worker);
-    async::Task<void> wake(std::string account);
-    static bool has_room(const Rested& rested, const Sleepers& sleepers);
+    async::Task<Result<ipc::Done>> begin_work(std::string account);
+    void wake(const std::string& account);
+    async::Task<void> wake_some();
+    async::Task<void> wake_one(std::string account);
+    async::Task<void> end_granted(pid_t pid);
+    bool has_room() const;
     void ensure_blank_worker();
 
     SupervisorOptions options_;
@@ -122,6 +128,8 @@ class Supervisor {
     std::vector<Worker> workers_;
     std::vector<std::unique_ptr<Entry>> gone_;  // ended or retiring workers, until the loop is out of their code
     Sleepers sleepers_;
+    std::deque<std::string> to_wake_;
+    size_t waking_ = 0;  // tasks that take from it
     uint64_t next_worker_ = 1;
     uint32_t worker_failures_ = 0;
     async::Scope scope_;

@@ -1,5 +1,6 @@
 // The account workers: one for each account that has sessions, and a blank one that waits ready.
 #include <algorithm>
+#include <csignal>
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -14,11 +15,17 @@ using namespace std::chrono_literals;
 
 namespace {
 
+constexpr auto kConfigureLimit = 5s;
 constexpr size_t kMaxWorkers = 5000;
 constexpr size_t kMaxGreeting = 64 * 1024;  // bytes of text in a session handed over
 constexpr size_t kMaxAsleep = 64u << 20;    // bytes of the states of all sessions that sleep
 constexpr uint64_t kOtherFiles = 10'000;    // descriptors that are not for those
-constexpr auto kWakeAgain = 1s;             // when there are too many workers
+constexpr size_t kMaxAsleepOfAccount = 4u << 20;
+constexpr size_t kMaxWaking = 16;  // accounts that are being woken at the same time
+constexpr auto kWakeAgain = 1s;    // when there are too many workers
+constexpr auto kWakeLimit = 60s;
+constexpr auto kShortestSleep = 1s;
+constexpr auto kShortestWork = 20s;  // or sleep-after, before a worker may sleep: an honest one asks no sooner
 constexpr auto kFallAsleepLimit = 5s;
 
 /// Who made the socket pair: the kernel noted it then, and no one can change it.
@@ -36,9 +43,10 @@ void Supervisor::worker_ended(pid_t pid, int wait_status) {
     auto found = std::ranges::find_if(workers_, [&](auto& w) { return is_it(w.entry); });
     if (found != workers_.end()) {
         bool asleep = found->going_to_sleep && wait_status == 0;
-        if (asleep)
+        if (asleep) {
             sleepers_.add(found->account, std::move(found->rested));
-        else
+            if (stopping_) sleepers_.end_all("server is shutting down");
+        } else
             log::error("account worker ended", {{"process", found->entry->child.name()},
                                                 {"account", found->account},
                                                 {"how", how_it_ended(wait_status)}});
@@ -79,27 +87,48 @@ Supervisor::Worker* Supervisor::claim_worker(const std::string& account) {
     worker_failures_ = 0;
     ensure_blank_worker();
     worker = worker_of("");
-    if (worker != nullptr) worker->account = account;
+    if (worker == nullptr) return nullptr;
+    worker->account = account;
+    worker->claimed = async::Clock::now();
     return worker;
 }
 
-// The worker takes its account first, then the sessions that slept: messages on a channel stay in order.
-async::Task<Result<ipc::Done>> Supervisor::begin_work(Worker& worker) {
-    Child& child = worker.entry->child;
-    if (child.ready) co_return ipc::Done{};
-    child.ready = true;
-    auto channel = child.channel();
-    auto message = for_imapd_worker(settings_, worker.account);
+// The worker takes its account first. Only then the sessions that slept are given to it: one that does not start, or is
+// dead already, must not take them along. Messages on a channel stay in order, so those that come later find them
+// there.
+async::Task<Result<ipc::Done>> Supervisor::begin_work(std::string account) {
+    Worker* worker = worker_of(account);
+    try {
+        auto deadline = async::in(kConfigureLimit);
+        for (; worker != nullptr && worker->configuring; worker = worker_of(account)) co_await changed_.wait(deadline);
+    } catch (const async::DeadlinePassed&) {
+        worker = nullptr;
+    }
+    if (worker == nullptr) co_return temporary(ErrorCode::unavailable, "the account's worker does not start");
+    if (worker->entry->child.ready) co_return ipc::Done{};
+    worker->configuring = true;
+    auto channel = worker->entry->child.channel();
+    auto message = for_imapd_worker(settings_, account);
     message.log = log_config();
-    auto configured = channel->call(std::move(message), async::in(5s));
-    if (auto rested = sleepers_.take(worker.account)) {
+    auto configured = co_await channel->call(std::move(message), async::in(kConfigureLimit));
+    worker = worker_of(account);  // the list may have moved
+    if (worker == nullptr || worker->entry->child.channel() != channel)
+        co_return temporary(ErrorCode::unavailable, "the account's worker ended");
+    worker->configuring = false;
+    changed_.notify_all();
+    if (!configured) {
+        worker->entry->child.kill(SIGKILL);
+        co_return configured;
+    }
+    worker->entry->child.ready = true;
+    if (auto rested = sleepers_.take(account)) {
         channel->send(proto::WakeUp{std::move(rested->account_channel)});
         for (auto& session : rested->sessions)
             channel->send(proto::ResumeSession{std::move(session.state), std::move(session.stream),
                                                std::move(session.hand_back)});
     }
     ensure_blank_worker();
-    co_return co_await std::move(configured);
+    co_return ipc::Done{};
 }
 
 async::Task<Result<ipc::Done>> Supervisor::start_session(proto::StartSession session) {
@@ -134,25 +163,34 @@ async::Task<Result<ipc::Done>> Supervisor::start_session(proto::StartSession ses
         }
     } coming{*this, channel};
     worker->sessions_coming++;
-    if (auto begun = co_await begin_work(*worker); !begun) co_return begun;
+    if (auto begun = co_await begin_work(session.account); !begun) co_return begun;
     co_return co_await channel->call(proto::NewSession{std::move(session)}, async::in(10s));
 }
 
 void Supervisor::rest_session(Child& child, proto::RestSession session) {
     Worker* worker = worker_of(child);
-    // What is too much is left out, and the count does not match.
-    if (worker == nullptr || worker->going_to_sleep || !session.stream ||
-        session.state.size() > proto::kMaxRestedState || worker->rested.sessions.size() >= proto::kMaxRestedSessions)
-        return;
+    if (worker == nullptr || worker->account.empty() || worker->going_to_sleep) return;
     worker->rested.sessions.push_back(std::move(session));
+    const auto& told = worker->rested.sessions;
+    bool fits = told.back().stream && told.back().state.size() <= proto::kMaxRestedState &&
+                told.size() <= proto::kMaxRestedSessions && worker->rested.bytes() <= kMaxAsleepOfAccount;
+    // What is too much is dropped, all of it, and the count that comes does not match.
+    if (!fits || !has_room()) worker->rested = {};
 }
 
-bool Supervisor::has_room(const Rested& rested, const Sleepers& sleepers) {
+// With what workers have told so far: that too is kept here.
+bool Supervisor::has_room() const {
     rlimit limit{};
     getrlimit(RLIMIT_NOFILE, &limit);
     constexpr uint64_t kFilesOfSession = 2;
-    uint64_t files = kFilesOfSession * (sleepers.sessions() + rested.sessions.size()) + sleepers.accounts() + 1;
-    return sleepers.bytes() + rested.bytes() <= kMaxAsleep && files + kOtherFiles <= limit.rlim_cur;
+    uint64_t bytes = sleepers_.bytes();
+    uint64_t files = kFilesOfSession * sleepers_.sessions() + sleepers_.accounts();
+    for (const Worker& worker : workers_) {
+        if (worker.rested.sessions.empty()) continue;
+        bytes += worker.rested.bytes();
+        files += kFilesOfSession * worker.rested.sessions.size() + 1;
+    }
+    return bytes <= kMaxAsleep && files + kOtherFiles <= limit.rlim_cur;
 }
 
 Result<ipc::Done> Supervisor::let_sleep(Child& child, proto::Sleep sleep) {
@@ -162,15 +200,26 @@ Result<ipc::Done> Supervisor::let_sleep(Child& child, proto::Sleep sleep) {
     Rested rested = std::exchange(worker->rested, {});
     if (rested.sessions.empty() || rested.sessions.size() != sleep.sessions || !sleep.account_channel)
         return permanent(ErrorCode::bad_request, "not all of it was told");
-    if (maker_of(sleep.account_channel) != child_of(Role::storaged).pid())
+    Child& storaged = child_of(Role::storaged);
+    if (!storaged.running() || maker_of(sleep.account_channel) != storaged.pid())
         return permanent(ErrorCode::denied, "the account channel is not of storaged's making");
-    if (worker->sessions_coming > 0 || stopping_ || !has_room(rested, sleepers_))
-        return temporary(ErrorCode::busy, "not now");
+    // A worker that another has taken over must not have its successors started over and over.
+    auto shortest = std::min<async::Clock::duration>(settings_.config.imap.sleep_after, kShortestWork);
+    bool too_soon = async::Clock::now() - worker->claimed < shortest;
+    if (worker->sessions_coming > 0 || stopping_ || too_soon) return temporary(ErrorCode::busy, "not now");
     rested.account_channel = std::move(sleep.account_channel);
-    rested.wake_at = async::in(std::clamp<std::chrono::seconds>(sleep.wake_after, 0s, 24h));
+    rested.wake_at = async::in(std::clamp<std::chrono::seconds>(sleep.wake_after, kShortestSleep, 24h));
     worker->rested = std::move(rested);
     worker->going_to_sleep = true;
+    scope_.spawn(end_granted(child.pid()));
     return ipc::Done{};
+}
+
+// It was to end, or to say that it stays. While it does neither its account has no worker.
+async::Task<void> Supervisor::end_granted(pid_t pid) {
+    co_await async::sleep_for(kFallAsleepLimit);
+    for (Worker& worker : workers_)
+        if (worker.going_to_sleep && worker.entry->child.pid() == pid) worker.entry->child.kill(SIGKILL);
 }
 
 void Supervisor::stay_awake(Child& child) {
@@ -181,10 +230,35 @@ void Supervisor::stay_awake(Child& child) {
     changed_.notify_all();
 }
 
-async::Task<void> Supervisor::wake(std::string account) {
+void Supervisor::wake(const std::string& account) {
+    to_wake_.push_back(account);
+    if (waking_ >= kMaxWaking) return;
+    waking_++;
+    scope_.spawn(wake_some());
+}
+
+// Some at a time: mail for everybody must not start a process for everybody at once.
+async::Task<void> Supervisor::wake_some() {
+    struct Leaving {
+        size_t& count;
+        ~Leaving() { count--; }
+    } leaving{waking_};
+    co_await async::Yield();
+    while (!to_wake_.empty() && !stopping_) {
+        std::string account = std::move(to_wake_.front());
+        to_wake_.pop_front();
+        co_await wake_one(std::move(account));
+        co_await async::Yield();
+    }
+}
+
+async::Task<void> Supervisor::wake_one(std::string account) {
+    auto limit = async::in(kWakeLimit);
     while (!stopping_ && sleepers_.has(account)) {
-        if (Worker* worker = claim_worker(account)) {
-            (void)co_await begin_work(*worker);
+        if (claim_worker(account) != nullptr && co_await begin_work(account)) co_return;
+        if (async::Clock::now() >= limit) {
+            log::error("an account cannot be woken", {{"account", account}});
+            sleepers_.end(account, "[UNAVAILABLE] the mail of this account cannot be served at the moment");
             co_return;
         }
         co_await async::sleep_for(kWakeAgain);

@@ -95,6 +95,13 @@ struct AccountOpened {
     MOX_MESSAGE(AccountOpened, 0x0401, NoReply, from(Role::storaged))
     std::string account;
 };
+struct AccountIdentity {
+    std::string account;
+};
+/// Asks the same again: by a worker that was given a channel which another one had.
+struct AskAccount {
+    MOX_MESSAGE(AskAccount, 0x0404, AccountIdentity, from(Role::imapd_worker))
+};
 /// Messages, flags or keywords of a mailbox changed: there is something after the modseq the worker has seen.
 struct MailboxChanged {
     MOX_MESSAGE(MailboxChanged, 0x0402, NoReply, from(Role::storaged))
@@ -375,9 +382,9 @@ struct AppendMessages {
 
 /// Served by storaged on an account channel (with the spool messages of proto/storage.h).
 using AccountMessages =
-    ipc::Messages<CreateSpool, DropSpool, ListMailboxes, CreateMailbox, DeleteMailbox, RenameMailbox, Subscribe,
-                  GetQuota, GetMetadata, SetMetadata, GetMailboxes, OpenMailbox, GetChanges, FetchInfos, OpenMessages,
-                  FindText, IndexWords, StoreFlags, CopyMessages, MoveMessages, Expunge, AppendMessages>;
+    ipc::Messages<AskAccount, CreateSpool, DropSpool, ListMailboxes, CreateMailbox, DeleteMailbox, RenameMailbox,
+                  Subscribe, GetQuota, GetMetadata, SetMetadata, GetMailboxes, OpenMailbox, GetChanges, FetchInfos,
+                  OpenMessages, FindText, IndexWords, StoreFlags, CopyMessages, MoveMessages, Expunge, AppendMessages>;
 /// Served by the worker on its account channel.
 using AccountEventMessages = ipc::Messages<AccountOpened, MailboxChanged, MailboxListChanged>;
 

@@ -44,6 +44,10 @@ async::Task<void> AccountChannel::send_events() {
     }
 }
 
+Result<proto::AccountIdentity> AccountChannel::on(proto::AskAccount) {
+    return proto::AccountIdentity{account_.name()};
+}
+
 async::Task<Result<proto::MailboxList>> AccountChannel::on(proto::ListMailboxes) {
     return account_.run(Access::read, [](MailStore& store) { return store.list(); });
 }

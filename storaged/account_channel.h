@@ -21,6 +21,7 @@ class AccountChannel {
     /// Notes what changed; sent when the worker has taken what was sent before, so that a slow one costs nothing.
     void tell(const Effects& effects);
 
+    Result<proto::AccountIdentity> on(proto::AskAccount);
     async::Task<Result<proto::SpoolFile>> on(proto::CreateSpool) { return spools_.create(); }
     void on(proto::DropSpool message) { spools_.drop(message.spool); }
     async::Task<Result<proto::MailboxList>> on(proto::ListMailboxes);

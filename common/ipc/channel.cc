@@ -69,6 +69,7 @@ async::Task<Result<Channel::ReplyFrame>> Channel::exchange(Kind kind, Encoder en
         while (output_bytes_ > kHighWater && !lost_) co_await output_moved_.wait(deadline);
         pending_.emplace(id, &pending);
         enqueue(kind, 0, id, std::move(encoder));
+        unanswered_++;
         while (!pending.result) {
             if (lost_) co_return temporary(ErrorCode::channel_lost, peer_.name + " went away");
             co_await pending.arrived.wait(deadline);
@@ -161,7 +162,7 @@ async::Task<void> Channel::write_loop() {
 }
 
 bool Channel::quiet() const {
-    return !lost_ && pending_.empty() && served_ == 0 && output_.empty() && input_.empty() && input_fds_.empty();
+    return !lost_ && unanswered_ == 0 && served_ == 0 && output_.empty() && input_.empty() && input_fds_.empty();
 }
 
 async::Task<void> Channel::drain(async::Deadline deadline) {
@@ -236,13 +237,13 @@ bool Channel::take_frames() {
 
 void Channel::handle_reply(uint32_t id, uint8_t flags, std::string_view payload, std::deque<Fd> fds) {
     auto found = pending_.find(id);
-    if (found == pending_.end()) {
-        // Its caller gave up; but an id that was never used is a lie.
-        if (id == 0 || id >= next_id_) violation("reply", "to no request");
-        return;
-    }
+    bool expected = found != pending_.end();
+    // Its caller may have given up; but an id that was never used is a lie.
+    if (unanswered_ == 0 || (!expected && (id == 0 || id >= next_id_))) return violation("reply", "to no request");
+    if (expected && found->second->result) return violation("reply", "twice");
+    unanswered_--;
+    if (!expected) return;
     Pending& pending = *found->second;
-    if (pending.result) return violation("reply", "twice");
     if (flags & kErrorFlag) {
         auto error = decode<Error>(payload);
         if (!error || !fds.empty()) return violation("reply", "error does not decode");

@@ -91,8 +91,8 @@ class Channel {
     /// Waits until all that was sent has been handed to the kernel, or the channel is lost.
     async::Task<void> drain(async::Deadline deadline);
     void close(std::string_view reason);
-    /// Nothing is under way: no call either way, no frame or part of one that has been read and not taken, or waits to
-    /// go out. Then the socket can be given to somebody else.
+    /// Nothing is under way: no call either way, nor the reply to one that was given up, no frame or part of one that
+    /// has been read and not taken, or waits to go out. Then the socket can be given to somebody else.
     bool quiet() const;
     /// The socket once more; not valid when the kernel refuses.
     Fd duplicate() const { return Fd(::dup(socket_.get())); }
@@ -192,6 +192,7 @@ class Channel {
 
     uint32_t next_id_ = 1;
     std::map<uint32_t, Pending*> pending_;
+    size_t unanswered_ = 0;  // requests that are out, those that were given up included
     bool serves_enough() const { return served_ >= kMaxServed || served_bytes_ >= kMaxServedBytes; }
     size_t served_ = 0;
     size_t served_bytes_ = 0;

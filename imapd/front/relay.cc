@@ -10,16 +10,10 @@ constexpr std::chrono::seconds kLinger{2};  // for the client to take the last b
 
 struct State {
     async::Notify moved;
-    uint64_t pieces = 0;
     bool client_gone = false;
     bool worker_gone = false;
     bool handed_back = false;  // by the worker
     bool to_worker = false;    // bytes are on their way to it
-
-    void note() {
-        pieces++;
-        moved.notify_all();
-    }
 };
 
 async::Task<void> copy(async::Stream& from, async::Stream& to, async::Clock::duration write, State& state,
@@ -28,7 +22,7 @@ async::Task<void> copy(async::Stream& from, async::Stream& to, async::Clock::dur
         auto bytes = co_await from.read_some(kPiece, async::kNever);
         if (bytes.empty()) break;
         moving = true;
-        state.note();
+        state.moved.notify_all();
         to.write(bytes);
         co_await to.flush(async::in(write));
         moving = false;

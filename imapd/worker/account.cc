@@ -60,24 +60,30 @@ async::Task<Result<ipc::Done>> Account::admit(Fd channel) {
             co_return temporary(ErrorCode::timeout, "the mail storage does not answer");
         co_await wait_a_moment(connection->arrived, deadline);
     }
-    if (connection->opened != name_) {
+    co_return take(connection, connection->opened);
+}
+
+async::Task<Result<ipc::Done>> Account::resume(Fd channel) {
+    auto connection = std::make_shared<Connection>(*this, std::move(channel));
+    auto identity = co_await connection->channel.call(proto::AskAccount{}, async::in(kIntroduction));
+    if (!identity) co_return std::unexpected(std::move(identity.error()));
+    co_return take(connection, identity->account);
+}
+
+Result<ipc::Done> Account::take(std::shared_ptr<Connection> connection, const std::string& account) {
+    if (account != name_) {
         // The capability and the worker do not belong together: someone on the way is not to be trusted.
-        log::error("account channel is for another account", {{"account", name_}, {"channel", connection->opened}});
+        log::error("account channel is for another account", {{"account", name_}, {"channel", account}});
         connection->channel.close("wrong account");
-        co_return permanent(ErrorCode::denied, "wrong account");
+        return permanent(ErrorCode::denied, "wrong account");
     }
     if (connected()) {
         connection->channel.close("one is enough");
     } else {
         connection_ = connection;
-        scope_.spawn(watch(connection));
+        scope_.spawn(watch(std::move(connection)));
     }
-    co_return ipc::Done{};
-}
-
-void Account::resume(Fd channel) {
-    connection_ = std::make_shared<Connection>(*this, std::move(channel));
-    scope_.spawn(watch(connection_));
+    return ipc::Done{};
 }
 
 Fd Account::duplicate_channel() const {

@@ -48,8 +48,8 @@ class Account {
     async::Task<Result<ipc::Done>> admit(Fd channel);
 
     bool connected() const;
-    /// Takes the channel that a worker of this account had before it slept: moxd kept it.
-    void resume(Fd channel);
+    /// Takes the channel that a worker of this account had before it slept, once storaged has said again whose it is.
+    async::Task<Result<ipc::Done>> resume(Fd channel);
     /// The channel once more, when nothing is under way on it; else not valid.
     Fd duplicate_channel() const;
     /// Grows with everything that storaged said.
@@ -94,6 +94,7 @@ class Account {
         async::Notify arrived;
         ipc::Channel channel;
     };
+    Result<ipc::Done> take(std::shared_ptr<Connection> connection, const std::string& account);
     void notify(proto::MailboxId mailbox, uint64_t highest_modseq, const AccountObserver* except);
     async::Task<void> watch(std::shared_ptr<Connection> connection);
 

@@ -29,7 +29,11 @@ struct RestedView {
     bool keywords_changed;  // and the client has not been told
 };
 
+/// Told first in each state: a program that was replaced meanwhile does not read what it would misunderstand.
+constexpr uint32_t kRestVersion = 1;
+
 struct RestedSession {
+    uint32_t version;
     std::string login;
     std::string remote_address;
     std::string hostname;
@@ -38,8 +42,8 @@ struct RestedSession {
     proto::ImapSessionTls tls;
     uint32_t features;  // Features as bits
     uint32_t bad_in_row;
-    std::chrono::seconds idle_left;  // before the autologout (RFC 3501 5.4)
-    std::string idle_tag;            // of the IDLE that goes on; empty: a command is awaited
+    std::chrono::milliseconds autologout;  // when, by the clock that all processes share (RFC 3501 5.4)
+    std::string idle_tag;                  // of the IDLE that goes on; empty: a command is awaited
     std::optional<RestedView> view;
 };
 

@@ -433,8 +433,8 @@ std::optional<async::Clock::time_point> Session::resting_since() const {
 
 std::optional<RestedSession> Session::rest() const {
     if (!resting_since() || is_compressed()) return std::nullopt;  // the state of a compressor is large
-    auto left = std::chrono::duration_cast<std::chrono::seconds>(autologout_ - async::Clock::now());
-    RestedSession rested{start_.login,
+    RestedSession rested{kRestVersion,
+                         start_.login,
                          start_.remote_address,
                          start_.hostname,
                          start_.cid,
@@ -442,7 +442,7 @@ std::optional<RestedSession> Session::rest() const {
                          start_.tls,
                          features_.to_bits(),
                          static_cast<uint32_t>(bad_in_row_),
-                         std::max(left, std::chrono::seconds(0)),
+                         std::chrono::ceil<std::chrono::milliseconds>(autologout_.time_since_epoch()),
                          idling_ ? tag_ : "",
                          {}};
     if (!view_) return rested;
@@ -460,9 +460,13 @@ Fd Session::duplicate_hand_back() const {
 }
 
 async::Deadline Session::patience(async::Clock::duration limit) {
-    if (rested_) limit = std::min<async::Clock::duration>(limit, rested_->idle_left);
+    autologout_ = async::in(limit);
+    auto latest = std::chrono::floor<std::chrono::milliseconds>(autologout_.time_since_epoch());
+    // The time at rest counts, whatever was left says.
+    if (rested_ && rested_->autologout < latest)
+        autologout_ = async::Deadline(std::max(rested_->autologout, std::chrono::milliseconds(0)));
     rested_.reset();
-    return autologout_ = async::in(limit);
+    return autologout_;
 }
 
 async::Task<void> Session::open_again(RestedView known) {
@@ -482,6 +486,7 @@ async::Task<void> Session::go_on() {
     if (rested_->idle_tag.empty()) co_return;
     tag_ = rested_->idle_tag;
     auto answer = co_await idle_until_done(*this);
+    add_modseq(answer, co_await update(Announce::all));
     write_answer(tag_, answer);
     co_await flush();
 }
@@ -542,6 +547,10 @@ async::Task<void> Session::run() {
     } catch (const SessionOver& over) {
         reason = "ended";
         if (over_.empty()) over_ = over.text;
+    } catch (const std::exception& problem) {
+        reason = "an internal error";
+        log_.error("session fails", {{"error", problem.what()}});
+        if (over_.empty()) over_ = "[SERVERBUG] an internal error";
     }
     if (!handing_back_) co_await say_bye();
     stream_.close_write();

@@ -108,6 +108,8 @@ Result<MailboxView> MailboxView::resume(RestedView known, proto::MailboxColumns 
     if (!view) return temporary(ErrorCode::internal, "rested view out of bounds");
     auto now = load(std::move(columns), view->access_);
     if (!now) return now;
+    if (now->id() != view->id() || now->mailbox_.uidvalidity != view->mailbox_.uidvalidity)
+        return temporary(ErrorCode::internal, "not the mailbox that was left");
     view->compare(now->rows_);
     view->take_keywords(std::move(now->keywords_));
     view->mailbox_ = std::move(now->mailbox_);

@@ -1,5 +1,7 @@
 #include "imapd/worker/worker.h"
 
+#include <algorithm>
+
 #include "common/log/log.h"
 
 namespace mox::imapd {
@@ -8,6 +10,8 @@ namespace {
 constexpr std::chrono::seconds kLinger{30};  // without a session, before the worker asks to end
 constexpr std::chrono::seconds kRetireLimit{10};
 constexpr std::chrono::seconds kSleepLimit{10};
+constexpr std::chrono::milliseconds kFirstPause{250};  // between looks whether all rest
+constexpr std::chrono::minutes kLongestPause{10};
 constexpr std::chrono::milliseconds kGoodbye{2500};  // for the sessions to say BYE at shutdown
 
 }  // namespace
@@ -30,6 +34,8 @@ async::Task<Result<proto::Done>> Worker::on(proto::NewSession message) {
         log::error("session for another account", {{"account", start.account}});
         co_return permanent(ErrorCode::denied, "wrong account");
     }
+    // Those that slept come first: with them comes the account's channel.
+    while (waking_) co_await woken_.wait();  // as long as resume() takes at most
     generation_++;
     arriving_++;
     auto admitted = co_await account_->admit(std::move(start.account_channel));
@@ -43,21 +49,45 @@ async::Task<Result<proto::Done>> Worker::on(proto::NewSession message) {
 }
 
 void Worker::on(proto::WakeUp message) {
-    if (account_ == nullptr || account_->connected()) {
+    if (account_ == nullptr || account_->connected() || arriving_ > 0 || waking_) {
         log::error("woken without having slept");
         return;
     }
-    account_->resume(std::move(message.account_channel));
+    waking_ = true;
+    scope_.spawn(wake_up(std::move(message.account_channel)));
+}
+
+// The sessions come behind; they begin when the channel is known to be the account's.
+async::Task<void> Worker::wake_up(Fd account_channel) {
+    auto resumed = co_await account_->resume(std::move(account_channel));
+    if (!resumed) log::error("sessions at rest cannot go on", {{"reason", resumed.error().text}});
+    waking_ = false;
+    for (auto& message : std::exchange(resumed_, {})) resume(std::move(message));
+    woken_.notify_all();
+    if (sessions_.empty()) scope_.spawn(retire_when_idle(generation_));
 }
 
 void Worker::on(proto::ResumeSession message) {
+    if (account_ == nullptr || resumed_.size() >= proto::kMaxRestedSessions) return;
+    if (waking_)
+        resumed_.push_back(std::move(message));
+    else
+        resume(std::move(message));
+}
+
+void Worker::resume(proto::ResumeSession message) {
     auto rested = ipc::decode<RestedSession>(message.state);
-    if (account_ == nullptr || !rested) {
+    if (!rested || rested->version != kRestVersion) {
         log::error("a session at rest cannot be read");  // its client is disconnected
         return;
     }
-    begin(std::make_unique<Session>(*account_, std::move(*rested), std::move(message.stream),
-                                    std::move(message.hand_back), counters_));
+    auto session = std::make_unique<Session>(*account_, std::move(*rested), std::move(message.stream),
+                                             std::move(message.hand_back), counters_);
+    Session* begun = session.get();
+    begin(std::move(session));
+    // Lost before this session was there to be told.
+    if (!account_->connected() && sessions_.contains(begun))
+        begun->terminate("[UNAVAILABLE] the mail storage went away; connect again");
 }
 
 void Worker::begin(std::unique_ptr<Session> session) {
@@ -67,7 +97,7 @@ void Worker::begin(std::unique_ptr<Session> session) {
 }
 
 std::optional<async::Clock::time_point> Worker::resting_since() const {
-    if (sessions_.empty() || arriving_ > 0 || ending_) return std::nullopt;
+    if (sessions_.empty() || arriving_ > 0 || waking_ || ending_) return std::nullopt;
     async::Clock::time_point latest{};
     for (const auto* session : sessions_) {
         auto since = session->resting_since();
@@ -78,28 +108,37 @@ std::optional<async::Clock::time_point> Worker::resting_since() const {
 }
 
 async::Task<void> Worker::sleep_when_all_rest() {
+    async::Clock::duration pause = kFirstPause;
     for (;;) {
-        co_await async::sleep_for(std::max<async::Clock::duration>(sleep_after_ / 4, std::chrono::milliseconds(250)));
+        co_await async::sleep_for(std::max<async::Clock::duration>(sleep_after_ / 4, pause));
         auto since = resting_since();
-        if (since && async::Clock::now() - *since >= sleep_after_) co_await fall_asleep();
+        if (!since || async::Clock::now() - *since < sleep_after_) continue;
+        co_await fall_asleep();
+        // It did not come to that. To tell all again costs something, and so it does moxd.
+        pause = std::min<async::Clock::duration>(pause * 2, kLongestPause);
     }
 }
 
 // Tells moxd of all sessions; false when that cannot be done.
 bool Worker::give_to_sleep(proto::Sleep& sleep) {
+    if (sessions_.size() > proto::kMaxRestedSessions) return false;
+    if (std::ranges::any_of(sessions_, [](const auto* session) { return session->is_compressed(); })) return false;
     std::vector<proto::RestSession> resting;
-    sleep.wake_after = std::chrono::hours(24);
+    std::chrono::milliseconds now =
+        std::chrono::floor<std::chrono::milliseconds>(async::Clock::now().time_since_epoch());
+    std::chrono::milliseconds left = std::chrono::hours(24);
     for (const auto* session : sessions_) {
         auto rested = session->rest();
         if (!rested) return false;
-        sleep.wake_after = std::min(sleep.wake_after, rested->idle_left);
+        left = std::min(left, rested->autologout - now);
         resting.push_back({ipc::encode(*rested), session->duplicate_stream(), session->duplicate_hand_back()});
         bool whole = resting.back().stream && (resting.back().hand_back || session->reuse() == Reuse::refused);
         if (!whole || resting.back().state.size() > proto::kMaxRestedState) return false;
     }
+    sleep.wake_after = std::chrono::ceil<std::chrono::seconds>(left);
     sleep.account_channel = account_->duplicate_channel();
     sleep.sessions = static_cast<uint32_t>(resting.size());
-    if (!sleep.account_channel || resting.size() > proto::kMaxRestedSessions) return false;
+    if (!sleep.account_channel) return false;
     for (auto& session : resting) process().parent().send(std::move(session));
     return true;
 }
@@ -113,13 +152,14 @@ async::Task<void> Worker::fall_asleep() {
     bool same = before == std::tuple(resting_since(), generation_, account_->events()) && account_->duplicate_channel();
     if (asleep && same) {
         log::debug("all sessions rest: sleeping", {{"account", account_->name()}, {"sessions", sessions_.size()}});
-        std::_Exit(0);  // whatever was closed in order would close what moxd keeps
+        std::_Exit(0);  // in order, Channel and Stream would shut down the sockets that moxd keeps copies of
     }
     process().parent().send(proto::StayAwake{});
 }
 
 async::Task<void> Worker::serve(std::unique_ptr<Session> session) {
     co_await session->run();
+    generation_++;  // also for who looks whether anything has happened meanwhile
     sessions_.erase(session.get());
     session.reset();
     if (sessions_.empty()) scope_.spawn(retire_when_idle(generation_));
@@ -127,7 +167,7 @@ async::Task<void> Worker::serve(std::unique_ptr<Session> session) {
 
 async::Task<void> Worker::retire_when_idle(uint64_t generation) {
     co_await async::sleep_for(kLinger);
-    if (!sessions_.empty() || arriving_ > 0 || generation != generation_) co_return;
+    if (!sessions_.empty() || arriving_ > 0 || waking_ || generation != generation_) co_return;
     auto retired = co_await process().parent().call(proto::Retire{}, async::in(kRetireLimit));
     if (retired && sessions_.empty() && arriving_ == 0) {
         log::debug("no sessions left: ending", {{"account", account_->name()}});

@@ -26,6 +26,8 @@ class Worker : public process::Common {
 
   private:
     void begin(std::unique_ptr<Session> session);
+    async::Task<void> wake_up(Fd account_channel);
+    void resume(proto::ResumeSession message);
     async::Task<void> serve(std::unique_ptr<Session> session);
     async::Task<void> sleep_when_all_rest();
     async::Task<void> fall_asleep();
@@ -39,8 +41,12 @@ class Worker : public process::Common {
     std::set<Session*> sessions_;
     std::chrono::seconds sleep_after_{0};
     bool ending_ = false;
-    size_t arriving_ = 0;      // sessions whose channel is being looked at
-    uint64_t generation_ = 0;  // counts sessions that came, so that a timer knows whether it still means what it meant
+    bool waking_ = false;  // storaged is asked whose the channel is that was kept
+    async::Notify woken_;
+    std::vector<proto::ResumeSession> resumed_;  // wait for that
+    size_t arriving_ = 0;                        // sessions whose channel is being looked at
+    uint64_t generation_ =
+        0;  // counts sessions that came and went, so that a timer knows whether it still means what it meant
     async::Scope scope_;
 };
 

@@ -1,5 +1,7 @@
 """Workers whose sessions all rest end, and others go on with them: clients notice nothing."""
 
+import os
+import signal
 import time
 
 import pytest
@@ -77,6 +79,26 @@ def test_commands_at_the_moment_of_falling_asleep(suite):
         for turn in range(24):
             time.sleep(0.95 + 0.02 * turn)
             client.ok("NOOP")
+
+
+def test_the_next_worker_is_dead(suite):
+    """The one that waits is killed at the moment in which it is wanted: another takes its place, and no client is lost."""
+    with log_in(suite) as client:
+        for _ in range(3):
+            asleep(suite, 1)
+            for pid in suite.pids("imapd-worker"):
+                os.kill(pid, signal.SIGKILL)
+            client.ok("NOOP")
+
+
+def test_two_leave_of_three_while_they_sleep(suite):
+    with log_in(suite) as kept, log_in(suite) as first, log_in(suite) as second:
+        asleep(suite, 3)
+        first.socket.close()
+        second.socket.close()
+        asleep(suite, 1)
+        suite.deliver(mox.message(), ALICE)
+        assert b"* 1 EXISTS" in kept.ok("NOOP")
 
 
 def test_storage_restarts_while_all_sleep(suite):

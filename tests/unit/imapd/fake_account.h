@@ -115,6 +115,8 @@ class Store {
             if (!channel->lost()) channel->send(proto::MailboxChanged{box.mailbox.id, modseq_});
     }
 
+    std::string identity = "test";  // what a channel says it is for, when asked
+    Result<proto::AccountIdentity> on(proto::AskAccount) { return proto::AccountIdentity{identity}; }
     Result<proto::SpoolFile> on(proto::CreateSpool) {
         if (fail_next) return temporary(ErrorCode::no_space, "full");
         Fd mine = memory_file("");

@@ -122,6 +122,15 @@ class World {
     std::vector<std::unique_ptr<async::Scope>> served_;
 };
 
+/// A message without anything.
+constexpr std::string_view kPlain = "Subject: x\r\n\r\nbody\r\n";
+/// INBOX with so many of them.
+inline Box& inbox(World& world, int messages = 0) {
+    Box& box = *world.store.find("INBOX");
+    for (int i = 0; i < messages; i++) world.store.add(box, std::string(kPlain));
+    return box;
+}
+
 inline void Client::write(std::string_view bytes) {
     while (!bytes.empty()) {
         auto n = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);

@@ -8,14 +8,6 @@ using namespace mox::imapd::fake;
 
 namespace {
 
-constexpr std::string_view kPlain = "Subject: x\r\n\r\nbody\r\n";
-
-Box& inbox(World& world, int messages) {
-    Box& box = *world.store.find("INBOX");
-    for (int i = 0; i < messages; i++) world.store.add(box, std::string(kPlain));
-    return box;
-}
-
 bool has(const Lines& lines, std::string_view line) {
     return std::ranges::find(lines, line) != lines.end();
 }

@@ -5,18 +5,6 @@ using namespace mox;
 using namespace mox::imapd;
 using namespace mox::imapd::fake;
 
-namespace {
-
-constexpr std::string_view kPlain = "Subject: x\r\n\r\nbody\r\n";
-
-Box& inbox(World& world, int messages) {
-    Box& box = *world.store.find("INBOX");
-    for (int i = 0; i < messages; i++) world.store.add(box, std::string(kPlain));
-    return box;
-}
-
-}  // namespace
-
 TEST_CASE("packed UIDs") {
     std::vector<SequenceRange> sets[] = {{}, {{1, 1}}, {{1, 4}, {6, 6}, {300, 70000}}, {{UINT32_MAX, UINT32_MAX}}};
     for (const auto& set : sets) {
@@ -184,19 +172,78 @@ TEST_CASE("what cannot rest") {
     }
 }
 
-TEST_CASE("the time before an autologout goes on") {
+TEST_CASE("the time before an autologout goes on, at rest too") {
     World world;
     auto a = world.login({.idle = std::chrono::seconds(100)});
     world.settle();
+    auto left = [&](const std::optional<RestedSession>& rested) {
+        REQUIRE(rested);
+        return rested->autologout - std::chrono::steady_clock::now().time_since_epoch();
+    };
     auto rested = world.sessions[0]->rest();
-    REQUIRE(rested);
-    CHECK(rested->idle_left > std::chrono::seconds(90));
-    CHECK(rested->idle_left <= std::chrono::seconds(100));
-    rested->idle_left = std::chrono::seconds(0);
+    CHECK(left(rested) > std::chrono::seconds(90));
+    CHECK(left(rested) <= std::chrono::milliseconds(100'001));
+    // However often it goes on, the end stays where it was.
+    world.move(0);
+    world.settle();
+    world.move(0);
+    world.settle();
+    CHECK(world.sessions[0]->rest()->autologout == rested->autologout);
+    for (auto when : {std::chrono::milliseconds::min(), std::chrono::milliseconds(0)}) {
+        auto copy = *rested;
+        copy.autologout = when;
+        auto [ours, theirs] = ipc::make_socket_pair();
+        Session again(world.account, std::move(copy), std::move(theirs), Fd(), world.counters);
+        Client client(world, std::move(ours));
+        async::Scope scope;
+        scope.spawn(again.run());
+        CHECK(client.line() == "* BYE autologout; idle for too long");
+    }
+    // No state makes a session live longer than another.
+    rested->autologout = std::chrono::milliseconds::max();
     auto [ours, theirs] = ipc::make_socket_pair();
-    Session again(world.account, std::move(*rested), std::move(theirs), {}, world.counters);
+    Session again(world.account, std::move(*rested), std::move(theirs), Fd(), world.counters,
+                  {.idle = std::chrono::seconds(50)});
     Client client(world, std::move(ours));
     async::Scope scope;
     scope.spawn(again.run());
-    CHECK(client.line() == "* BYE autologout; idle for too long");
+    world.settle();
+    CHECK(left(again.rest()) <= std::chrono::milliseconds(50'001));
+}
+
+TEST_CASE("another mailbox than the one that was left is not shown") {
+    World world;
+    auto& box = inbox(world, 2);
+    auto a = world.login();
+    a.ok("SELECT INBOX");
+    world.move(0, [&] { box.mailbox.uidvalidity++; });
+    CHECK(a.line().starts_with("* BYE [SERVERBUG]"));
+    CHECK(a.closed());
+}
+
+TEST_CASE("a channel that was kept is asked whose it is") {
+    World world;
+    auto resume = [](Account& account, Fd channel, std::optional<Result<ipc::Done>>& result) -> async::Task<void> {
+        result.emplace(co_await account.resume(std::move(channel)));
+    };
+    for (std::string identity : {"test", "other"}) {
+        world.store.identity = identity;
+        Account account("test");
+        std::optional<Result<ipc::Done>> result;
+        async::Scope scope;
+        scope.spawn(resume(account, world.store.connect(), result));
+        for (int i = 0; i < 1000 && !result; i++) world.step();
+        REQUIRE(result);
+        CHECK(result->has_value() == (identity == "test"));
+        CHECK(account.connected() == (identity == "test"));
+    }
+    Account account("test");
+    std::optional<Result<ipc::Done>> result;
+    async::Scope scope;
+    auto [ours, theirs] = ipc::make_socket_pair();
+    theirs.reset();
+    scope.spawn(resume(account, std::move(ours), result));
+    for (int i = 0; i < 1000 && !result; i++) world.step();
+    REQUIRE(result);
+    CHECK(result->error().code == ErrorCode::channel_lost);
 }

@@ -7,16 +7,8 @@ using namespace std::chrono_literals;
 
 namespace {
 
-constexpr std::string_view kPlain = "Subject: x\r\n\r\nbody\r\n";
-
 bool has(const Lines& lines, std::string_view line) {
     return std::ranges::find(lines, line) != lines.end();
-}
-
-Box& inbox(World& world, int messages = 0) {
-    Box& box = *world.store.find("INBOX");
-    for (int i = 0; i < messages; i++) world.store.add(box, std::string(kPlain));
-    return box;
 }
 
 }  // namespace

@@ -173,6 +173,24 @@ TEST_CASE("a call ends at its deadline and leaves the channel usable") {
     CHECK(p.wait(p.client_end->call(Echo{"still"}, async::in(5s))));
 }
 
+TEST_CASE("a channel is quiet when nothing is under way, not even the reply to a call that was given up") {
+    Pair p;
+    CHECK(p.wait(p.client_end->call(Echo{"x"}, async::in(5s))));
+    CHECK(p.client_end->quiet());
+    CHECK_FALSE(p.wait(p.client_end->call(Hold{"x"}, async::in(20ms))));
+    CHECK_FALSE(p.client_end->quiet());
+    CHECK_FALSE(p.server_end->quiet());
+    CHECK(p.wait(p.client_end->call(Echo{"y"}, async::in(5s))));
+    CHECK_FALSE(p.client_end->quiet());
+    p.server.released = true;
+    p.server.release.notify_all();
+    CHECK(p.wait(p.client_end->call(Echo{"z"}, async::in(5s))));
+    CHECK(p.client_end->quiet());
+    CHECK(p.server_end->quiet());
+    p.client_end->close("done");
+    CHECK_FALSE(p.client_end->quiet());
+}
+
 TEST_CASE("what is served at a time is bounded in bytes, and goes on") {
     Pair p;
     constexpr size_t kSize = 3u << 20;

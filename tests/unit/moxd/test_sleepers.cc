@@ -1,0 +1,107 @@
+#include <array>
+#include <sys/socket.h>
+#include <thread>
+
+#include "common/ipc/channel.h"
+#include "moxd/sleepers.h"
+#include "tests/unit/catch.h"
+
+using namespace mox;
+using namespace mox::moxd;
+using namespace std::chrono_literals;
+
+namespace {
+
+/// One account with two sessions that sleep; the other ends of all that moxd keeps.
+struct World {
+    async::Loop loop;
+    std::vector<std::string> woken;
+    Sleepers sleepers{[this](const std::string& account) { woken.push_back(account); }};
+    Fd storaged;
+    std::array<Fd, 2> clients;
+
+    explicit World(async::Clock::duration clock = 1h) {
+        Rested rested;
+        auto keep = [](Fd& other) {
+            auto [ours, theirs] = ipc::make_socket_pair();
+            other = std::move(theirs);
+            return std::move(ours);
+        };
+        rested.account_channel = keep(storaged);
+        for (Fd& client : clients) rested.sessions.push_back({"state", keep(client), Fd()});
+        rested.wake_at = async::in(clock);
+        sleepers.add("alice", std::move(rested));
+        settle();
+    }
+    void settle() {
+        for (int i = 0; i < 20; i++) event_base_loop(loop.base(), EVLOOP_ONCE | EVLOOP_NONBLOCK);
+    }
+    std::string read(const Fd& fd) {
+        char buffer[200];
+        ssize_t n = recv(fd.get(), buffer, sizeof buffer, MSG_DONTWAIT);
+        return n > 0 ? std::string(buffer, static_cast<size_t>(n)) : "";
+    }
+};
+
+}  // namespace
+
+TEST_CASE("what has something to say wakes its account, once, and loses nothing") {
+    World w;
+    CHECK(w.sleepers.accounts() == 1);
+    CHECK(w.sleepers.sessions() == 2);
+    CHECK(w.sleepers.bytes() == 10);
+    CHECK(w.woken.empty());
+    REQUIRE(send(w.clients[1].get(), "a NOOP\r\n", 8, 0) == 8);
+    REQUIRE(send(w.storaged.get(), "event", 5, 0) == 5);
+    w.settle();
+    CHECK(w.woken == std::vector<std::string>{"alice"});
+    auto rested = w.sleepers.take("alice");
+    REQUIRE(rested);
+    CHECK(w.read(rested->sessions[1].stream) == "a NOOP\r\n");
+    CHECK(w.read(rested->account_channel) == "event");
+    CHECK(w.sleepers.accounts() + w.sleepers.sessions() + w.sleepers.bytes() == 0);
+    CHECK_FALSE(w.sleepers.take("alice"));
+}
+
+TEST_CASE("the clock wakes") {
+    World w(50ms);
+    CHECK(w.woken.empty());
+    std::this_thread::sleep_for(60ms);
+    w.settle();
+    CHECK(w.woken.size() == 1);
+}
+
+TEST_CASE("clients that leave need no worker, and the last one takes the account along") {
+    World w;
+    w.clients[0].reset();
+    w.settle();
+    CHECK(w.sleepers.sessions() == 1);
+    CHECK(w.sleepers.bytes() == 5);
+    w.clients[1].reset();
+    w.settle();
+    CHECK(w.sleepers.accounts() == 0);
+    CHECK(w.woken.empty());
+    CHECK(recv(w.storaged.get(), nullptr, 0, MSG_DONTWAIT) == 0);  // closed
+}
+
+TEST_CASE("when the storage goes, or all ends, every client hears of it") {
+    World w;
+    SECTION("the storage") {
+        w.storaged.reset();
+        w.settle();
+        for (const Fd& client : w.clients) CHECK(w.read(client).starts_with("* BYE [UNAVAILABLE] "));
+    }
+    SECTION("everything") {
+        w.sleepers.end_all("server is shutting down");
+        for (const Fd& client : w.clients) CHECK(w.read(client) == "* BYE server is shutting down\r\n");
+    }
+    SECTION("one account, also in the moment in which it is woken") {
+        REQUIRE(send(w.storaged.get(), "event", 5, 0) == 5);
+        w.settle();
+        w.sleepers.end("alice", "no");
+        w.sleepers.end("alice", "no");
+        for (const Fd& client : w.clients) CHECK(w.read(client) == "* BYE no\r\n");
+    }
+    CHECK(w.sleepers.accounts() == 0);
+    w.settle();
+}
