@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "common/log/log.h"
-#include "common/mail/charset.h"
 #include "common/sandbox/sandbox.h"
 #include "moxctl/command.h"
 #include "moxctl/transfer/reindex.h"
@@ -85,7 +84,6 @@ void cmd_reindex(Context& context, const Arguments& arguments) {
     if (all != names.empty()) throw UsageError("either an account or --all");
     if (all)
         for (const auto& account : context.moxd.call(proto::CtlAccountList{}).accounts) names.push_back(account.name);
-    mail::preload_charsets();
     ReindexCounts sum;
     uint64_t failed = 0;
     for (const std::string& name : names) {

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include "common/log/log.h"
-#include "common/mail/charset.h"
 #include "common/sandbox/sandbox.h"
 #include "moxctl/command.h"
 #include "moxctl/transfer/archive.h"
@@ -99,7 +98,6 @@ void cmd_import(Context& context, const Arguments& arguments) {
     context.moxd.close();
     Progress progress;
     prepare_archives();
-    mail::preload_charsets();
     confine(opened.is_directory ? sandbox::Files::read_only : sandbox::Files::none, path);
     auto source = make_source(format, std::move(opened), path);
     Import import(account, *source, options, progress, complainer(context));

@@ -1,5 +1,4 @@
 // queued: delivers what is in the outgoing queue.
-#include "common/mail/charset.h"
 #include "common/process/process.h"
 #include "common/tls/context.h"
 #include "queued/queued.h"
@@ -9,7 +8,6 @@ using namespace mox;
 int main(int argc, char** argv) {
     process::Process process(ipc::Role::queued, argc, argv);
     mox::tls::prepare();
-    mox::mail::preload_charsets();
     process.confine({.files = sandbox::Files::none,
                      .network = sandbox::Network::connect,
                      .threads = sandbox::Threads::none,

@@ -2,7 +2,6 @@
 // storaged, authd and dnsd.
 #include <sodium.h>
 
-#include "common/mail/charset.h"
 #include "common/tls/context.h"
 #include "smtpd/smtpd.h"
 
@@ -12,7 +11,6 @@ int main(int argc, char** argv) {
     process::Process process(ipc::Role::smtpd, argc, argv);
     if (sodium_init() < 0) log::fatal("libsodium does not work here");
     mox::tls::prepare();
-    mox::mail::preload_charsets();
     process.confine({
         .files = sandbox::Files::none,
         .network = sandbox::Network::accept,

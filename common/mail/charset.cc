@@ -2,8 +2,9 @@
 
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <iconv.h>
+#include <memory>
+#include <unicode/ucnv.h>
+#include <unicode/udata.h>
 
 #include "common/mail/utf8.h"
 #include "common/text/ascii.h"
@@ -11,52 +12,94 @@
 namespace mox::mail {
 namespace {
 
-constexpr std::string_view kReplacement = "\xef\xbf\xbd";
-
-class Converter {
-  public:
-    explicit Converter(const std::string& from) : handle_(iconv_open("UTF-8", from.c_str())) {}
-    ~Converter() {
-        if (valid()) iconv_close(handle_);
-    }
-    Converter(const Converter&) = delete;
-    Converter& operator=(const Converter&) = delete;
-
-    bool valid() const { return handle_ != reinterpret_cast<iconv_t>(-1); }
-
-    std::string run(std::string_view bytes, size_t max) {
-        std::string out;
-        std::array<char, 4096> chunk;
-        char* in = const_cast<char*>(bytes.data());  // iconv's type lacks the const
-        size_t left = bytes.size();
-        while (left > 0 && out.size() < max) {
-            char* to = chunk.data();
-            size_t room = chunk.size();
-            auto result = iconv(handle_, &in, &left, &to, &room);
-            out.append(chunk.data(), chunk.size() - room);
-            if (result != static_cast<size_t>(-1) || errno == E2BIG) continue;
-            out += kReplacement;
-            if (errno == EINVAL) break;  // the last character is cut off
-            ++in;
-            --left;
-        }
-        return out;
-    }
-
-  private:
-    iconv_t handle_;
+struct Close {
+    void operator()(UConverter* converter) const { ucnv_close(converter); }
 };
+using Converter = std::unique_ptr<UConverter, Close>;
 
-// All that are converted. glibc has more, but a process that is confined could not load them, and one that tries is
-// killed; and what a text is must not depend on who reads it.
-constexpr std::array<std::string_view, 48> kCharsets = {
-    "big5",         "big5-hkscs",   "cp437",        "cp850",        "cp866",        "cp874",        "cp932",
-    "cp949",        "euc-jp",       "euc-tw",       "gb18030",      "hz",           "iso-2022-jp",  "iso-2022-kr",
-    "iso-8859-10",  "iso-8859-13",  "iso-8859-14",  "iso-8859-15",  "iso-8859-16",  "iso-8859-2",   "iso-8859-3",
-    "iso-8859-4",   "iso-8859-5",   "iso-8859-6",   "iso-8859-7",   "iso-8859-8",   "iso-8859-9",   "koi8-r",
-    "koi8-u",       "macintosh",    "tis-620",      "utf-16",       "utf-16be",     "utf-16le",     "utf-32",
-    "utf-32be",     "utf-32le",     "utf-7",        "windows-1250", "windows-1251", "windows-1252", "windows-1253",
-    "windows-1254", "windows-1255", "windows-1256", "windows-1257", "windows-1258", "iso-8859-1"};
+Converter open_converter(const char* name) {
+    // All data is in ICU's library. It must not look for more in files: a confined process would be killed for it.
+    static const UErrorCode no_files = [] {
+        UErrorCode error = U_ZERO_ERROR;
+        udata_setFileAccess(UDATA_NO_FILES, &error);
+        return error;
+    }();
+    if (U_FAILURE(no_files)) return nullptr;
+    UErrorCode error = U_ZERO_ERROR;
+    return Converter(ucnv_open(name, &error));
+}
+
+// Whatever is not valid becomes U+FFFD: so ICU does unless told otherwise.
+std::string convert(UConverter& from, UConverter& to, std::string_view bytes, size_t max) {
+    std::string out;
+    std::array<char, 4096> chunk;
+    std::array<char16_t, 2048> pivot;
+    char16_t* pivot_from = pivot.data();
+    char16_t* pivot_to = pivot.data();
+    const char* in = bytes.data();
+    UErrorCode error = U_BUFFER_OVERFLOW_ERROR;
+    for (bool first = true; error == U_BUFFER_OVERFLOW_ERROR && out.size() < max; first = false) {
+        error = U_ZERO_ERROR;
+        char* at = chunk.data();
+        ucnv_convertEx(&to, &from, &at, chunk.data() + chunk.size(), &in, bytes.data() + bytes.size(), pivot.data(),
+                       &pivot_from, &pivot_to, pivot.data() + pivot.size(), first, true, &error);
+        out.append(chunk.data(), at);
+    }
+    return out;
+}
+
+struct Charset {
+    std::string_view name;
+    const char* converter;  // as ICU calls it
+};
+// All that are converted: ICU knows more, some of which are no text of mail (EBCDIC, SCSU).
+constexpr std::array kCharsets = {
+    Charset{"big5", "windows-950-2000"},
+    Charset{"big5-hkscs", "ibm-1375_P100-2008"},
+    Charset{"cp437", "ibm-437_P100-1995"},
+    Charset{"cp850", "ibm-850_P100-1995"},
+    Charset{"cp866", "ibm-866_P100-1995"},
+    Charset{"cp932", "ibm-943_P15A-2003"},
+    Charset{"cp949", "windows-949-2000"},
+    Charset{"euc-jp", "euc-jp-2007"},
+    Charset{"euc-tw", "euc-tw-2014"},
+    Charset{"gb18030", "gb18030"},
+    Charset{"hz", "HZ"},
+    Charset{"iso-2022-jp", "ISO_2022,locale=ja,version=0"},
+    Charset{"iso-2022-kr", "ISO_2022,locale=ko,version=0"},
+    Charset{"iso-8859-10", "iso-8859_10-1998"},
+    Charset{"iso-8859-13", "ibm-921_P100-1995"},
+    Charset{"iso-8859-14", "iso-8859_14-1998"},
+    Charset{"iso-8859-15", "ibm-923_P100-1998"},
+    Charset{"iso-8859-2", "ibm-912_P100-1995"},
+    Charset{"iso-8859-3", "ibm-913_P100-2000"},
+    Charset{"iso-8859-4", "ibm-914_P100-1995"},
+    Charset{"iso-8859-5", "ibm-915_P100-1995"},
+    Charset{"iso-8859-6", "ibm-1089_P100-1995"},
+    Charset{"iso-8859-7", "ibm-9005_X110-2007"},
+    Charset{"iso-8859-8", "ibm-5012_P100-1999"},
+    Charset{"iso-8859-9", "ibm-920_P100-1995"},
+    Charset{"koi8-r", "ibm-878_P100-1996"},
+    Charset{"koi8-u", "ibm-1168_P100-2002"},
+    Charset{"macintosh", "macos-0_2-10.2"},
+    Charset{"utf-16", "UTF-16"},
+    Charset{"utf-16be", "UTF-16BE"},
+    Charset{"utf-16le", "UTF-16LE"},
+    Charset{"utf-32", "UTF-32"},
+    Charset{"utf-32be", "UTF-32BE"},
+    Charset{"utf-32le", "UTF-32LE"},
+    Charset{"utf-7", "UTF-7"},
+    Charset{"windows-1250", "ibm-5346_P100-1998"},
+    Charset{"windows-1251", "ibm-5347_P100-1998"},
+    Charset{"windows-1252", "ibm-5348_P100-1997"},
+    Charset{"windows-1253", "ibm-5349_P100-1998"},
+    Charset{"windows-1254", "ibm-5350_P100-1998"},
+    Charset{"windows-1255", "ibm-9447_P100-2002"},
+    Charset{"windows-1256", "ibm-9448_X100-2005"},
+    Charset{"windows-1257", "ibm-9449_P100-2002"},
+    Charset{"windows-1258", "ibm-5354_P100-1998"},
+    Charset{"windows-874", "windows-874-2000"},
+};
 
 // Names that senders use for them. Superset charsets stand in for the ones whose name is often used wrong.
 struct Alias {
@@ -86,8 +129,9 @@ constexpr std::array kAliases = {
     Alias{"latin9", "iso-8859-15"},
     Alias{"latin-9", "iso-8859-15"},
     Alias{"iso-8859-8-i", "iso-8859-8"},
-    Alias{"iso-8859-11", "tis-620"},
-    Alias{"windows-874", "cp874"},
+    Alias{"iso-8859-11", "windows-874"},
+    Alias{"tis-620", "windows-874"},
+    Alias{"cp874", "windows-874"},
     Alias{"koi8r", "koi8-r"},
     Alias{"ibm437", "cp437"},
     Alias{"ibm850", "cp850"},
@@ -97,19 +141,19 @@ constexpr std::array kAliases = {
     Alias{"unicode-1-1-utf-7", "utf-7"},
 };
 
-// The name of a charset as it is in kCharsets; empty when it is none of them.
-std::string_view known_charset(std::string_view name) {
+// ICU's name of a charset; null when it is none of ours.
+const char* known_charset(std::string_view name) {
     constexpr size_t kLongest = 40;
-    if (name.size() > kLongest) return {};
+    if (name.size() > kLongest) return nullptr;
     std::string lower = text::to_lower(name);
     if (lower.starts_with("x-")) lower.erase(0, 2);
     if (lower.starts_with("iso_8859-")) lower[3] = '-';
     if (lower.starts_with("iso8859-")) lower.insert(3, "-");
     if (lower.starts_with("cp125") && lower.size() == 6) lower.replace(0, 2, "windows-");
     auto alias = std::ranges::find(kAliases, lower, &Alias::name);
-    if (alias != kAliases.end()) return alias->charset;
-    auto charset = std::ranges::find(kCharsets, lower);
-    return charset != kCharsets.end() ? *charset : std::string_view();
+    std::string_view ours = alias != kAliases.end() ? alias->charset : std::string_view(lower);
+    auto charset = std::ranges::find(kCharsets, ours, &Charset::name);
+    return charset != kCharsets.end() ? charset->converter : nullptr;
 }
 
 }  // namespace
@@ -123,25 +167,15 @@ std::optional<std::string> charset_to_utf8(std::string_view charset, std::string
         // DEVIATES RFC 2045 5.2: 8-bit text without a charset is most often UTF-8
         out = repair_utf8(bytes);
     } else {
-        auto known = known_charset(charset);
-        if (known.empty()) return std::nullopt;
-        Converter converter{std::string(known)};
-        if (!converter.valid()) return std::nullopt;
-        out = repair_utf8(converter.run(bytes, max_bytes));
+        const char* known = known_charset(charset);
+        if (known == nullptr) return std::nullopt;
+        auto from = open_converter(known);
+        auto to = open_converter("UTF-8");
+        if (!from || !to) return std::nullopt;
+        out = convert(*from, *to, bytes, max_bytes);
     }
     out.resize(cut_utf8(out, max_bytes).size());
     return out;
-}
-
-size_t preload_charsets() {
-    // A module is unloaded with its last handle; so the handles stay open until the process ends.
-    static std::array<iconv_t, kCharsets.size()> handles{};
-    size_t loaded = 0;
-    for (size_t i = 0; i < kCharsets.size(); ++i) {
-        if (handles[i] == nullptr) handles[i] = iconv_open("UTF-8", kCharsets[i].data());
-        if (handles[i] != reinterpret_cast<iconv_t>(-1)) ++loaded;
-    }
-    return loaded;
 }
 
 }  // namespace mox::mail

@@ -1,10 +1,8 @@
 // imapd-worker: all IMAP sessions of one account. No files, no sockets but those it is given.
-#include "common/mail/charset.h"
 #include "imapd/worker/worker.h"
 
 int main(int argc, char** argv) {
     mox::process::Process process(mox::ipc::Role::imapd_worker, argc, argv);
-    mox::mail::preload_charsets();
     process.confine({
         .files = mox::sandbox::Files::none,
         .network = mox::sandbox::Network::none,
