@@ -358,6 +358,7 @@ TEST_CASE("an index that is dropped is empty") {
     wait_for_index(w);
     auto account = w.server->accounts().find("alice");
     CHECK(w.wait(account->run(Access::write, [](MailStore& store) { return store.drop_index(); })));
+    account.reset();  // it must not outlive its server
     CHECK(find(w, *alice, "a").indexed.empty());
     wait_for_index(w);
     alice.reset();
