@@ -69,9 +69,10 @@ int64_t unix_now() {
     return std::chrono::system_clock::to_time_t(std::chrono::system_clock::now());
 }
 
-Attempt::Attempt(Peers& peers, Settings settings, Counters& counters, std::mt19937_64& random, log::Logger log,
-                 std::vector<proto::QueueEntry> entries)
+Attempt::Attempt(Peers& peers, Sessions& sessions, Settings settings, Counters& counters, std::mt19937_64& random,
+                 log::Logger log, std::vector<proto::QueueEntry> entries)
     : peers_(peers),
+      sessions_(sessions),
       settings_(std::move(settings)),
       counters_(counters),
       random_(random),
@@ -250,7 +251,7 @@ async::Task<void> Attempt::deliver_remote(const proto::Route* route) {
     }
 }
 
-std::vector<Attempt::Host> Attempt::transport_host(const proto::Route& route) {
+std::vector<Host> Attempt::transport_host(const proto::Route& route) {
     via_transport_ = true;
     const proto::Transport* transport = find_transport(settings_->transports, route.transport);
     if (transport == nullptr) {
@@ -270,7 +271,7 @@ std::vector<Attempt::Host> Attempt::transport_host(const proto::Route& route) {
 }
 
 // Empty when there are none; the open recipients then have their outcome.
-async::Task<std::vector<Attempt::Host>> Attempt::find_hosts(const proto::Route* route) {
+async::Task<std::vector<Host>> Attempt::find_hosts(const proto::Route* route) {
     if (route != nullptr) co_return transport_host(*route);
     std::vector<Host> out;
     auto add = [&](std::string name) {
@@ -313,22 +314,35 @@ async::Task<std::vector<std::string>> Attempt::find_addresses(const Host& host) 
     co_return none;
 }
 
+// Over a session that was left open by another attempt; false when there is none that still works.
+async::Task<bool> Attempt::try_kept(const Host& host) {
+    while (auto session = sessions_.take(host)) {
+        session->client->resume(give_up_, log_);
+        if (!co_await transfer(*session)) continue;
+        counters_.reused++;
+        sessions_.give(host, std::move(*session));
+        co_return true;
+    }
+    co_return false;
+}
+
 async::Task<void> Attempt::try_host(const Host& host) {
+    if (co_await try_kept(host)) co_return;
     auto addresses = co_await find_addresses(host);
     for (const auto& address : addresses) {
         if (async::Clock::now() >= give_up_) co_return;
-        Session session = co_await try_address(host, address, host.tls);
-        if (session == Session::tls_failed && host.tls == smtp::ClientTls::opportunistic) {
+        Spoken spoken = co_await try_address(host, address, host.tls);
+        if (spoken == Spoken::tls_failed && host.tls == smtp::ClientTls::opportunistic) {
             // RFC 7435 4.2: with nothing that demands TLS, broken TLS is as good as none.
             counters_.plaintext_fallback++;
             log_.info("tls failed: trying in plain text", {{"host", host.name}, {"address", address}});
-            session = co_await try_address(host, address, smtp::ClientTls::none);
+            spoken = co_await try_address(host, address, smtp::ClientTls::none);
         }
-        if (session == Session::spoken) co_return;
+        if (spoken == Spoken::yes) co_return;
     }
 }
 
-async::Task<Attempt::Session> Attempt::try_address(const Host& host, std::string address, smtp::ClientTls tls) {
+async::Task<Attempt::Spoken> Attempt::try_address(const Host& host, std::string address, smtp::ClientTls tls) {
     auto socket = co_await connect_tcp(address, host.port, settings_->source_addresses,
                                        std::min(async::in(kConnectTimeout), give_up_));
     if (!socket) {
@@ -338,7 +352,7 @@ async::Task<Attempt::Session> Attempt::try_address(const Host& host, std::string
         problem.remote_name = host.name;
         problem.remote_address = address;
         note_open(problem);
-        co_return Session::not_opened;
+        co_return Spoken::not_opened;
     }
     counters_.connected++;
     smtp::ClientOptions options;
@@ -351,22 +365,27 @@ async::Task<Attempt::Session> Attempt::try_address(const Host& host, std::string
     options.username = host.username;
     options.password = host.password;
     options.give_up = give_up_;
-    smtp::Client client(std::move(*socket), std::move(options), log_);
-    auto problem = co_await client.open();
+    OpenSession session{std::make_unique<smtp::Client>(std::move(*socket), std::move(options), log_)};
+    auto problem = co_await session.client->open();
     if (problem) {
         bool was_tls = problem->scope == Scope::tls;
         log_.debug("session not opened", {{"host", host.name}, {"address", address}, {"error", problem->text}});
         note_open(*problem);
-        co_await client.quit();
-        co_return was_tls ? Session::tls_failed : Session::not_opened;
+        co_await session.client->quit();
+        co_return was_tls ? Spoken::tls_failed : Spoken::not_opened;
     }
-    co_await transfer(client);
-    co_await client.quit();
-    co_return Session::spoken;
+    co_await transfer(session);
+    Host spoken_to = host;
+    spoken_to.tls = tls;
+    sessions_.give(spoken_to, std::move(session));
+    co_return Spoken::yes;
 }
 
-// Transactions until each open recipient has been tried once in this session.
-async::Task<void> Attempt::transfer(smtp::Client& client) {
+// Transactions until each open recipient has been tried once in this session. False when that could not be begun,
+// because the session had ended since it was used for another message.
+async::Task<bool> Attempt::transfer(OpenSession& session) {
+    smtp::Client& client = *session.client;
+    bool was_used = session.messages > 0;
     auto open = open_ones();
     std::deque<size_t> waiting(open.begin(), open.end());
     size_t limit = kMaxRecipients;
@@ -378,6 +397,9 @@ async::Task<void> Attempt::transfer(smtp::Client& client) {
             waiting.pop_front();
         }
         auto outcomes = co_await client.send(make_mail(batch));
+        if (was_used && client.unheard()) co_return false;
+        was_used = false;
+        session.messages++;
         bool some = std::ranges::any_of(outcomes, &smtp::Outcome::delivered);
         for (size_t i = 0; i < batch.size(); i++) {
             // RFC 5321 4.5.3.1.10: those that were too many get a transaction of their own.
@@ -389,6 +411,7 @@ async::Task<void> Attempt::transfer(smtp::Client& client) {
     }
     for (size_t i : waiting)
         note(i, failure(Verdict::temporary, Scope::host, "4.4.2", "the connection ended before its turn"));
+    co_return true;
 }
 
 smtp::Mail Attempt::make_mail(const std::vector<size_t>& batch) const {

@@ -14,6 +14,7 @@
 #include "common/log/log.h"
 #include "common/smtp/client.h"
 #include "queued/hosts.h"
+#include "queued/sessions.h"
 #include "queued/settings.h"
 
 namespace mox::queued {
@@ -38,8 +39,8 @@ struct Attempted {
 class Attempt {
   public:
     /// `entries` are of one message, one recipient domain and one account. Everything given outlives the attempt.
-    Attempt(Peers& peers, Settings settings, Counters& counters, std::mt19937_64& random, log::Logger log,
-            std::vector<proto::QueueEntry> entries);
+    Attempt(Peers& peers, Sessions& sessions, Settings settings, Counters& counters, std::mt19937_64& random,
+            log::Logger log, std::vector<proto::QueueEntry> entries);
 
     /// For each entry, in order.
     async::Task<std::vector<Attempted>> run();
@@ -50,16 +51,7 @@ class Attempt {
     async::Task<bool> open_message();
 
   private:
-    /// A server to try, and how.
-    struct Host {
-        std::string name;  // or an address
-        uint16_t port = 25;
-        smtp::ClientTls tls = smtp::ClientTls::opportunistic;
-        tls::Verify verify = tls::Verify::none;
-        std::string username;
-        std::string password;
-    };
-    enum class Session : uint8_t { spoken, not_opened, tls_failed };
+    enum class Spoken : uint8_t { yes, not_opened, tls_failed };
 
     async::Task<void> route_each();
     async::Task<void> resolve(size_t index, const proto::Route* route);
@@ -69,8 +61,9 @@ class Attempt {
     std::vector<Host> transport_host(const proto::Route& route);
     async::Task<std::vector<std::string>> find_addresses(const Host& host);
     async::Task<void> try_host(const Host& host);
-    async::Task<Session> try_address(const Host& host, std::string address, smtp::ClientTls tls);
-    async::Task<void> transfer(smtp::Client& client);
+    async::Task<bool> try_kept(const Host& host);
+    async::Task<Spoken> try_address(const Host& host, std::string address, smtp::ClientTls tls);
+    async::Task<bool> transfer(OpenSession& session);
     smtp::Mail make_mail(const std::vector<size_t>& batch) const;
 
     bool is_open(size_t index) const;
@@ -80,6 +73,7 @@ class Attempt {
     void note_open(const smtp::Outcome& outcome);
 
     Peers& peers_;
+    Sessions& sessions_;
     Settings settings_;
     Counters& counters_;
     std::mt19937_64& random_;

@@ -62,7 +62,8 @@ class Scheduler::Running {
         }
         if (--scheduler_.per_destination_[key_] == 0) scheduler_.per_destination_.erase(key_);
         scheduler_.jobs_--;
-        if (scheduler_.window_full_) scheduler_.ask_ = true;
+        // Not for each that ends: asking costs what the window holds.
+        if (scheduler_.window_full_ && scheduler_.waiting_.size() < kWindow / 2) scheduler_.ask_ = true;
         scheduler_.was_changed_ = true;
         scheduler_.changed_.notify_all();
     }
@@ -84,6 +85,7 @@ Scheduler::Scheduler(Peers& peers) : peers_(peers) {
 
 void Scheduler::configure(Settings settings) {
     settings_ = std::move(settings);
+    sessions_.end_all();
     look_again();
 }
 
@@ -216,7 +218,7 @@ async::Task<void> Scheduler::run_job(Entries entries, std::string key) {
     Settings settings = settings_;
     Entries noted = co_await note_attempts(std::move(entries), settings);
     if (noted.empty()) co_return;
-    Attempt attempt(peers_, settings, counters_, random_, log, noted);
+    Attempt attempt(peers_, sessions_, settings, counters_, random_, log, noted);
     auto results = co_await attempt.run();
     co_await settle(std::move(noted), std::move(results), attempt, settings, log);
 }
@@ -380,6 +382,7 @@ std::string Scheduler::metrics() const {
     result("failed", counters_.failed);
     out += "# TYPE mox_queue_connection_total counter\n";
     out += fmt::format("mox_queue_connection_total{{result=\"ok\"}} {}\n", counters_.connected);
+    out += fmt::format("mox_queue_connection_total{{result=\"reused\"}} {}\n", counters_.reused);
     out += fmt::format("mox_queue_connection_total{{result=\"error\"}} {}\n", counters_.connect_errors);
     counter("mox_queue_plaintext_fallback_total", counters_.plaintext_fallback);
     counter("mox_queue_notices_total", counters_.notices);

@@ -85,6 +85,7 @@ class Scheduler {
     Settings settings_;
     Counters counters_;
     std::mt19937_64 random_;
+    Sessions sessions_;
     WaitingList waiting_;                             // due, in order
     std::map<uint64_t, proto::QueueUpdate> running_;  // attempts under way by id: how the entry was before
     std::set<uint64_t> dropped_;                      // of running_: an admin dropped them

@@ -27,6 +27,7 @@ struct Counters {
     uint64_t temporary = 0;        // attempts that will be repeated
     uint64_t failed = 0;           // recipients given up
     uint64_t connected = 0;
+    uint64_t reused = 0;  // messages that went over a connection of another one
     uint64_t connect_errors = 0;
     uint64_t plaintext_fallback = 0;
     uint64_t notices = 0;  // DSNs stored

@@ -79,7 +79,10 @@ async::Task<Reply> Client::read_reply(Span span) {
     fresh_tls_ = false;
     log_.trace("smtp reply", {{"stage", stage_}, {"reply", to_string(reply)}});
     // RFC 5321 3.8: the server is about to close the connection.
-    if (reply.code == 421) broken_ = true;
+    if (reply.code == 421)
+        broken_ = true;
+    else
+        heard_ = true;
     co_return reply;
 }
 
@@ -235,7 +238,13 @@ std::string Client::mail_command(const Mail& mail) const {
     return line;
 }
 
+void Client::resume(async::Deadline give_up, log::Logger log) {
+    options_.give_up = give_up;
+    log_ = std::move(log);
+}
+
 async::Task<std::vector<Outcome>> Client::send(Mail mail) {
+    heard_ = false;
     std::vector<std::optional<Outcome>> outcomes(mail.recipients.size());
     std::optional<Outcome> rest = refuse(mail);
     if (rest) {
@@ -352,6 +361,7 @@ async::Task<void> Client::content(const Mail& mail) {
         if (n <= 0) fail(failure(Verdict::temporary, Scope::message, "4.3.0", "the stored message cannot be read"));
         at += static_cast<uint64_t>(n);
         stuffing.feed(std::string_view(block).substr(0, static_cast<size_t>(n)), wire);
+        if (at == mail.file_size) break;  // the end goes with it
         stream_->write(wire);
         wire.clear();
         co_await flush(options_.timeouts.block);

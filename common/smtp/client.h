@@ -73,11 +73,16 @@ class Client {
     async::Task<std::optional<Outcome>> open();
     /// One outcome for each recipient, in order.
     async::Task<std::vector<Outcome>> send(Mail mail);
+    /// For a session that was kept open after a message: the limits and the log of the next.
+    void resume(async::Deadline give_up, log::Logger log);
     /// Says goodbye; never fails and takes not long.
     async::Task<void> quit();
 
     /// Whether another send() makes sense.
     bool usable() const { return ready_ && !broken_; }
+    /// Whether the session ended before the server said anything to the last send(), other than that it ends: then
+    /// nothing was tried.
+    bool unheard() const { return broken_ && !heard_; }
     const Extensions& extensions() const { return extensions_; }
     /// "TLSv1.3", empty in plain text.
     const std::string& tls_version() const { return tls_version_; }
@@ -120,6 +125,7 @@ class Client {
     std::string stage_ = "connecting";
     bool ready_ = false;
     bool broken_ = false;
+    bool heard_ = false;           // the server has answered to the last send()
     bool in_transaction_ = false;  // MAIL was accepted and not completed
     bool fresh_tls_ = false;       // no reply has come through TLS yet
     bool uncertain_ = false;       // the final dot is out and not answered

@@ -366,6 +366,56 @@ TEST_CASE("an entry dropped while it is tried gives no notice") {
     CHECK(w.storage.queue.empty());
 }
 
+TEST_CASE("messages to one server go over one session, which is ended when no more come") {
+    World w;
+    w.config.max_per_destination = 1;
+    for (uint64_t i = 1; i <= 3; i++) w.add("a@remote.example").message = i;
+    w.start();
+    REQUIRE(w.until([&] { return w.storage.queue.empty(); }));
+    CHECK(w.seen.messages.size() == 3);
+    CHECK(w.seen.connections == 1);
+    CHECK(w.seen.count("EHLO") == 1);
+    CHECK(w.seen.count("QUIT") == 0);
+    CHECK(has(w.scheduler->metrics(), "mox_queue_connection_total{result=\"reused\"} 2"));
+    CHECK(w.until([&] { return w.seen.count("QUIT") == 1; }));
+}
+
+TEST_CASE("a new configuration ends the sessions that are open") {
+    World w;
+    w.add("a@remote.example");
+    w.start();
+    REQUIRE(w.until([&] { return w.storage.queue.empty(); }));
+    w.start();
+    CHECK(w.until([&] { return w.seen.count("QUIT") == 1; }, 1s));
+}
+
+TEST_CASE("a session that the server has ended meanwhile is no failure, and nothing is sent twice") {
+    World w;
+    w.script.most_messages = 1;
+    w.script.says_goodbye = GENERATE(false, true);
+    w.config.max_per_destination = 1;
+    for (uint64_t i = 1; i <= 3; i++) w.add("a@remote.example").message = i;
+    w.start();
+    REQUIRE(w.until([&] { return w.storage.queue.empty(); }));
+    CHECK(w.seen.messages.size() == 3);
+    CHECK(w.seen.connections == 3);
+    CHECK(w.storage.updates.size() == 3);  // no attempt more
+}
+
+TEST_CASE("a connection that breaks behind the first answer of a later message is a failure of that attempt") {
+    World w;
+    w.config.max_per_destination = 1;
+    w.add("a@remote.example").message = 1;
+    w.start();
+    REQUIRE(w.until([&] { return w.storage.queue.empty(); }));
+    w.script.drop_at = "END";
+    w.add("a@remote.example").message = 2;
+    w.scheduler->look_again();
+    REQUIRE(w.until([&] { return w.storage.updates.size() >= 3; }));
+    CHECK(w.seen.connections == 1);
+    CHECK(has(w.storage.updates.at(2).last_error, "connection lost while waiting for the answer to the content"));
+}
+
 TEST_CASE("at most so many at once, and so many to a destination") {
     World w;
     w.script.hang_at = "GREETING";

@@ -19,6 +19,8 @@ struct Script {
     std::map<std::string, std::deque<std::string>> replies;
     std::string drop_at;                      // closes the connection instead of answering this one
     std::string hang_at;                      // never answers this one
+    size_t most_messages = SIZE_MAX;          // of a connection
+    bool says_goodbye = false;                // 421 to the command behind the last of them, else it just closes
     std::shared_ptr<tls::ServerContext> tls;  // for STARTTLS
 
     std::string next(const std::string& key, std::string otherwise) {
@@ -70,6 +72,7 @@ inline async::Task<void> read_content(async::Stream& stream, Seen& seen) {
 
 inline async::Task<void> converse(async::Stream& stream, Script& script, Seen& seen) {
     const auto limit = std::chrono::seconds(10);
+    size_t messages = 0;
     if (script.drop_at == "GREETING") co_return;
     if (script.hang_at == "GREETING") co_await async::sleep_for(limit);
     stream.write(script.next("GREETING", "220 fake.example ESMTP"));
@@ -105,6 +108,12 @@ inline async::Task<void> converse(async::Stream& stream, Script& script, Seen& s
         if (script.drop_at == "END") co_return;
         if (script.hang_at == "END") co_await async::sleep_for(limit);
         stream.write(script.next("END", "250 2.0.0 queued"));
+        if (++messages < script.most_messages) continue;
+        co_await stream.flush(async::in(limit));
+        if (!script.says_goodbye) co_return;
+        co_await stream.read_line(4096, async::in(limit));
+        stream.write("421 4.7.0 enough\r\n");
+        break;
     }
     co_await stream.flush(async::in(limit));
 }
