@@ -245,8 +245,9 @@ namespace {
 
 async::Task<Result<proto::Done>> add_from_queue(Engine& engine, std::shared_ptr<Account> account, QueuedContent queued,
                                                 proto::QueueDeliverLocal request) {
-    // What is small enough for the journal may not be in its own place yet: it is read, and written down again.
-    auto job = [file = queued.file, size = queued.file_size]() -> ContentResult {
+    auto job = [file = queued.file, size = queued.file_size,
+                bytes = std::move(queued.bytes)]() mutable -> ContentResult {
+        if (bytes) return std::make_shared<Content>(std::move(*bytes));
         Fd fd = open_message(queue_tree(), file, size);
         if (!fd) return temporary(ErrorCode::io, "the message file is damaged");
         return content_of_file(queue_tree().path_of(file), std::move(fd), size);

@@ -23,7 +23,7 @@ CREATE TABLE state (
 );
 CREATE TABLE erase (file INTEGER PRIMARY KEY);
 CREATE TABLE message (
-    id INTEGER PRIMARY KEY,             -- the number of the file
+    id INTEGER PRIMARY KEY,             -- also the number of the file
     entries INTEGER NOT NULL,           -- rows of entry that speak of it
     file_size INTEGER NOT NULL,
     queued INTEGER NOT NULL,
@@ -34,7 +34,8 @@ CREATE TABLE message (
     has_8bit INTEGER NOT NULL,
     prefix BLOB NOT NULL,
     info BLOB NOT NULL,
-    words BLOB NOT NULL                 -- for a mailbox here (text_index.h)
+    words BLOB NOT NULL,                -- for a mailbox here (text_index.h)
+    content BLOB                        -- when it is small; else there is a file
 );
 CREATE TABLE entry (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -69,6 +70,12 @@ proto::QueueEntry entry_from(const Query& row) {
     entry.delay_notified = row.flag(13);
     entry.message_id = row.bytes(14);
     return entry;
+}
+
+Fd memory_file(std::string_view bytes) {
+    MemoryFile file;
+    file.append(bytes.data(), bytes.size());
+    return file.seal();
 }
 
 std::vector<uint64_t> sorted(std::vector<uint64_t> ids) {
@@ -116,7 +123,7 @@ std::span<const Check> QueueStore::checks() const {
 }
 
 const char* QueueStore::files_sql() const {
-    return "SELECT id, file_size FROM message WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
+    return "SELECT id, file_size FROM message WHERE content IS NULL AND id BETWEEN ?1 AND ?2 ORDER BY id";
 }
 
 void QueueStore::fill_new() {
@@ -126,15 +133,25 @@ void QueueStore::fill_new() {
 }
 
 bool QueueStore::row_has_file(uint64_t file) {
-    return db().query("SELECT 1 FROM message WHERE id = ?", file).next();
+    return db().query("SELECT 1 FROM message WHERE id = ? AND content IS NULL", file).next();
+}
+
+// Most messages leave again at once: a file for each would cost more than all else.
+uint64_t QueueStore::keep_content(const NewQueued& message) {
+    if (!message.content->fits_journal()) return place(*message.content);
+    auto state = db().query("UPDATE state SET next_file = next_file + 1 RETURNING next_file - 1");
+    state.next();
+    return state.number(0);
 }
 
 Result<proto::Enqueued> QueueStore::enqueue(const NewQueued& message) {
     int64_t now = std::time(nullptr);
-    uint64_t file = place(*message.content);
-    db().run("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", file, message.recipients.size(),
+    uint64_t file = keep_content(message);
+    std::optional<Blob> content;
+    if (message.content->fits_journal()) content = Blob{*message.content->bytes()};
+    db().run("INSERT INTO message VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", file, message.recipients.size(),
              message.content->size(), now, message.account, message.mail_from, message.message_id, message.smtputf8,
-             message.has_8bit, Blob{message.prefix}, Blob{message.info}, Blob{message.words});
+             message.has_8bit, Blob{message.prefix}, Blob{message.info}, Blob{message.words}, content);
     proto::Enqueued enqueued;
     for (const std::string& recipient : message.recipients) {
         db().run(
@@ -184,24 +201,26 @@ Result<proto::NextAttempt> QueueStore::next(const std::vector<uint64_t>& except)
 
 Result<proto::QueuedMessage> QueueStore::open_entry(uint64_t id) {
     auto row = db().query(
-        "SELECT message.id, file_size, prefix, info FROM entry JOIN message ON message.id = entry.message WHERE "
-        "entry.id = ?",
+        "SELECT message.id, file_size, prefix, info, content FROM entry JOIN message ON message.id = entry.message"
+        " WHERE entry.id = ?",
         id);
     if (!row.next()) return permanent(ErrorCode::not_found, "no such queue entry");
-    proto::QueuedMessage message{row.bytes(2), row.bytes(3), open_message(tree(), row.number(0), row.number(1))};
+    Fd file = row.is_null(4) ? open_message(tree(), row.number(0), row.number(1)) : memory_file(row.bytes(4));
+    proto::QueuedMessage message{row.bytes(2), row.bytes(3), std::move(file)};
     if (!message.file) return temporary(ErrorCode::io, "the message file is damaged");
     return message;
 }
 
 Result<QueuedContent> QueueStore::content(uint64_t id) {
     auto row = db().query(
-        "SELECT message.id, file_size, prefix, info, mail_from, queue, words FROM entry JOIN message ON message.id = "
-        "entry.message"
-        " JOIN state WHERE entry.id = ?",
+        "SELECT message.id, file_size, prefix, info, mail_from, queue, words, content FROM entry"
+        " JOIN message ON message.id = entry.message JOIN state WHERE entry.id = ?",
         id);
     if (!row.next()) return permanent(ErrorCode::not_found, "no such queue entry");
-    return QueuedContent{row.number(5), row.number(0), row.number(1), row.bytes(2),
-                         row.bytes(3),  row.bytes(6),  row.bytes(4)};
+    QueuedContent content{row.number(5), row.number(0), row.number(1), {},
+                          row.bytes(2),  row.bytes(3),  row.bytes(6),  row.bytes(4)};
+    if (!row.is_null(7)) content.bytes = row.bytes(7);
+    return content;
 }
 
 Result<proto::Done> QueueStore::update(const proto::QueueUpdate& request) {
@@ -229,8 +248,8 @@ Result<proto::Done> QueueStore::remove(const std::vector<uint64_t>& ids) {
             if (row.next()) left = row.number(0);
         }
         if (left > 0) continue;
+        if (row_has_file(message)) note_file_unused(message);
         db().run("DELETE FROM message WHERE id = ?", message);
-        note_file_unused(message);
     }
     return proto::Done{};
 }

@@ -1,6 +1,7 @@
 // QueueStore: the outgoing queue: messages that were submitted, and an entry for each recipient still to be tried.
 //
-// Runs in worker threads, inside a strand's operations. A message and its file go with the last of its entries. What is
+// Runs in worker threads, inside a strand's operations. A message and its file go with the last of its entries; small
+// messages are in their row instead of a file. What is
 // asked often (what is due, when next, how many) costs the same with ten entries and a million: an index and a counter.
 #pragma once
 
@@ -37,6 +38,7 @@ struct QueuedContent {
     uint64_t queue = 0;  // which queue: a random number made with it
     uint64_t file = 0;
     uint64_t file_size = 0;
+    std::optional<std::string> bytes;  // all of them; else there is a file
     std::string prefix;
     std::string info;
     std::string words;
@@ -67,6 +69,9 @@ class QueueStore : public Store {
   protected:
     void fill_new() override;
     bool row_has_file(uint64_t file) override;
+
+  private:
+    uint64_t keep_content(const NewQueued& message);
 };
 
 }  // namespace mox::storaged

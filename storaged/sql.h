@@ -55,8 +55,8 @@ class Query {
     }
     void bind(int index, std::string_view text);
     void bind(int index, Blob blob);
-    template <std::integral N>
-    void bind(int index, const std::optional<N>& value) {
+    template <class T>
+    void bind(int index, const std::optional<T>& value) {
         if (value) bind(index, *value);
     }
     void check(int result);

@@ -28,12 +28,15 @@ struct Fixture {
 };
 
 constexpr int64_t kFuture = 1ll << 40;
+const std::string kLarge(70'000, 'q');  // gets a file
 
 }  // namespace
 
 TEST_CASE("a submission is queued once a recipient, told to queued, and goes with its last entry") {
+    std::string text = GENERATE(std::string("queued text"), kLarge);
+    size_t files = text == kLarge ? 1 : 0;
     Fixture f;
-    auto queued = f.enqueue({"a@example.com", "b@example.com", "c@example.net"});
+    auto queued = f.enqueue({"a@example.com", "b@example.com", "c@example.net"}, text);
     REQUIRE(queued);
     REQUIRE(queued->ids.size() == 3);
     f.w.settle();
@@ -47,7 +50,7 @@ TEST_CASE("a submission is queued once a recipient, told to queued, and goes wit
     CHECK(entries[0].account == "alice");
     CHECK(entries[0].mail_from == "sender@example.org");
     CHECK(entries[2].recipient == "c@example.net");
-    CHECK(entries[0].size == 11 + 16);
+    CHECK(entries[0].size == text.size() + 16);
     CHECK(entries[0].smtputf8);
     CHECK_FALSE(entries[0].has_8bit);
     CHECK(entries[0].message_id == "<id@example.org>");
@@ -55,11 +58,11 @@ TEST_CASE("a submission is queued once a recipient, told to queued, and goes wit
     auto opened = f.w.call(f.w.queued, proto::QueueOpen{entries[1].id});
     REQUIRE(opened);
     CHECK(opened->prefix == "Received: here\r\n");
-    CHECK(opened->info == "info of queued text");
-    CHECK(text_of(opened->file) == "queued text");
+    CHECK(opened->info == "info of " + text);
+    CHECK(text_of(opened->file) == text);
     CHECK(f.w.call(f.w.queued, proto::QueueRemove{{entries[0].id, entries[1].id, 4711}}));
     f.w.settle();
-    CHECK(count_files("queue") == 1);
+    CHECK(count_files("queue") == files);
     CHECK(f.w.call(f.w.queued, proto::QueueRemove{{entries[2].id}}));
     f.w.settle();
     CHECK(count_files("queue") == 0);
@@ -104,7 +107,8 @@ TEST_CASE("entries come due in the order of their next attempt, but for those na
 
 TEST_CASE("a queue entry is delivered to an account here once, and removed") {
     Fixture f;
-    auto ids = f.enqueue({"bob@here", "bob@here", "nobody@here"})->ids;
+    std::string text = GENERATE(std::string("queued text"), kLarge);
+    auto ids = f.enqueue({"bob@here", "bob@here", "nobody@here"}, text)->ids;
     proto::QueueDeliverLocal request{ids[0], {1650000000, 0}, {"bob", "Lists", "Return-Path: <>\r\n"}};
     CHECK(f.w.call(f.w.queued, request));
     CHECK(error_of(f.w.call(f.w.queued, request)).code == ErrorCode::not_found);
@@ -119,12 +123,12 @@ TEST_CASE("a queue entry is delivered to an account here once, and removed") {
     REQUIRE(files);
     REQUIRE(files->messages.size() == 1);
     CHECK(files->messages[0].prefix == "Return-Path: <>\r\nReceived: here\r\n");
-    CHECK(text_of(files->messages[0].file) == "queued text");
+    CHECK(text_of(files->messages[0].file) == text);
 }
 
 TEST_CASE("a crash between delivering a queue entry and removing it does not deliver twice") {
     Fixture f;
-    auto ids = f.enqueue({"bob@here"})->ids;
+    auto ids = f.enqueue({"bob@here"}, kLarge)->ids;
     f.w.wait(World::finish(*f.w.server));
     f.w.crash();
     std::filesystem::copy("queue.db", "before.db");

@@ -194,7 +194,7 @@ inline std::vector<proto::MessageRow> rows_of(const proto::MailboxColumns& colum
     return rows;
 }
 inline std::string text_of(const Fd& file) {
-    std::string text(1u << 16, '\0');
+    std::string text(1u << 20, '\0');
     ssize_t n = pread(file.get(), text.data(), text.size(), 0);
     REQUIRE(n >= 0);
     text.resize(static_cast<size_t>(n));
