@@ -40,7 +40,7 @@ struct DropSpool {
 };
 
 /// A message of up to so many bytes needs no spool file: it travels in the message that uses it, with spool number 0.
-constexpr size_t kMaxInlineContent = 32u << 10;
+constexpr size_t kMaxInlineContent = 64u << 10;
 
 // ---- delivery
 

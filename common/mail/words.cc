@@ -14,10 +14,11 @@ namespace {
 
 constexpr char kVersion = 1;
 constexpr char kIncomplete = 1;
-constexpr size_t kHead = 2;
+constexpr size_t kListHead = 2;    // bytes of a list, and of each word, in front of the rest
 constexpr size_t kStep = 32;       // between the beginnings of the pieces of a long word
 constexpr size_t kMaxRun = 4096;   // bytes of a word kept before it is taken apart
 constexpr size_t kMaxProbes = 64;  // in the table: whoever makes words that collide gets an incomplete list
+constexpr size_t kPadding = 64;    // bytes that may be read behind a text
 constexpr size_t kMaxPairs = 8;    // of a text in a dense script that are looked for
 
 using Kind = CharacterKind;
@@ -109,17 +110,54 @@ std::string_view end_of(std::string_view word, size_t max) {
     return word.substr(at);
 }
 
-uint64_t hash_of(std::string_view word) {
+constexpr size_t kHead = sizeof(uint64_t);  // bytes of a word that are compared at once
+constexpr uint64_t kOnes = 0x0101010101010101;
+
+uint64_t load(const char* bytes) {
+    uint64_t value = 0;
+    std::memcpy(&value, bytes, sizeof value);
+    if constexpr (std::endian::native == std::endian::big) value = std::byteswap(value);
+    return value;
+}
+
+// The first bytes of what has kHead bytes in memory, of which `size` belong to it.
+uint64_t head_in(const char* bytes, size_t size) {
+    return size >= kHead ? load(bytes) : load(bytes) & ((uint64_t{1} << 8 * size) - 1);
+}
+
+uint64_t head_of(std::string_view word) {
+    std::array<char, kHead> padded{};
+    std::memcpy(padded.data(), word.data(), std::min(word.size(), kHead));
+    return load(padded.data());
+}
+
+uint32_t hash_of(std::string_view word, uint64_t head) {
     constexpr uint64_t kPrime = 0x9e3779b97f4a7c15;
-    uint64_t hash = word.size() * kPrime;
-    while (!word.empty()) {
-        uint64_t bytes = 0;
-        size_t n = std::min<size_t>(word.size(), sizeof bytes);
-        std::memcpy(&bytes, word.data(), n);
-        hash = std::rotl((hash ^ bytes) * kPrime, 29);
-        word.remove_prefix(n);
+    uint64_t hash = (head ^ word.size()) * kPrime;
+    for (size_t at = kHead; at < word.size(); at += kHead)
+        hash = (std::rotl(hash, 29) ^ load(word.data() + std::min(at, word.size() - kHead))) * kPrime;
+    return static_cast<uint32_t>((hash ^ hash >> 29) * kPrime >> 32);
+}
+
+/// What each of 64 bytes is, as bits. Of ASCII in lower case.
+struct Block {
+    uint64_t letters = 0;
+    uint64_t others = 0;  // not ASCII
+};
+Block classify(const char* bytes) {
+    auto within = [](uint64_t x, unsigned char first, unsigned char last) {
+        return (x + (0x80 - first) * kOnes) & ~(x + (0x7f - last) * kOnes);
+    };
+    auto to_bits = [](uint64_t high_bits) { return (high_bits >> 7 & kOnes) * 0x0102040810204080 >> 56; };
+    Block block;
+    for (unsigned i = 0; i < 8; i++) {
+        uint64_t x = load(bytes + kHead * i);
+        uint64_t ascii = x & 0x7f * kOnes;
+        uint64_t letters = within(ascii, 'a', 'z') | within(ascii, '0', '9') | within(ascii, '_', '_');
+        block.letters |= to_bits(letters & ~x) << 8 * i;
+        block.others |= to_bits(x) << 8 * i;
     }
-    return hash * kPrime;
+    return block;
 }
 
 // What of a run of letters has to be in a word, and whether that is all.
@@ -154,7 +192,7 @@ bool add_dense(std::vector<QueryPiece>& pieces, std::string_view run) {
 
 }  // namespace
 
-WordCollector::WordCollector() : table_(1024, 0) {
+WordCollector::WordCollector() : table_(2048, 0) {
     entries_.reserve(512);
     bytes_.reserve(4096);
 }
@@ -168,14 +206,46 @@ void WordCollector::add_text(std::string_view piece) {
     text_ += piece.size();
     folded_.clear();
     fold_case(piece, folded_);
-    std::string_view rest = folded_;
+    size_t size = folded_.size();
+    folded_.append(kPadding, '\0');
+    std::string_view rest = std::string_view(folded_).substr(0, size);
     while (!rest.empty()) {
+        if (kind_ == kSeparator) rest.remove_prefix(take_ascii(rest.data(), rest.size()));
+        if (rest.empty()) break;
         Kind kind = character_at(rest).kind;
         if (kind != kind_) end_run();
         size_t length = run_length(rest, kind);
         take_run(rest.substr(0, length), kind, length < rest.size());
         rest.remove_prefix(length);
     }
+}
+
+// Takes the words that `text` begins with and that ASCII separators end: the common case, without a decision for each
+// byte. kPadding bytes may be read behind it. Returns how much of it is done.
+size_t WordCollector::take_ascii(const char* text, size_t size) {
+    size_t start = size;  // of the word that has not ended; none
+    bool in_word = false;
+    for (size_t at = 0; at < size; at += kPadding) {
+        Block block = classify(text + at);
+        size_t limit = std::min<size_t>(size - at, static_cast<size_t>(std::countr_zero(block.others)));
+        uint64_t edges = block.letters ^ (block.letters << 1 | (in_word ? 1 : 0));
+        if (limit < 64) edges &= (uint64_t{1} << limit) - 1;
+        for (; edges != 0; edges &= edges - 1) {
+            size_t edge = at + static_cast<size_t>(std::countr_zero(edges));
+            in_word = !in_word;
+            if (in_word) {
+                start = edge;
+                continue;
+            }
+            std::string_view word(text + start, edge - start);
+            if (word.size() <= kMaxWord)
+                add_word(word, head_in(word.data(), word.size()));
+            else
+                add_word(take_apart(word, [this](std::string_view w) { add_word(w); }));
+        }
+        if (limit < 64) return in_word ? start : at + limit;
+    }
+    return in_word ? start : size;
 }
 
 void WordCollector::take_run(std::string_view run, Kind kind, bool ends_here) {
@@ -220,26 +290,32 @@ void WordCollector::end_run() {
 }
 
 void WordCollector::add_word(std::string_view word) {
-    uint64_t hash = hash_of(word);
+    add_word(word, head_of(word));
+}
+
+void WordCollector::add_word(std::string_view word, uint64_t head) {
+    uint32_t hash = hash_of(word, head);
     size_t slot = hash & (table_.size() - 1);
     for (size_t probe = 0; probe < kMaxProbes; probe++, slot = (slot + 1) & (table_.size() - 1)) {
-        if (table_[slot] == 0) return add_entry(word, hash, slot);
+        if (table_[slot] == 0) return add_entry(word, head, hash, slot);
         Entry& entry = entries_[table_[slot] - 1];
-        if (entry.tag != static_cast<uint16_t>(hash >> 48) || entry.length != word.size()) continue;
-        if (std::memcmp(bytes_.data() + entry.offset, word.data(), word.size()) != 0) continue;
+        if (entry.head != head || entry.length != word.size()) continue;
+        bool is_same = word.size() <= kHead ||
+                       std::memcmp(bytes_.data() + entry.offset + kHead, word.data() + kHead, word.size() - kHead) == 0;
+        if (!is_same) continue;
         entry.classes |= class_;
         return;
     }
     full_ = true;
 }
 
-void WordCollector::add_entry(std::string_view word, uint64_t hash, size_t slot) {
-    if (entries_.size() >= kMaxWords || bytes_.size() + kHead * entries_.size() + word.size() > kMaxWordBytes - 64) {
+void WordCollector::add_entry(std::string_view word, uint64_t head, uint32_t hash, size_t slot) {
+    if (entries_.size() >= kMaxWords ||
+        bytes_.size() + kListHead * entries_.size() + word.size() > kMaxWordBytes - 64) {
         full_ = true;
         return;
     }
-    entries_.push_back({static_cast<uint32_t>(bytes_.size()), static_cast<uint16_t>(hash >> 48),
-                        static_cast<uint8_t>(word.size()), class_});
+    entries_.push_back({head, static_cast<uint32_t>(bytes_.size()), hash, static_cast<uint8_t>(word.size()), class_});
     bytes_ += word;
     table_[slot] = static_cast<uint32_t>(entries_.size());
     if (entries_.size() * 2 > table_.size()) grow();
@@ -248,8 +324,7 @@ void WordCollector::add_entry(std::string_view word, uint64_t hash, size_t slot)
 void WordCollector::grow() {
     table_.assign(table_.size() * 4, 0);
     for (size_t i = 0; i < entries_.size(); i++) {
-        uint64_t hash = hash_of(std::string_view(bytes_).substr(entries_[i].offset, entries_[i].length));
-        size_t slot = hash & (table_.size() - 1);
+        size_t slot = entries_[i].hash & (table_.size() - 1);
         while (table_[slot] != 0) slot = (slot + 1) & (table_.size() - 1);
         table_[slot] = static_cast<uint32_t>(i + 1);
     }
@@ -258,7 +333,7 @@ void WordCollector::grow() {
 std::string WordCollector::finish() {
     end_run();
     std::string list;
-    list.reserve(kHead + bytes_.size() + kHead * entries_.size());
+    list.reserve(kListHead + bytes_.size() + kListHead * entries_.size());
     list += kVersion;
     list += complete_ && !full_ ? '\0' : kIncomplete;
     for (const Entry& entry : entries_) {
@@ -308,35 +383,35 @@ std::string header_word_list(std::string_view header) {
 }
 
 std::string join_word_lists(std::string_view a, std::string_view b) {
-    if (a.size() < kHead || b.size() < kHead || a.size() + b.size() > kMaxWordList) return {};
+    if (a.size() < kListHead || b.size() < kListHead || a.size() + b.size() > kMaxWordList) return {};
     std::string joined(a);
     joined[1] |= b[1];
-    joined += b.substr(kHead);
+    joined += b.substr(kListHead);
     return joined;
 }
 
-WordListReader::WordListReader(std::string_view list) : rest_(list.substr(kHead)), complete_(list[1] == 0) {}
+WordListReader::WordListReader(std::string_view list) : rest_(list.substr(kListHead)), complete_(list[1] == 0) {}
 
 std::optional<Word> WordListReader::next() {
     if (rest_.empty()) return std::nullopt;
     auto classes = static_cast<uint8_t>(rest_[0]);
     auto length = static_cast<uint8_t>(rest_[1]);
-    Word word{rest_.substr(kHead, length), classes};
-    rest_.remove_prefix(kHead + length);
+    Word word{rest_.substr(kListHead, length), classes};
+    rest_.remove_prefix(kListHead + length);
     return word;
 }
 
 bool is_word_list(std::string_view bytes) {
-    if (bytes.size() < kHead || bytes.size() > kMaxWordList) return false;
+    if (bytes.size() < kListHead || bytes.size() > kMaxWordList) return false;
     if (bytes[0] != kVersion || (bytes[1] != 0 && bytes[1] != kIncomplete)) return false;
-    for (bytes.remove_prefix(kHead); !bytes.empty();) {
-        if (bytes.size() < kHead) return false;
+    for (bytes.remove_prefix(kListHead); !bytes.empty();) {
+        if (bytes.size() < kListHead) return false;
         auto classes = static_cast<uint8_t>(bytes[0]);
         auto length = static_cast<uint8_t>(bytes[1]);
         if (classes == 0 || classes > kAllClasses || length == 0 || length > kMaxWord) return false;
-        if (bytes.size() < kHead + length || bytes.substr(kHead, length).find('\0') != std::string_view::npos)
+        if (bytes.size() < kListHead + length || bytes.substr(kListHead, length).find('\0') != std::string_view::npos)
             return false;
-        bytes.remove_prefix(kHead + length);
+        bytes.remove_prefix(kListHead + length);
     }
     return true;
 }

@@ -113,17 +113,20 @@ class WordCollector : public TextSink {
 
   private:
     struct Entry {
+        uint64_t head;  // its first bytes
         uint32_t offset;
-        uint16_t tag;  // bits of the hash
+        uint32_t hash;
         uint8_t length;
         uint8_t classes;
     };
+    size_t take_ascii(const char* text, size_t size);
     void take_run(std::string_view run, CharacterKind kind, bool ends_here);
     void take_letters(std::string_view run, bool ends_here);
     void take_dense(std::string_view run);
     void end_run();
     void add_word(std::string_view word);
-    void add_entry(std::string_view word, uint64_t hash, size_t slot);
+    void add_word(std::string_view word, uint64_t head);
+    void add_entry(std::string_view word, uint64_t head, uint32_t hash, size_t slot);
     void grow();
 
     uint8_t class_ = kInBody;

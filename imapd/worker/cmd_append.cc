@@ -15,7 +15,7 @@ namespace {
 
 // Of one APPEND, so that it fits into one request to storaged.
 constexpr size_t kMaxFiles = 50;
-constexpr size_t kMaxMemory = 2 << 20;
+constexpr size_t kMaxMemory = 3 << 20;
 
 async::Task<void> need_mailbox(Session& session, std::string name) {
     if (session.account().remembers(name)) co_return;

@@ -205,6 +205,35 @@ TEST_CASE("long words and scripts without blanks") {
         CHECK(ask(list, no, kInBody) == Says::no);
 }
 
+// All at once takes the way for ASCII, a byte at a time the one for whatever there is.
+TEST_CASE("a text has the same words however it comes in") {
+    std::mt19937 random(7);
+    constexpr std::array<std::string_view, 14> kPieces = {
+        "a", "Word", "x9_", " ", "\r\n", ".", "longer", "é", "日本", "\xff", "sixteenletters16", "-", "\0", "ß"};
+    auto words_of = [](std::string_view text, size_t step) {
+        WordCollector words;
+        words.use(kInBody);
+        words.begin_text();
+        for (size_t at = 0; at < text.size();) {
+            size_t size = std::min(step, text.size() - at);
+            while (at + size < text.size() && (static_cast<unsigned char>(text[at + size]) & 0xc0) == 0x80) size++;
+            words.add_text(text.substr(at, size));
+            at += size;
+        }
+        return words.finish();
+    };
+    for (int round = 0; round < 300; round++) {
+        std::string text;
+        for (int n = static_cast<int>(random() % 120); n > 0; n--) {
+            auto piece = kPieces[random() % kPieces.size()];
+            for (int times = random() % 50 == 0 ? 40 : 1; times > 0; times--) text += piece;
+        }
+        std::string whole = words_of(text, SIZE_MAX / 2);
+        CHECK(is_word_list(whole));
+        for (size_t step : {1, 7, 64, 100}) REQUIRE(words_of(text, step) == whole);
+    }
+}
+
 TEST_CASE("queries fall into pieces") {
     using enum PieceMode;
     CHECK(split_query("ubst").pieces == std::vector<QueryPiece>{{"ubst", within}});
