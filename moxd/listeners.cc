@@ -30,6 +30,7 @@ Result<Fd> bind_and_listen(const std::string& address, uint16_t port) {
         return permanent(ErrorCode::bad_request, "not an address: " + address);
     }
     Fd socket(::socket(storage.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    if (!socket) return temporary(ErrorCode::io, fmt::format("cannot make a socket: {}", std::strerror(errno)));
     int on = 1;
     setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (storage.ss_family == AF_INET6) setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);

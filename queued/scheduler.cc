@@ -11,7 +11,6 @@ namespace mox::queued {
 namespace {
 
 using namespace std::chrono_literals;
-using smtp::Verdict;
 
 constexpr auto kStorageRetry = 2s;
 constexpr auto kGiveBackLimit = 500ms;

@@ -146,7 +146,8 @@ LogFile::LogFile(const std::string& path, Journal& journal) : path_(path + "-wal
 
 bool LogFile::attach(sqlite3* connection) {
     sqlite3_file* file = nullptr;
-    if (sqlite3_file_control(connection, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file) != SQLITE_OK) return false;
+    if (sqlite3_file_control(connection, "main", SQLITE_FCNTL_JOURNAL_POINTER, static_cast<void*>(&file)) != SQLITE_OK)
+        return false;
     if (file == nullptr || file->pMethods != &kShimMethods) return false;
     shim(file).log = this;
     return true;

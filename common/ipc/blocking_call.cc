@@ -22,11 +22,9 @@ bool wait(int socket, short events, Clock::time_point deadline) {
 bool send_all(int socket, std::string_view bytes, Clock::time_point deadline) {
     while (!bytes.empty()) {
         ssize_t n = ::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-        if (n > 0)
+        if (n >= 0)
             bytes.remove_prefix(static_cast<size_t>(n));
-        else if (errno == EINTR)
-            continue;
-        else if (errno != EAGAIN || !wait(socket, POLLOUT, deadline))
+        else if (errno != EINTR && (errno != EAGAIN || !wait(socket, POLLOUT, deadline)))
             return false;
     }
     return true;
@@ -38,9 +36,7 @@ bool receive_all(int socket, char* into, size_t size, Clock::time_point deadline
         if (n > 0) {
             into += n;
             size -= static_cast<size_t>(n);
-        } else if (n == 0) {
-            return false;
-        } else if (errno != EINTR && (errno != EAGAIN || !wait(socket, POLLIN, deadline))) {
+        } else if (n == 0 || (errno != EINTR && (errno != EAGAIN || !wait(socket, POLLIN, deadline)))) {
             return false;
         }
     }

@@ -15,11 +15,11 @@ constexpr int8_t kPadding = -2;
 constexpr std::array<int8_t, 256> make_table() {
     std::array<int8_t, 256> table{};
     table.fill(kSkip);
-    for (int i = 0; i < 26; ++i) {
-        table[static_cast<size_t>('A' + i)] = static_cast<int8_t>(i);
-        table[static_cast<size_t>('a' + i)] = static_cast<int8_t>(26 + i);
+    for (size_t i = 0; i < 26; ++i) {
+        table['A' + i] = static_cast<int8_t>(i);
+        table['a' + i] = static_cast<int8_t>(26 + i);
     }
-    for (int i = 0; i < 10; ++i) table[static_cast<size_t>('0' + i)] = static_cast<int8_t>(52 + i);
+    for (size_t i = 0; i < 10; ++i) table['0' + i] = static_cast<int8_t>(52 + i);
     table['+'] = 62;
     table['/'] = 63;
     table['='] = kPadding;
@@ -86,12 +86,12 @@ void QuotedPrintableDecoder::take(char c, std::string& out) {
 
 // pending_ starts with '='.
 void QuotedPrintableDecoder::take_escape(char c, std::string& out) {
+    bool only_blanks = pending_.size() == 1 || is_blank(pending_[1]);
+    bool goes_on =
+        (is_blank(c) && only_blanks && pending_.size() < kMaxPending) || (pending_.size() == 1 && hex_digit(c) >= 0);
     if (c == '\n') {  // RFC 2045 6.7 (5): soft line break, also with blanks after the '='
-        if (pending_.size() == 1 || is_blank(pending_[1])) return pending_.clear();
-    } else if (is_blank(c) && (pending_.size() == 1 || is_blank(pending_[1])) && pending_.size() < kMaxPending) {
-        pending_ += c;
-        return;
-    } else if (pending_.size() == 1 && hex_digit(c) >= 0) {
+        if (only_blanks) return pending_.clear();
+    } else if (goes_on) {
         pending_ += c;
         return;
     } else if (pending_.size() == 2) {

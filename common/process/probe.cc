@@ -29,7 +29,7 @@ bool try_internet_socket() {
     address.sin_family = AF_INET;
     address.sin_port = htons(9);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address);
+    static_cast<void>(connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof address));
     return true;
 }
 

@@ -11,10 +11,12 @@ Entries make_entries(const proto::MailboxList& list, NameForm names) {
     for (const auto& name : list.subscribed) entries[encode_mailbox_name(name, names)].subscribed = true;
     std::vector<std::pair<std::string, Entry>> all(entries.begin(), entries.end());
     for (const auto& [name, entry] : all) {
-        for_each_parent(name, [&](const std::string& parent) {
+        bool is_mailbox = entry.mailbox != nullptr;
+        bool is_subscribed = entry.subscribed;
+        for_each_parent(name, [&entries, is_mailbox, is_subscribed](const std::string& parent) {
             auto& above = entries[parent];
-            above.has_children |= entry.mailbox != nullptr;
-            above.has_subscribed_below |= entry.subscribed;
+            above.has_children |= is_mailbox;
+            above.has_subscribed_below |= is_subscribed;
         });
     }
     return entries;

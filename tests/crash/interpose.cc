@@ -132,12 +132,14 @@ int open64(const char* path, int flags, ...) {
     va_end(arguments);
     return open_recorded(path, flags, mode);
 }
+// NOLINTBEGIN(bugprone-reserved-identifier): the names are glibc's
 int __open64_2(const char* path, int flags) {
     return open_recorded(path, flags, 0);
 }
 int __open_2(const char* path, int flags) {
     return open_recorded(path, flags, 0);
 }
+// NOLINTEND(bugprone-reserved-identifier)
 ssize_t pwrite(int fd, const void* bytes, size_t size, off_t offset) {
     return write_recorded(fd, bytes, size, offset);
 }

@@ -14,7 +14,6 @@ namespace mox::crash {
 namespace {
 
 using namespace storaged::test;
-using proto::UidRange;
 
 constexpr size_t kSteps = 6;
 constexpr const char* kAfterwards = "afterwards";
