@@ -4,8 +4,8 @@
 #include <array>
 #include <memory>
 #include <unicode/ucnv.h>
-#include <unicode/udata.h>
 
+#include "common/mail/icu.h"
 #include "common/mail/utf8.h"
 #include "common/text/ascii.h"
 
@@ -18,13 +18,7 @@ struct Close {
 using Converter = std::unique_ptr<UConverter, Close>;
 
 Converter open_converter(const char* name) {
-    // All data is in ICU's library. It must not look for more in files: a confined process would be killed for it.
-    static const UErrorCode no_files = [] {
-        UErrorCode error = U_ZERO_ERROR;
-        udata_setFileAccess(UDATA_NO_FILES, &error);
-        return error;
-    }();
-    if (U_FAILURE(no_files)) return nullptr;
+    use_no_files();
     UErrorCode error = U_ZERO_ERROR;
     return Converter(ucnv_open(name, &error));
 }

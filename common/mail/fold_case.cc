@@ -1,28 +1,45 @@
 #include "common/mail/fold_case.h"
 
 #include <algorithm>
+#include <array>
+#include <unicode/uchar.h>
+#include <unicode/unorm2.h>
+#include <unicode/utf16.h>
 
+#include "common/mail/icu.h"
 #include "common/mail/utf8.h"
 #include "common/text/ascii.h"
 
 namespace mox::mail {
 namespace {
 
-char32_t fold(char32_t c) {
-    if (c < 0xc0) return c;
-    if (c <= 0xde) return c == 0xd7 ? c : c + 0x20;  // Latin-1
-    if (c >= 0x100 && c <= 0x137) return c | 1;      // Latin Extended-A: pairs, upper first
-    if (c >= 0x139 && c <= 0x148) return (c & 1) ? c + 1 : c;
-    if (c >= 0x14a && c <= 0x177) return c | 1;
-    if (c == 0x178) return 0xff;
-    if (c >= 0x179 && c <= 0x17e) return (c & 1) ? c + 1 : c;
-    if (c >= 0x391 && c <= 0x3ab) return c + 0x20;  // Greek
-    if (c == 0x3c2) return 0x3c3;                   // final sigma
-    if (c >= 0x410 && c <= 0x42f) return c + 0x20;  // Cyrillic
-    if (c >= 0x400 && c <= 0x40f) return c + 0x50;
-    if (c >= 0x1e00 && c <= 0x1e95) return c | 1;  // Latin Extended Additional
-    if (c >= 0x1ea0 && c <= 0x1eff) return c | 1;
-    return c;
+const UNormalizer2* decomposer() {
+    static const UNormalizer2* const instance = [] {
+        use_no_files();
+        UErrorCode error = U_ZERO_ERROR;
+        return unorm2_getNFKDInstance(&error);
+    }();
+    return instance;
+}
+
+char32_t title(char32_t c) {
+    return static_cast<char32_t>(u_totitle(static_cast<UChar32>(c)));
+}
+
+void append_folded(char32_t c, std::string& out) {
+    constexpr int32_t kLongest = 32;  // Unicode has 18
+    std::array<char16_t, kLongest> parts;
+    c = title(c);
+    UErrorCode error = U_ZERO_ERROR;
+    int32_t size = decomposer() == nullptr
+                       ? -1
+                       : unorm2_getDecomposition(decomposer(), static_cast<UChar32>(c), parts.data(), kLongest, &error);
+    if (size < 0 || U_FAILURE(error)) return append_utf8(out, c);
+    for (int32_t at = 0; at < size;) {
+        UChar32 part = 0;
+        U16_NEXT(parts, at, size, part);
+        append_utf8(out, title(static_cast<char32_t>(part)));
+    }
 }
 
 }  // namespace
@@ -32,22 +49,17 @@ void fold_case(std::string_view text, std::string& out) {
         size_t start = out.size();
         out += text;
         std::transform(out.begin() + static_cast<ptrdiff_t>(start), out.end(),
-                       out.begin() + static_cast<ptrdiff_t>(start), [](char c) { return text::to_lower(c); });
+                       out.begin() + static_cast<ptrdiff_t>(start), [](char c) { return text::to_upper(c); });
         return;
     }
     while (!text.empty()) {
-        if (static_cast<unsigned char>(text.front()) < 0x80) {
-            out += text::to_lower(text.front());
-            text.remove_prefix(1);
-            continue;
-        }
         size_t length = utf8_length(text);
-        if (length == 0) {
-            out += text.front();
+        if (length <= 1) {
+            out += text::to_upper(text.front());
             text.remove_prefix(1);
             continue;
         }
-        append_utf8(out, fold(utf8_decode(text, length)));
+        append_folded(utf8_decode(text, length), out);
         text.remove_prefix(length);
     }
 }

@@ -139,7 +139,7 @@ uint32_t hash_of(std::string_view word, uint64_t head) {
     return static_cast<uint32_t>((hash ^ hash >> 29) * kPrime >> 32);
 }
 
-/// What each of 64 bytes is, as bits. Of ASCII in lower case.
+/// What each of 64 bytes is, as bits. Of folded text: ASCII letters are capitals.
 struct Block {
     uint64_t letters = 0;
     uint64_t others = 0;  // not ASCII
@@ -153,7 +153,7 @@ Block classify(const char* bytes) {
     for (unsigned i = 0; i < 8; i++) {
         uint64_t x = load(bytes + kHead * i);
         uint64_t ascii = x & 0x7f * kOnes;
-        uint64_t letters = within(ascii, 'a', 'z') | within(ascii, '0', '9') | within(ascii, '_', '_');
+        uint64_t letters = within(ascii, 'A', 'Z') | within(ascii, '0', '9') | within(ascii, '_', '_');
         block.letters |= to_bits(letters & ~x) << 8 * i;
         block.others |= to_bits(x) << 8 * i;
     }

@@ -1,6 +1,7 @@
 """Extensions of IMAP over the whole suite: what depends on the storage, on TLS, on restarts. The forms of answers are tested
 in tests/unit/imapd."""
 
+import base64
 import re
 import zlib
 
@@ -26,7 +27,7 @@ def test_announced(raw):
     announced = next(line for line in raw.ok("CAPABILITY") if line.startswith(b"* CAPABILITY")).decode().split()
     for name in (
         "IMAP4rev2 UTF8=ACCEPT CONDSTORE QRESYNC ESEARCH SEARCHRES WITHIN PARTIAL UIDONLY SORT SORT=DISPLAY ESORT THREAD=REFERENCES "
-        "THREAD=ORDEREDSUBJECT NOTIFY CONTEXT=SEARCH CONTEXT=SORT MULTISEARCH UIDBATCHES SAVELIMIT=1000 SEARCH=FUZZY FILTERS LANGUAGE UNAUTHENTICATE BINARY MULTIAPPEND CATENATE REPLACE SAVEDATE OBJECTID PREVIEW QUOTA METADATA LIST-METADATA COMPRESS=DEFLATE"
+        "THREAD=ORDEREDSUBJECT NOTIFY CONTEXT=SEARCH CONTEXT=SORT MULTISEARCH UIDBATCHES SAVELIMIT=1000 SEARCH=FUZZY FILTERS LANGUAGE I18NLEVEL=1 UNAUTHENTICATE BINARY MULTIAPPEND CATENATE REPLACE SAVEDATE OBJECTID PREVIEW QUOTA METADATA LIST-METADATA COMPRESS=DEFLATE"
     ).split():
         assert name in announced, name
     assert any(name.startswith("APPENDLIMIT=") for name in announced)
@@ -107,6 +108,20 @@ def test_searching_and_sorting(box):
     assert re.search(rb'SAVEDATE "[ \d]\d-', b"".join(box.ok("FETCH 1 (SAVEDATE)")))
     assert b"* SEARCH 1 2 3" in box.ok("SEARCH YOUNGER 86400 SAVEDATESUPPORTED")
     assert fetched(box.ok("FETCH 1 (PREVIEW)"))[1]["PREVIEW"] == b"Hello."
+
+
+def test_text_is_compared_in_all_scripts(box):
+    """By i;unicode-casemap (RFC 5255 4.2), over the index and over what is read."""
+    encoded = lambda text: "=?utf-8?b?" + base64.b64encode(text.encode()).decode() + "?="  # noqa: E731
+    for subject in ("Żółw", "Re: z\u0307o\u0301łw", "ὈΔΥΣΣΕΎΣ", "Հայերեն"):
+        box.put(message(subject=encoded(subject)), box.mailbox)
+    for text, found in (("ŻÓŁW", "1 2"), ("żółw", "1 2"), ("οδυσσευς", ""), ("ὀδυσσεύς", "3"), ("ՀԱՅԵՐԵՆ", "4")):
+        for key in ("SUBJECT", "TEXT"):
+            size = len(text.encode())
+            lines = box.ok(f"SEARCH CHARSET UTF-8 {key} {{{size}+}}\r\n{text}")
+            assert f"* SEARCH {found}".strip().encode() in lines, (text, key)
+    assert b"* THREAD (1 2)(3)(4)" in box.ok("THREAD ORDEREDSUBJECT UTF-8 ALL")
+    assert b"* SORT 1 2 3 4" in box.ok("SORT (SUBJECT) UTF-8 ALL")
 
 
 def test_copies_share_their_identifier(box):

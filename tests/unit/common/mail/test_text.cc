@@ -5,6 +5,7 @@
 
 #include "common/mail/charset.h"
 #include "common/mail/encoded_word.h"
+#include "common/mail/fold_case.h"
 #include "common/mail/params.h"
 #include "common/mail/transfer.h"
 #include "common/mail/utf7.h"
@@ -279,4 +280,30 @@ TEST_CASE("modified UTF-7") {
         CHECK_FALSE(decode_utf7(bad));
     }
     CHECK_FALSE(encode_utf7("\xff"));
+}
+
+TEST_CASE("text folds as i;unicode-casemap has it") {
+    struct Row {
+        std::string_view text, folded;
+    };
+    for (const auto& [text, folded] : {
+             Row{"aZ_9", "AZ_9"}, Row{"\u00e9", "E\u0301"}, Row{"E\u0301", "E\u0301"}, Row{"\u00df", "\u00df"},
+             Row{"\u03c3\u03c2\u03a3", "\u03a3\u03a3\u03a3"}, Row{"\u0434\u0414", "\u0414\u0414"},
+             Row{"\u0439", "\u0418\u0306"},  // RFC 5051 2 (2): decomposed
+             Row{"\u0561", "\u0531"},        // Armenian
+             Row{"\ufb01", "FI"},            // DEVIATES
+             Row{"\uff21\uff42", "AB"},      // wide letters
+             Row{"\uac00", "\u1100\u1161"},  // Hangul
+             Row{"\u30ac", "\u30ab\u3099"},  // Katakana
+             Row{"a\xff\xc3", "A\xff\xc3"},  // no characters
+         }) {
+        INFO(text);
+        CHECK(fold_case(text) == folded);
+    }
+    for (char32_t c = 0; c <= 0x10ffff; c++) {
+        std::string text;
+        append_utf8(text, c);
+        std::string once = fold_case(text);
+        if (fold_case(once) != once) FAIL("U+" << std::hex << static_cast<uint32_t>(c));
+    }
 }
