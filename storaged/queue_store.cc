@@ -116,7 +116,11 @@ std::span<const Check> QueueStore::checks() const {
 }
 
 const char* QueueStore::files_sql() const {
-    return "SELECT id, file_size FROM message WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
+    return "SELECT id, file_size, 0 FROM message WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
+}
+
+const char* QueueStore::count_sql() const {
+    return "SELECT count(*) FROM message WHERE id BETWEEN ?1 AND ?2";
 }
 
 void QueueStore::fill_new() {
