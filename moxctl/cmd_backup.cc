@@ -25,7 +25,7 @@ std::string option(const Arguments& arguments, char letter) {
 
 struct BackupCounts {
     uint64_t messages = 0;
-    uint64_t added = 0;
+    uint64_t added = 0;  // files, as the next two
     uint64_t removed = 0;
     uint64_t lost = 0;
 };
@@ -66,7 +66,7 @@ async::Task<void> Backup::take(std::string account) {
     auto begun = co_await store_.ask(proto::BeginBackup{account});
     StoredCopy copy(directory_, account);
     auto rows = read_file_rows(begun.files, begun.count);
-    counts.messages += rows.size();
+    counts.messages += begun.messages;
     co_await fetch(copy, begun.backup, copy.missing(rows));
     sync_all(directory_);
     copy.keep_database(begun.database);
@@ -91,7 +91,7 @@ async::Task<void> Backup::fetch(const StoredCopy& copy, uint64_t backup, std::ve
             copy.keep(*row, found->file);
             counts.added++;
         }
-        progress_.show("messages", counts.added, 0);
+        progress_.show("files", counts.added, 0);
     }
 }
 
@@ -134,8 +134,11 @@ async::Task<void> verify_copy(Context& context, StoreLink& store, StoredCopy cop
     std::vector<std::string> problems = std::move(staged.problems);
     for (const proto::FileRow& row : copy.missing(rows))
         problems.push_back(fmt::format("message file {} is missing, or has not {} bytes", row.number, row.size));
+    for (const proto::FileRow& row : rows)
+        if (row.kind == proto::FileKind::pack)
+            for (std::string& damage : copy.damaged(row)) problems.push_back(std::move(damage));
     for (uint64_t file : copy.others(rows)) problems.push_back(fmt::format("file {} belongs to no message", file));
-    verified.messages += rows.size();
+    verified.messages += staged.messages;
     name_problems(context, copy.account(), problems, verified);
 }
 
@@ -164,11 +167,11 @@ void cmd_backup(Context& context, const Arguments& arguments) {
     run_to_end(backup.run());
     const BackupCounts& counts = backup.counts;
     context.output.say(
-        fmt::format("{} messages backed up, {} of them new, {} old ones removed", counts.messages, counts.added,
+        fmt::format("{} messages backed up; {} files new, {} old ones removed", counts.messages, counts.added,
                     counts.removed),
         {{"messages", counts.messages}, {"added", counts.added}, {"removed", counts.removed}, {"lost", counts.lost}});
     if (counts.lost > 0)
-        throw Failed(Error{Persistence::permanent, ErrorCode::io, "the backup lacks the messages named above"});
+        throw Failed(Error{Persistence::permanent, ErrorCode::io, "the backup lacks the files named above"});
 }
 
 void cmd_verify(Context& context, const Arguments& arguments) {

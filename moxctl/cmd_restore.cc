@@ -38,7 +38,7 @@ async::Task<void> send_files(StoreLink& store, const StoredCopy& copy, const pro
             request.files.push_back({rows[i].number, rows[i].size, std::move(file)});
         }
         co_await store.ask(std::move(request));
-        progress.show("messages", at, 0);
+        progress.show("files", at, 0);
     }
 }
 
@@ -46,7 +46,7 @@ async::Task<void> restore_account(StoreLink& store, StoredCopy copy, uint64_t& m
     auto staged = co_await stage(store, copy);
     co_await send_files(store, copy, staged);
     co_await store.ask(proto::InstallStage{staged.stage});
-    messages += staged.count;
+    messages += staged.messages;
 }
 
 async::Task<void> restore_all(StoreLink& store, std::string backup, Context& context, uint64_t& messages,

@@ -242,9 +242,10 @@ struct MessageFile {
     std::string prefix;
     std::string info;
     uint64_t size;  // of the file's part
-    Fd file;        // read-only; absent when `start` is all of it, or nothing but the beginning was wanted
+    Fd file;        // read-only; absent when `start` is all of it, or nothing but the beginning was wanted; it has
+                    // nothing but this message: one that shares its file with others always comes as bytes
     ContentId content = {};
-    std::string start = {};  // its first bytes, as many as were wanted
+    std::string start = {};  // its first bytes, as many as were wanted, or all
 };
 struct MessageFiles {
     std::vector<MessageFile>

@@ -88,7 +88,7 @@ struct ListStores {
 enum class Strays : uint8_t { leave, move_aside, kEnd };
 struct StoreChecked {
     std::vector<std::string> problems;  // bounded; the last one then says that there are more
-    uint64_t messages;                  // files that rows know
+    uint64_t messages;                  // that are whole
     uint64_t moved_aside;
     uint64_t repaired = 0;  // problems of the index of words, which was dropped as far as it was damaged
 };
@@ -99,17 +99,22 @@ struct CheckStore {
     Strays strays;
 };
 
-/// A row of the list of a store's message files: 16 bytes, ascending.
+/// A file with one message, or one of packed messages (common/pack/record.h): of that, what is behind `size` bytes
+/// belongs to nobody. The numbers are those of Store::files_sql().
+enum class FileKind : uint64_t { message = 0, pack = 1, kEnd };
+/// A row of the list of a store's message files: 24 bytes, ascending.
 struct FileRow {
     uint64_t number;
     uint64_t size;
+    FileKind kind;
 };
-static_assert(sizeof(FileRow) == 16);
+static_assert(sizeof(FileRow) == 24);
 struct BackupBegun {
     uint64_t backup;
     Fd database;     // read-only: a copy as of one moment
     Fd files;        // sealed memory file of FileRow: those that the copy speaks of; absent when count is 0
     uint64_t count;  // rows
+    uint64_t messages;
 };
 /// From now on, until EndBackup or the end of the channel, no file that the copy speaks of is erased.
 struct BeginBackup {
@@ -138,6 +143,7 @@ struct Staged {
     uint64_t stage;
     Fd files;  // as BackupBegun's
     uint64_t count;
+    uint64_t messages;
     std::vector<std::string> problems;  // of its rows
 };
 struct StageDatabase {
@@ -146,14 +152,21 @@ struct StageDatabase {
     Fd database;
     uint64_t size;
 };
+/// Where the bytes of a message are: in a pack, or all of the file that has its content's number.
+struct StagedPlace {
+    uint64_t file;
+    uint64_t offset;
+    uint64_t length;
+};
 struct StagedMessage {
     uint32_t uid;
-    uint64_t file;
+    uint64_t content;
     uint64_t file_size;
     std::string prefix;
     uint32_t flags;
     std::vector<std::string> keywords;
     Timestamp received;
+    StagedPlace place = {};
 };
 struct StagedMessages {
     std::vector<StagedMessage> messages;  // ascending; none: there are no more

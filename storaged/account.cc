@@ -22,7 +22,8 @@ constexpr auto kIdle = 60s;       // then the database is closed
 constexpr auto kLook = 10s;       // how often that is looked for
 constexpr size_t kMaxOpen = 200;  // databases; about 0.7 MiB each
 constexpr auto kWaitForIdle = 30s;
-constexpr auto kBetweenSteps = 1ms;    // of the index of words
+constexpr auto kBetweenSteps = 1ms;    // of the index of words, of rewriting packs
+constexpr auto kBeforeRewriting = 2s;  // whoever deletes one message may delete more
 constexpr size_t kMaxRemoved = 10000;  // named in one reply
 
 std::unique_ptr<MailStore> make_store(const std::string& name, Engine& engine) {
@@ -127,6 +128,7 @@ void Account::close_channels(std::string_view reason) {
 void Account::tell(const Effects& effects) {
     for (auto& channel : channels_) channel->tell(effects);
     if (effects.index_due && !indexing_ && !out_of_use_) scope_.spawn(build_index());
+    if (effects.rewrite_due && !rewriting_ && !out_of_use_) scope_.spawn(rewrite_packs());
 }
 
 // Step by step, so that others come in between.
@@ -140,6 +142,19 @@ async::Task<void> Account::build_index() {
     }
     uses_--;
     indexing_ = false;
+}
+
+async::Task<void> Account::rewrite_packs() {
+    rewriting_ = true;
+    co_await async::sleep_for(kBeforeRewriting);
+    uses_++;
+    for (bool more = true; more && !out_of_use_;) {
+        auto rewritten = co_await run(Access::write, [](MailStore& store) { return store.rewrite_packs(); });
+        more = rewritten.value_or(false);
+        if (more) co_await async::sleep_for(kBetweenSteps);
+    }
+    uses_--;
+    rewriting_ = false;
 }
 
 Accounts::Accounts(Engine& engine) : engine_(engine) {

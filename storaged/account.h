@@ -77,13 +77,15 @@ class Account : public std::enable_shared_from_this<Account> {
     void tell(const Effects& effects);
     async::Task<void> serve(AccountChannel& channel);
     async::Task<void> build_index();
+    async::Task<void> rewrite_packs();
     Engine& engine_;
     std::string name_;
     std::shared_ptr<Strand> strand_;
     MailStore& store_;  // the strand's
     size_t uses_ = 0;
     bool indexing_ = false;
-    bool out_of_use_ = false;  // its channels were closed: the index waits
+    bool rewriting_ = false;
+    bool out_of_use_ = false;  // its channels were closed: the index and the packs wait
     Expiries expiries_;
     int64_t next_expiry_ = 0;
     bool was_opened_ = false;

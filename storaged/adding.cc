@@ -4,7 +4,7 @@
 #include "storaged/mail_store.h"
 #include "storaged/names.h"
 
-// New messages: their content gets a file, and they get their rows, in one operation.
+// New messages: their content gets a place, and they get their rows, in one operation.
 
 namespace mox::storaged {
 namespace {
@@ -50,6 +50,11 @@ void MailStore::note_use() {
     }
     counters().used += used - counted_use_;
     counted_use_ = used;
+}
+
+void MailStore::forget_rows() noexcept {
+    kept_.forget();
+    packs_.forget();
 }
 
 void MailStore::forget_use() {
@@ -106,22 +111,36 @@ void MailStore::insert_row(uint64_t mailbox, uint32_t uid, uint64_t modseq, cons
              row.keywords, row.size, row.received, row.zone, std::time(nullptr), row.content);
 }
 
+uint64_t MailStore::add_content(const NewMessage& message) {
+    Content& content = *message.content;
+    uint64_t number = 0;
+    ContentPlace place;
+    if (content.fits_journal()) {
+        number = take_number();
+        place = packs_.add(number, content.size(), pack::Method::raw, *content.bytes());
+    } else {
+        number = Store::place(content);
+        place = {number, 0, content.size()};
+    }
+    db().run("INSERT INTO content VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", number, place.file, place.offset,
+             place.length, static_cast<int>(place.method), content.size(), std::time(nullptr), message.mail_from,
+             message.remote_address, message.ehlo, Blob{message.prefix}, Blob{*message.info});
+    return number;
+}
+
 Result<uint32_t> MailStore::add_message(const proto::Mailbox& mailbox, const NewMessage& message, uint64_t modseq) {
     auto keywords = keyword_bits(mailbox.id.value, message.keywords, true);
     if (!keywords) return std::unexpected(keywords.error());
     auto uid = take_uids(mailbox.id.value, 1);
     if (!uid) return uid;
-    uint64_t file = place(*message.content);
-    db().run("INSERT INTO content VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?)", file, message.content->size(),
-             std::time(nullptr), message.mail_from, message.remote_address, message.ehlo, Blob{message.prefix},
-             Blob{*message.info});
-    index_.add(db(), file, message.words);
+    uint64_t content = add_content(message);
+    index_.add(db(), content, message.words);
     effects().index_due |= index_.is_due(db());
     Row row;
     row.flags = message.flags & proto::kAllFlags;
     row.keywords = *keywords;
     row.size = message.prefix.size() + message.content->size();
-    row.content = file;
+    row.content = content;
     row.received = message.received.unix_seconds;
     row.zone = message.received.zone_minutes;
     insert_row(mailbox.id.value, *uid, modseq, row);
@@ -180,7 +199,9 @@ Result<proto::MessagesAppended> MailStore::append(const std::string& name, const
 }
 
 bool MailStore::row_has_file(uint64_t file) {
-    return db().query("SELECT 1 FROM content WHERE id = ?", file).next();
+    return db()
+        .query("SELECT 1 FROM content WHERE id = ?1 AND file = ?1 UNION ALL SELECT 1 FROM pack WHERE id = ?1", file)
+        .next();
 }
 
 }  // namespace mox::storaged

@@ -225,7 +225,8 @@ void MailStore::add_tombstones(uint64_t mailbox, const std::vector<std::pair<uin
     }
 }
 
-// The last row is gone: the file is erased once that is durable.
+// The last row is gone: a file of its own is erased once that is durable, a pack is rewritten when little of it is
+// left.
 void MailStore::drop_content(uint64_t content) {
     uint64_t copies = 1;
     {
@@ -233,9 +234,16 @@ void MailStore::drop_content(uint64_t content) {
         if (row.next()) copies = row.number(0);
     }
     if (copies > 0) return;
-    db().run("DELETE FROM content WHERE id = ?", content);
+    ContentPlace place;
+    {
+        auto row = db().query("DELETE FROM content WHERE id = ? RETURNING file, offset, length", content);
+        if (row.next()) place = {row.number(0), row.number(1), row.number(2)};
+    }
     index_.remove(db(), content);
-    note_file_unused(content);
+    if (place.file == content)
+        note_file_unused(content);
+    else
+        packs_.drop(place);
 }
 
 }  // namespace mox::storaged

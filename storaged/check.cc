@@ -7,6 +7,8 @@
 #include <set>
 #include <sys/stat.h>
 
+#include "storaged/snapshot.h"
+
 namespace mox::storaged {
 namespace {
 
@@ -31,27 +33,33 @@ void check_database(Store& store, Problems& problems) {
     if (keys.next()) problems.add("database: a reference to a row that is missing, in table " + keys.bytes(0));
 }
 
-std::map<uint64_t, uint64_t> rows_of(Store& store, uint64_t directory) {
-    std::map<uint64_t, uint64_t> sizes;
+std::map<uint64_t, proto::FileRow> rows_of(Store& store, uint64_t directory) {
+    std::map<uint64_t, proto::FileRow> found;
     uint64_t first = directory << kDirectoryShift;
     auto rows = store.db().query(store.files_sql(), first, first + (uint64_t{1} << kDirectoryShift) - 1);
-    while (rows.next()) sizes[rows.number(0)] = rows.number(1);
-    return sizes;
+    while (rows.next()) found[rows.number(0)] = file_row(rows);
+    return found;
 }
 
 bool is_to_be_erased(Store& store, uint64_t file) {
     return store.db().query("SELECT 1 FROM erase WHERE file = ?", file).next();
 }
 
-void check_file(const FileTree& tree, uint64_t file, uint64_t size, Problems& problems) {
+void check_file(const FileTree& tree, const proto::FileRow& row, Problems& problems) {
     struct stat st{};
-    std::string path = tree.path_of(file);
+    std::string path = tree.path_of(row.number);
     if (lstat(path.c_str(), &st) != 0) {
         if (errno != ENOENT) fail_errno("looking at a message file");
-        problems.add(fmt::format("message file {} is missing", file));
-    } else if (!S_ISREG(st.st_mode) || static_cast<uint64_t>(st.st_size) != size) {
-        problems.add(fmt::format("message file {} has {} bytes, expected {}", file, st.st_size, size));
+        problems.add(fmt::format("message file {} is missing", row.number));
+    } else if (!S_ISREG(st.st_mode) || !is_size_of(row.kind, static_cast<uint64_t>(st.st_size), row.size)) {
+        problems.add(fmt::format("message file {} has {} bytes, expected {}", row.number, st.st_size, row.size));
     }
+}
+
+/// How many messages are in it.
+uint64_t check_contents(Store& store, const proto::FileRow& row, Problems& problems) {
+    if (row.kind == proto::FileKind::message) return 1;
+    return store.check_pack(row.number, [&](std::string problem) { problems.add(std::move(problem)); });
 }
 
 }  // namespace
@@ -91,9 +99,11 @@ std::vector<uint64_t> directories_to_check(Store& store) {
 
 FilesChecked check_directory(Store& store, uint64_t directory, proto::Strays strays, Problems& problems) {
     FilesChecked checked;
-    std::map<uint64_t, uint64_t> rows = rows_of(store, directory);
-    for (auto [file, size] : rows) check_file(store.tree(), file, size, problems);
-    checked.known = rows.size();
+    std::map<uint64_t, proto::FileRow> rows = rows_of(store, directory);
+    for (const auto& [file, row] : rows) {
+        check_file(store.tree(), row, problems);
+        checked.known += check_contents(store, row, problems);
+    }
     for (uint64_t file : files_in(store.tree(), directory)) {
         if (rows.contains(file) || is_to_be_erased(store, file)) continue;
         problems.add(fmt::format("file {} belongs to no message{}", file,

@@ -54,13 +54,29 @@ std::span<const Check> MailStore::checks() const {
         {"SELECT id >> 24 FROM segment_words WHERE id >> 24 NOT IN (SELECT id FROM segment) UNION"
          " SELECT id >> 24 FROM segment_postings WHERE id >> 24 NOT IN (SELECT id FROM segment)",
          "blocks of no segment"},
-        {"SELECT file FROM erase WHERE file IN (SELECT id FROM content)", "a file to be erased that is needed"},
+        {"SELECT p.id FROM pack p, state s WHERE p.id >= s.next_file", "a file number that is not given out yet"},
+        {"SELECT p.id FROM pack p LEFT JOIN (SELECT file, count(*) live, sum(length + 32) bytes FROM content"
+         " WHERE file != id GROUP BY file) c ON c.file = p.id"
+         " WHERE p.live != ifnull(c.live, 0) OR p.live_bytes != ifnull(c.bytes, 0)",
+         "wrong counters of a pack"},
+        {"SELECT c.id FROM content c LEFT JOIN pack p ON p.id = c.file WHERE c.file != c.id"
+         " AND (p.id IS NULL OR c.offset + 32 + c.length > p.size)",
+         "a message that is in no pack"},
+        {"SELECT pack FROM state WHERE pack != 0 AND pack NOT IN (SELECT id FROM pack)", "a pack that is missing"},
+        {"SELECT erase.file FROM erase JOIN content ON content.id = erase.file AND content.file = content.id"
+         " UNION ALL SELECT erase.file FROM erase JOIN pack ON pack.id = erase.file",
+         "a file to be erased that is needed"},
     };
     return kChecks;
 }
 
 const char* MailStore::files_sql() const {
-    return "SELECT id, file_size FROM content WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
+    return "SELECT id, file_size, 0 FROM content WHERE id BETWEEN ?1 AND ?2 AND file = id"
+           " UNION ALL SELECT id, size, 1 FROM pack WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
+}
+
+const char* MailStore::count_sql() const {
+    return "SELECT count(*) FROM content WHERE id BETWEEN ?1 AND ?2";
 }
 
 }  // namespace mox::storaged

@@ -12,10 +12,13 @@
 #include <string>
 
 #include "common/async/fd.h"
+#include "common/pack/record.h"
 #include "storaged/files.h"
 #include "storaged/journal.h"
 
 namespace mox::storaged {
+
+static_assert(Journal::kMaxFile == pack::kMaxContent);
 
 class Content {
   public:

@@ -14,6 +14,14 @@ struct IndexLimits {
     size_t slice_bytes = 512u << 10;  // written in one step of a merge
 };
 
+/// Packs of small messages (packs.h).
+struct PackLimits {
+    uint64_t max_size = 16u << 20;    // of a pack
+    uint64_t small_size = 2u << 20;   // below, it is a small one
+    uint64_t small_ones = 8;          // more of them become one
+    size_t slice_bytes = 512u << 10;  // read in one step of a rewriting; more than a record
+};
+
 struct Counters {
     std::atomic<uint64_t> deliveries = 0;
     std::atomic<uint64_t> delivery_failures = 0;
@@ -32,6 +40,7 @@ struct Counters {
     std::atomic<uint64_t> expired = 0;      // messages
     std::atomic<uint64_t> columns = 0;      // bytes of mailboxes kept open (columns.h)
     IndexLimits index;                      // set before the first store is made
+    PackLimits packs;                       // the same
 };
 
 }  // namespace mox::storaged

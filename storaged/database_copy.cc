@@ -54,6 +54,7 @@ void DatabaseCopy::finish() {
 }
 
 Query DatabaseCopy::query(const char* sql, uint64_t first, uint64_t last) {
+    sqlite3_finalize(std::exchange(statement_, nullptr));
     int result = sqlite3_prepare_v2(to_, sql, -1, &statement_, nullptr);
     if (result != SQLITE_OK) fail(result);
     Query query(statement_);

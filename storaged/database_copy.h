@@ -27,7 +27,7 @@ class DatabaseCopy {
     /// Behind the last step: leaves out what is only true of a store in use, a clean end and files to be erased. The
     /// file is complete then.
     void finish();
-    /// For a statement on the finished copy with two values, until this is destroyed.
+    /// For a statement on the finished copy with two values, until the next or until this is destroyed.
     Query query(const char* sql, uint64_t first, uint64_t last);
 
   private:

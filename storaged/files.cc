@@ -70,6 +70,17 @@ DurableDirectories& durable_directories() {
     return directories;
 }
 
+/// Finds a name among the strays that `make` can make: it returns false, with errno, when it cannot.
+template <class F>
+void make_stray(const FileTree& tree, uint64_t number, F make) {
+    make_directories(tree.strays);
+    std::string to = fmt::format("{}/{}.{}", tree.strays, number, std::time(nullptr));
+    for (int n = 0; !make(to); n++) {
+        if (errno != EEXIST || n == 100) fail_errno("putting a stray file aside");
+        to = fmt::format("{}/{}.{}.{}", tree.strays, number, std::time(nullptr), n);
+    }
+}
+
 /// Tries to make the name of `target` with `make`, which returns 0 or an errno; mends what stands in its way: a missing
 /// directory, a stray of an interrupted delivery. What `make` returned last.
 template <class F>
@@ -138,21 +149,26 @@ bool link_file(const std::string& source, const LinkedFile& target) {
     fail_errno("linking a message file");
 }
 
-void write_file(const LinkedFile& target, std::string_view bytes) {
+Fd make_file(const LinkedFile& target) {
     std::string path = target.tree.path_of(target.file);
     Fd fd;
     int error = make_name(target, [&] {
-        fd = Fd(open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+        fd = Fd(open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
         return fd ? 0 : errno;
     });
     errno = error;
     if (error != 0) fail_errno("making a message file");
+    return fd;
+}
+
+void write_file(const LinkedFile& target, std::string_view bytes) {
+    Fd fd = make_file(target);
     while (!bytes.empty()) {
         ssize_t n = write(fd.get(), bytes.data(), bytes.size());
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) {
-            error = errno;
-            unlink(path.c_str());
+            int error = errno;
+            unlink(target.tree.path_of(target.file).c_str());
             errno = error;
             fail_errno("writing a message file");
         }
@@ -166,13 +182,17 @@ void remove_files(const std::vector<LinkedFile>& files) {
             log::warn("cannot remove a message file", {{"file", file.file}, {"error", std::strerror(errno)}});
 }
 
-Fd open_message(const FileTree& tree, uint64_t file, uint64_t size) {
+bool is_size_of(proto::FileKind kind, uint64_t size, uint64_t stated) {
+    return kind == proto::FileKind::pack ? size >= stated : size == stated;
+}
+
+Fd open_message(const FileTree& tree, uint64_t file, uint64_t size, proto::FileKind kind) {
     Fd fd(open(tree.path_of(file).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
     struct stat st{};
     if (!fd) {
         if (errno != ENOENT) fail_errno("opening a message file");
         log::error("a message file is missing", {{"tree", tree.root}, {"file", file}});
-    } else if (fstat(fd.get(), &st) != 0 || static_cast<uint64_t>(st.st_size) != size) {
+    } else if (fstat(fd.get(), &st) != 0 || !is_size_of(kind, static_cast<uint64_t>(st.st_size), size)) {
         log::error("a message file has the wrong size",
                    {{"tree", tree.root}, {"file", file}, {"expected", size}, {"is", st.st_size}});
         fd.reset();
@@ -204,14 +224,24 @@ std::vector<uint64_t> files_from(const FileTree& tree, uint64_t from) {
 }
 
 void put_aside(const FileTree& tree, uint64_t file) {
-    make_directories(tree.strays);
-    std::string to = fmt::format("{}/{}.{}", tree.strays, file, std::time(nullptr));
     // RENAME_NOREPLACE: two strays of one number in one second keep both.
-    for (int n = 0; renameat2(AT_FDCWD, tree.path_of(file).c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) != 0; n++) {
-        if (errno != EEXIST || n == 100) fail_errno("putting a stray file aside");
-        to = fmt::format("{}/{}.{}.{}", tree.strays, file, std::time(nullptr), n);
-    }
+    make_stray(tree, file, [&](const std::string& to) {
+        return renameat2(AT_FDCWD, tree.path_of(file).c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) == 0;
+    });
     log::warn("a file without a row was put aside", {{"tree", tree.root}, {"file", file}});
+}
+
+void put_aside(const FileTree& tree, uint64_t content, std::string_view bytes) {
+    Fd fd;
+    make_stray(tree, content, [&](const std::string& to) {
+        fd = Fd(open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+        return static_cast<bool>(fd);
+    });
+    if (write(fd.get(), bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()))
+        fail_errno("writing a stray file");
+    sync_fd(fd);
+    sync_directory(tree.strays);
+    log::warn("a message without a row was put aside", {{"tree", tree.root}, {"content", content}});
 }
 
 MemoryFile::MemoryFile() : fd_(memfd_create("mailbox", MFD_CLOEXEC | MFD_ALLOW_SEALING)) {

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/async/fd.h"
@@ -45,12 +46,16 @@ void sync_directory(const std::string& path);
 /// Gives the file at `source` a second name, not synced; false when there is no such file. A stray that has the name is
 /// put aside.
 bool link_file(const std::string& source, const LinkedFile& target);
-/// Makes a new file with these bytes, not synced. A stray that has the name is put aside.
+/// Makes a new file, open for reading and writing, not synced. A stray that has the name is put aside.
+Fd make_file(const LinkedFile& target);
+/// The same, with these bytes.
 void write_file(const LinkedFile& target, std::string_view bytes);
 /// Removes names; missing ones do not matter, other failures are logged.
 void remove_files(const std::vector<LinkedFile>& files);
-/// Opens a message file for reading; empty when it is missing or its size is not the stated one (logged as an error).
-Fd open_message(const FileTree& tree, uint64_t file, uint64_t size);
+/// Whether a file of this kind may have so many bytes when its row speaks of `stated`: a pack may have more.
+bool is_size_of(proto::FileKind kind, uint64_t size, uint64_t stated);
+/// Opens a file for reading; empty when it is missing or has not the stated size (logged as an error).
+Fd open_message(const FileTree& tree, uint64_t file, uint64_t size, proto::FileKind kind = proto::FileKind::message);
 
 /// All files of a tree with a number not below `from`, in directories that hold such.
 std::vector<uint64_t> files_from(const FileTree& tree, uint64_t from);
@@ -60,6 +65,8 @@ std::vector<uint64_t> directories_of(const FileTree& tree);
 std::vector<uint64_t> files_in(const FileTree& tree, uint64_t directory);
 /// Puts a file that no row knows aside, where an admin can look at it.
 void put_aside(const FileTree& tree, uint64_t file);
+/// Writes down a message that no row knows, where the others are; on disk.
+void put_aside(const FileTree& tree, uint64_t content, std::string_view bytes);
 
 /// A memory file being written in chunks; sealed when done, so that nobody can change it any more.
 class MemoryFile {

@@ -50,6 +50,8 @@ bool is_in_order(const JournalEntry& entry) {
         case EntryKind::file:
         case EntryKind::gone:
             return is_journal_path(entry.path);
+        case EntryKind::bytes:
+            return is_journal_path(entry.path) && entry.offset < uint64_t{1} << 48;
         case EntryKind::checkpoint:
         case EntryKind::end:
             return entry.path.empty() && entry.bytes.empty();

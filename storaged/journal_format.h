@@ -25,6 +25,7 @@ enum class EntryKind : uint8_t {
     forget = 4,      // the database log `path` is on disk as it stands: earlier parts about it are void
     checkpoint = 5,  // everything is on disk: all earlier records are void
     end = 6,         // a checkpoint, behind which the process ends
+    bytes = 7,       // the file `path`, made if it is not there, has these bytes at `offset`, for ever
 };
 
 struct JournalEntry {

@@ -18,7 +18,8 @@ CREATE TABLE state (
     clean_below INTEGER NOT NULL,       -- files below have been checked against the rows
     next_modseq INTEGER NOT NULL,
     next_uidvalidity INTEGER NOT NULL,
-    used INTEGER NOT NULL               -- sum of message.size
+    used INTEGER NOT NULL,              -- sum of message.size
+    pack INTEGER NOT NULL               -- that gets the next small content; 0: none yet
 );
 CREATE TABLE erase (file INTEGER PRIMARY KEY);
 CREATE TABLE mailbox (
@@ -40,10 +41,22 @@ CREATE TABLE keyword (
     name TEXT NOT NULL COLLATE NOCASE,
     PRIMARY KEY (mailbox, bit)
 ) WITHOUT ROWID;
-CREATE TABLE content (
+CREATE TABLE pack (
     id INTEGER PRIMARY KEY,             -- the number of the file
+    size INTEGER NOT NULL,              -- where its records end
+    live INTEGER NOT NULL,              -- contents that are in it
+    live_bytes INTEGER NOT NULL,        -- of their records
+    rewrite INTEGER NOT NULL,           -- 1: they are to be moved; -1: that was tried, and some are damaged
+    moved INTEGER NOT NULL              -- to where that was done
+);
+CREATE TABLE content (
+    id INTEGER PRIMARY KEY,             -- from the same numbers as those of files
     copies INTEGER NOT NULL,            -- rows of message that speak of it
-    file_size INTEGER NOT NULL,
+    file INTEGER NOT NULL,              -- its own, with the same number, or a pack
+    offset INTEGER NOT NULL,            -- in the pack: of its record
+    length INTEGER NOT NULL,            -- in the pack: stored bytes
+    method INTEGER NOT NULL,            -- what they are: common/pack/record.h
+    file_size INTEGER NOT NULL,         -- of the message, without the prefix
     stored INTEGER NOT NULL,            -- Unix seconds
     mail_from TEXT NOT NULL,
     remote_address TEXT NOT NULL,
@@ -156,7 +169,7 @@ Upgrades mail_upgrades() {
 void MailStore::fill_new() {
     // Half the time: an account that is made anew gets other values than the one before (RFC 3501 2.3.1.1), for as long
     // as 32 bits last.
-    db().run("INSERT INTO state VALUES (1, 1, 0, 1, 1, ?, 0)", std::time(nullptr) / 2);
+    db().run("INSERT INTO state VALUES (1, 1, 0, 1, 1, ?, 0, 0)", std::time(nullptr) / 2);
     for (const DefaultMailbox& mailbox : kDefaults) {
         auto created = create_one(mailbox.name, mailbox.special_use);
         if (!created) throw StoreFailure(created.error(), "creating the first mailboxes");

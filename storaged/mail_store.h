@@ -1,10 +1,11 @@
 // MailStore: the mail of one account: mailboxes, messages, flags, what changed when, credentials.
 //
-// A message is a row (mailbox, uid) that speaks of a content: the file and what is known of its bytes. Copies share
-// their content; the file goes when its last row does. Every changing operation takes the account's next modseq; a
-// mailbox's counters and highest_modseq are kept right in the same transaction. An operation that changes more than
-// kRowsPerModSeq rows takes several modseqs, so that changes can always be handed out in bounded pieces. UIDs ascend in
-// the order of arrival and are never used twice; nor are mailbox ids, UIDVALIDITY values, file numbers and modseqs.
+// A message is a row (mailbox, uid) that speaks of a content: where its bytes are, in a pack (packs.h) or a file of its
+// own, and what is known of them. Copies share their content; it goes when its last row does. Every changing operation
+// takes the account's next modseq; a mailbox's counters and highest_modseq are kept right in the same transaction. An
+// operation that changes more than kRowsPerModSeq rows takes several modseqs, so that changes can always be handed out
+// in bounded pieces. UIDs ascend in the order of arrival and are never used twice; nor are mailbox ids, UIDVALIDITY
+// values, file numbers and modseqs.
 //
 // Runs in worker threads, inside a strand's operations. mailboxes.cc has the mailboxes, reading.cc what reads messages,
 // searching.cc what finds them, adding.cc, importing.cc and changing.cc what changes them, mail_schema.cc the tables.
@@ -21,6 +22,7 @@
 #include "proto/storage.h"
 #include "proto/supervise.h"
 #include "storaged/columns.h"
+#include "storaged/packs.h"
 #include "storaged/store.h"
 #include "storaged/text_index.h"
 
@@ -120,6 +122,9 @@ class MailStore : public Store {
     /// Does some of what the index has to do; whether there is more.
     Result<bool> build_index();
 
+    /// Does some of what there is to do about packs; whether there is more.
+    Result<bool> rewrite_packs() { return packs_.rewrite(); }
+
     // ---- credentials
     Result<proto::StoredCredentials> credentials();
     Result<proto::Done> set_credentials(const proto::Credentials& credentials);
@@ -133,13 +138,21 @@ class MailStore : public Store {
 
     std::span<const Check> checks() const override;
     const char* files_sql() const override;
+    const char* count_sql() const override;
+    uint64_t check_pack(uint64_t file, const std::function<void(std::string)>& report) override {
+        return packs_.check(file, report);
+    }
+    void finish_operation() override { packs_.write(); }
     uint64_t check_part(uint64_t from, Repair repair, const std::function<void(std::string)>& report) override;
 
   protected:
     void fill_new() override;
     bool row_has_file(uint64_t file) override;
     void note_use() override;
-    void forget_rows() noexcept override { kept_.forget(); }
+    void forget_rows() noexcept override;
+    void forget_operation() noexcept override { packs_.undo(); }
+    void recover_contents() override { packs_.recover(); }
+    void unpack_stray(uint64_t file) override { packs_.unpack_stray(file); }
 
   private:
     struct Row {
@@ -187,6 +200,8 @@ class MailStore : public Store {
     void add_subscription(std::string_view name);
 
     bool use_kept(proto::MailboxColumns& columns);
+    bool read_content(proto::MessageFile& message, const ContentPlace& place, const proto::OpenMessages& wanted,
+                      PackReader& packs);
     std::vector<std::string> keywords_of(uint64_t mailbox);
     Result<uint64_t> keyword_bits(uint64_t mailbox, const std::vector<std::string>& names, bool create);
     Result<uint64_t> translate_keywords(uint64_t bits, const std::vector<std::string>& names, uint64_t destination);
@@ -200,6 +215,7 @@ class MailStore : public Store {
     std::vector<std::string> fitting_keywords(uint64_t mailbox, const std::vector<std::string>& names);
     Result<proto::ImportState> import_one(const proto::Mailbox& mailbox, uint64_t run, const ImportedMessage& message,
                                           uint64_t modseq);
+    uint64_t add_content(const NewMessage& message);
     Result<uint32_t> take_uids(uint64_t mailbox, size_t count);
     void insert_row(uint64_t mailbox, uint32_t uid, uint64_t modseq, const Row& row);
     /// Takes messages out of a mailbox; the modseq.
@@ -214,6 +230,7 @@ class MailStore : public Store {
     std::atomic<uint64_t> quota_ = 0;
     KeptColumns kept_{counters().columns};
     TextIndex index_;
+    Packs packs_{*this, counters().packs};
     uint64_t counted_use_ = 0;  // of this store, in Counters::used
 };
 

@@ -123,7 +123,11 @@ std::span<const Check> QueueStore::checks() const {
 }
 
 const char* QueueStore::files_sql() const {
-    return "SELECT id, file_size FROM message WHERE content IS NULL AND id BETWEEN ?1 AND ?2 ORDER BY id";
+    return "SELECT id, file_size, 0 FROM message WHERE content IS NULL AND id BETWEEN ?1 AND ?2 ORDER BY id";
+}
+
+const char* QueueStore::count_sql() const {
+    return "SELECT count(*) FROM message WHERE id BETWEEN ?1 AND ?2";
 }
 
 void QueueStore::fill_new() {
@@ -139,9 +143,7 @@ bool QueueStore::row_has_file(uint64_t file) {
 // Most messages leave again at once: a file for each would cost more than all else.
 uint64_t QueueStore::keep_content(const NewQueued& message) {
     if (!message.content->fits_journal()) return place(*message.content);
-    auto state = db().query("UPDATE state SET next_file = next_file + 1 RETURNING next_file - 1");
-    state.next();
-    return state.number(0);
+    return take_number();
 }
 
 Result<proto::Enqueued> QueueStore::enqueue(const NewQueued& message) {

@@ -65,6 +65,7 @@ class QueueStore : public Store {
 
     std::span<const Check> checks() const override;
     const char* files_sql() const override;
+    const char* count_sql() const override;
 
   protected:
     void fill_new() override;

@@ -49,6 +49,7 @@ void write_all(const Fd& fd, std::string_view bytes, uint64_t offset) {
 struct Outcome {
     std::map<std::string_view, std::vector<const JournalEntry*>> logs;
     std::map<std::string_view, const JournalEntry*> files;
+    std::map<std::string_view, std::vector<const JournalEntry*>> packs;
 };
 
 void take_in(Outcome& outcome, const JournalEntry& entry) {
@@ -59,9 +60,13 @@ void take_in(Outcome& outcome, const JournalEntry& entry) {
         case EntryKind::forget:
             outcome.logs.erase(entry.path);
             break;
+        case EntryKind::bytes:
+            outcome.packs[entry.path].push_back(&entry);
+            break;
         case EntryKind::file:
         case EntryKind::gone:
             outcome.files[entry.path] = &entry;
+            outcome.packs.erase(entry.path);
             break;
         case EntryKind::checkpoint:
         case EntryKind::end:
@@ -96,13 +101,25 @@ bool is_whole(const std::string& path, std::string_view bytes) {
     return read_file(path, bytes.size()) == bytes;
 }
 
+/// accounts/NAME/msg/D: the account must be there, what is below it may be made. False when it is not there.
+bool make_place(const std::string& path) {
+    std::string above = directory_of(directory_of(path));
+    if (!is_there(directory_of(above)) && !is_there(above)) return false;
+    make_directories(directory_of(path));
+    return true;
+}
+
+/// In place: what a pack has is never changed, so these are the bytes that are there, or that were to be.
+void replay_pack(const std::string& path, const std::vector<const JournalEntry*>& writes) {
+    if (!make_place(path)) return;
+    Fd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!fd) fail_errno("opening a pack");
+    for (const JournalEntry* write : writes) write_all(fd, write->bytes, write->offset);
+}
+
 /// A new file under the old name: its links in other accounts have records of their own.
 void replay_file(const std::string& path, std::string_view bytes) {
-    // accounts/NAME/msg/D: the account must be there, what is below it may be made.
-    std::string above = directory_of(directory_of(path));
-    if (!is_there(directory_of(above)) && !is_there(above)) return;
-    if (is_whole(path, bytes)) return;
-    make_directories(directory_of(path));
+    if (is_whole(path, bytes) || !make_place(path)) return;
     std::string temporary = "journal/replay.tmp";
     unlink(temporary.c_str());
     Fd fd(open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
@@ -160,11 +177,13 @@ Replayed replay_journal(uint64_t segment_size) {
         else if (unlink(std::string(path).c_str()) != 0 && errno != ENOENT)
             fail_errno("removing a file");
     }
+    for (const auto& [path, writes] : outcome.packs) replay_pack(std::string(path), writes);
     for (const auto& [path, writes] : outcome.logs) replay_log(path, writes);
     Fd root = open_directory(".");
     if (syncfs(root.get()) != 0) log::fatal("the disk failed: ending", {{"error", std::strerror(errno)}});
     log::info("replayed the journal", {{"records", older.records.size() + last.records.size()},
                                        {"files", outcome.files.size()},
+                                       {"packs", outcome.packs.size()},
                                        {"databases", outcome.logs.size()}});
     return {last.next_sequence(), last.era, false};
 }

@@ -61,6 +61,7 @@ Server::Server(Options options)
       queue_(std::make_shared<Strand>(engine_, std::make_unique<QueueStore>("", engine_.journal, engine_.counters),
                                       "queue")) {
     engine_.counters.index = options.index;
+    engine_.counters.packs = options.packs;
     queue_->on_effects([this](const Effects& effects) { tell_queued(effects); });
 }
 

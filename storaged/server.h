@@ -25,6 +25,7 @@ struct Options {
     size_t threads = 4;
     JournalOptions journal;
     IndexLimits index;
+    PackLimits packs;
 };
 
 class Server {

@@ -28,17 +28,25 @@ proto::BackupBegun Snapshot::Work::finish(const Store& store) {
     proto::BackupBegun begun{};
     copy->finish();
     std::tie(begun.files, begun.count) = list_files(copy->query(store.files_sql(), 0, INT64_MAX));
+    {
+        auto messages = copy->query(store.count_sql(), 0, INT64_MAX);
+        if (messages.next()) begun.messages = messages.number(0);
+    }
     copy.reset();
     begun.database = Fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
     if (!begun.database) fail_errno("opening the copy of a database");
     return begun;
 }
 
+proto::FileRow file_row(const Query& row) {
+    return {row.number(0), row.number(1), static_cast<proto::FileKind>(row.small(2))};
+}
+
 std::pair<Fd, uint64_t> list_files(Query rows) {
     MemoryFile list;
     uint64_t count = 0;
     for (; rows.next(); count++) {
-        proto::FileRow row{rows.number(0), rows.number(1)};
+        proto::FileRow row = file_row(rows);
         list.append(&row, sizeof row);
     }
     return {count > 0 ? list.seal() : Fd(), count};
@@ -83,7 +91,7 @@ async::Task<Result<proto::OpenedFiles>> Snapshot::open_files(std::vector<proto::
         proto::OpenedFiles opened;
         try {
             for (const proto::FileRow& row : files)
-                if (Fd file = open_message(tree, row.number, row.size))
+                if (Fd file = open_message(tree, row.number, row.size, row.kind))
                     opened.files.push_back({row.number, std::move(file)});
         } catch (const StoreFailure& failure) {
             return std::unexpected(failure.error());

@@ -34,6 +34,8 @@ class Snapshot {
     std::optional<Account::Use> use_;
 };
 
+/// A row of Store::files_sql().
+proto::FileRow file_row(const Query& row);
 /// The list of a store's files, from a statement for them.
 std::pair<Fd, uint64_t> list_files(Query rows);
 

@@ -91,8 +91,12 @@ Result<proto::Staged> Stage::open(const Fd& database, uint64_t size) {
         make_directories(directory_);
         copy_to(directory_ + (account_.empty() ? "/queue.db" : "/index.db"), database, size);
         store_->open();
-        proto::Staged staged{number_, {}, 0, {}};
+        proto::Staged staged{number_, {}, 0, 0, {}};
         std::tie(staged.files, staged.count) = list_files(store_->db().query(store_->files_sql(), 0, INT64_MAX));
+        {
+            auto messages = store_->db().query(store_->count_sql(), 0, INT64_MAX);
+            if (messages.next()) staged.messages = messages.number(0);
+        }
         Problems problems;
         check_rows(*store_, problems);
         staged.problems = problems.take();

@@ -18,6 +18,7 @@ void Effects::merge(Effects&& other) {
     list_changed |= other.list_changed;
     queue_grew |= other.queue_grew;
     index_due |= other.index_due;
+    rewrite_due |= other.rewrite_due;
     auto append = [](auto& to, auto& from) { std::ranges::move(from, std::back_inserter(to)); };
     append(erased, other.erased);
     append(placed, other.placed);
@@ -128,6 +129,7 @@ void Store::recover() {
     for (uint64_t file : files_from(tree_, from)) {
         beyond = std::max(beyond, file + 1);
         if (row_has_file(file)) continue;
+        unpack_stray(file);
         put_aside(tree_, file);
         touched.insert({tree_.directory_of(file), tree_.strays});
     }
@@ -135,6 +137,7 @@ void Store::recover() {
     for (const std::string& directory : touched)
         if (access(directory.c_str(), F_OK) == 0) sync_directory(directory);
     begin();
+    recover_contents();
     db_->run("DELETE FROM erase");
     db_->run("UPDATE state SET next_file = ?, clean_below = ?", beyond, beyond);
     commit();
@@ -203,6 +206,7 @@ void Store::keep_operation() {
 }
 
 void Store::undo_operation() {
+    forget_operation();
     remove_placed(operation_effects_);
     db_->run("ROLLBACK TO operation");
     db_->run("RELEASE operation");
@@ -212,12 +216,14 @@ Effects Store::take_effects() {
     return std::exchange(effects_, {});
 }
 
+uint64_t Store::take_number() {
+    auto state = db_->query("UPDATE state SET next_file = next_file + 1 RETURNING next_file - 1");
+    state.next();
+    return state.number(0);
+}
+
 uint64_t Store::place(Content& content) {
-    uint64_t file = 0;
-    {
-        auto state = db_->query("UPDATE state SET next_file = next_file + 1 RETURNING next_file - 1");
-        if (state.next()) file = state.number(0);
-    }
+    uint64_t file = take_number();
     content.put({tree_, file});
     Effects& effects = operation_effects_;
     effects.placed.push_back(file);

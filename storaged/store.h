@@ -30,6 +30,7 @@ struct Effects {
     bool list_changed = false;
     bool queue_grew = false;
     bool index_due = false;           // the index of words has something to do
+    bool rewrite_due = false;         // there are packs to be rewritten
     std::vector<uint64_t> erased;     // files whose last row is gone
     std::vector<uint64_t> placed;     // files that were put into the tree
     std::vector<OwnedEntry> entries;  // for the journal
@@ -72,6 +73,8 @@ class Store {
     void roll_back() noexcept;
     /// Around one operation of several in a commit.
     void begin_operation();
+    /// What it kept in memory goes to its files. Throws StoreFailure: then it is to be undone.
+    virtual void finish_operation() {}
     void keep_operation();
     void undo_operation();
 
@@ -84,6 +87,8 @@ class Store {
     /// Puts the content into the tree as a new file, whose row is to be made in the same operation; its number. Undone
     /// with the operation.
     uint64_t place(Content& content);
+    /// A number for a file, or a content, that was never used; taken back with the operation.
+    uint64_t take_number();
     /// No row speaks of this file any more.
     void note_file_unused(uint64_t file);
     /// These were unlinked: forgets them with the next commit. From any thread.
@@ -94,8 +99,12 @@ class Store {
     /// Looks at a part of what those do not reach, from one on; the part to go on with, 0 at the end. What is damaged
     /// and can do without is dropped with Repair::drop_damaged, in an operation that writes.
     virtual uint64_t check_part(uint64_t, Repair, const std::function<void(std::string)>&) { return 0; }
-    /// A statement for (number, size) of the files that rows speak of, ascending, numbers ?1 to ?2.
+    /// A statement for (number, size, proto::FileKind) of the files that rows speak of, ascending, numbers ?1 to ?2.
     virtual const char* files_sql() const = 0;
+    /// One for how many messages have the numbers ?1 to ?2.
+    virtual const char* count_sql() const = 0;
+    /// Compares what is in a pack with the rows; how many messages are whole.
+    virtual uint64_t check_pack(uint64_t, const std::function<void(std::string)>&) { return 0; }
     int64_t newest_version() const { return static_cast<int64_t>(upgrades_.size()); }
 
   protected:
@@ -107,6 +116,12 @@ class Store {
     /// After the creation of a new database, in its transaction.
     virtual void fill_new() = 0;
     virtual bool row_has_file(uint64_t file) = 0;
+    /// The operation under way is undone.
+    virtual void forget_operation() noexcept {}
+    /// After an unclean end, in a transaction of its own: what is in the files beside what the rows say.
+    virtual void recover_contents() {}
+    /// A file without a row is about to be put aside.
+    virtual void unpack_stray(uint64_t) {}
 
   private:
     void create();

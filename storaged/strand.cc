@@ -130,6 +130,7 @@ void Strand::run_one(Operation& operation) {
     store_->begin_operation();
     try {
         operation.error = operation.work(*store_);
+        if (!operation.error) store_->finish_operation();
     } catch (const StoreFailure& failure) {
         // After a full disk or an I/O error SQLite may have ended the transaction: then all of the batch failed.
         if (!store_->db().in_transaction()) throw;

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/pack/record.h"
 #include "common/text/ascii.h"
 #include "moxctl/connection.h"
 #include "moxctl/transfer/target.h"
@@ -51,22 +52,26 @@ bool link_to(const Fd& file, const std::string& path) {
     return linkat(AT_FDCWD, name.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0;
 }
 
-void copy_bytes(const Fd& from, const Fd& to, const std::string& path) {
-    if (ioctl(to.get(), FICLONE, from.get()) == 0) return;
+void copy_bytes(const Fd& from, const Fd& to, uint64_t size, const std::string& path) {
+    if (ioctl(to.get(), FICLONE, from.get()) == 0) {
+        if (ftruncate(to.get(), static_cast<off_t>(size)) != 0) fail(path);
+        return;
+    }
     std::string buffer(256u << 10, '\0');
-    for (off_t offset = 0;;) {
-        ssize_t n = pread(from.get(), buffer.data(), buffer.size(), offset);
-        if (n == 0) return;
-        if (n < 0 || write(to.get(), buffer.data(), static_cast<size_t>(n)) != n) fail(path);
-        offset += n;
+    for (uint64_t offset = 0; offset < size;) {
+        size_t piece = std::min<uint64_t>(buffer.size(), size - offset);
+        ssize_t n = pread(from.get(), buffer.data(), piece, static_cast<off_t>(offset));
+        if (n == 0) errno = EIO;
+        if (n <= 0 || write(to.get(), buffer.data(), static_cast<size_t>(n)) != n) fail(path);
+        offset += static_cast<uint64_t>(n);
     }
 }
 
-/// A new file with the same bytes and, as root, the same owner.
-void copy_to(const Fd& from, const std::string& path) {
+/// A new file with the first `size` bytes and, as root, the same owner.
+void copy_to(const Fd& from, uint64_t size, const std::string& path) {
     Fd to(open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!to) fail(path);
-    copy_bytes(from, to, path);
+    copy_bytes(from, to, size, path);
     struct stat st{};
     if (geteuid() == 0 && fstat(from.get(), &st) == 0 && fchown(to.get(), st.st_uid, st.st_gid) != 0) fail(path);
 }
@@ -92,23 +97,46 @@ std::vector<proto::FileRow> StoredCopy::missing(const std::vector<proto::FileRow
     for (const proto::FileRow& row : files) {
         struct stat st{};
         bool there = lstat(path_of(row.number).c_str(), &st) == 0 && S_ISREG(st.st_mode);
-        if (!there || static_cast<uint64_t>(st.st_size) != row.size) missing.push_back(row);
+        auto size = static_cast<uint64_t>(st.st_size);
+        if (!there || (row.kind == proto::FileKind::pack ? size < row.size : size != row.size)) missing.push_back(row);
     }
     return missing;
+}
+
+// Dead ones count as well: what they are is known to the database alone.
+std::vector<std::string> StoredCopy::damaged(const proto::FileRow& pack) const {
+    constexpr size_t kMax = 20;
+    std::vector<std::string> damaged;
+    Fd file(open(path_of(pack.number).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    std::string bytes(pack::kRecordHead + pack::kMaxContent, '\0');
+    for (uint64_t offset = 0; file && offset < pack.size && damaged.size() < kMax;) {
+        ssize_t n = pread(file.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+        std::string_view found = std::string_view(bytes).substr(0, n > 0 ? static_cast<size_t>(n) : 0);
+        auto head = pack::parse_head(found);
+        if (!head || !pack::parse_record(found))
+            damaged.push_back(fmt::format("message file {} is damaged at byte {}", pack.number, offset));
+        if (!head) break;
+        offset += head->record_size();
+    }
+    return damaged;
 }
 
 void StoredCopy::keep(const proto::FileRow& row, const Fd& file) const {
     std::string path = path_of(row.number);
     make_directories(directory_of(row.number >> proto::kMessageDirectoryShift));
-    // A torn one of a backup that was interrupted.
-    if (unlink(path.c_str()) != 0 && errno != ENOENT) fail(path);
-    if (!link_to(file, path)) copy_to(file, path);
+    // A pack that has grown: until the new one is whole, the database that is there needs the old one.
+    std::string fresh = path + ".new";
+    if (unlink(fresh.c_str()) != 0 && errno != ENOENT) fail(fresh);
+    if (!link_to(file, fresh)) copy_to(file, row.size, fresh);
+    if (rename(fresh.c_str(), path.c_str()) != 0) fail(path);
 }
 
 void StoredCopy::keep_database(const Fd& database) const {
     make_directories(top_);
     std::string fresh = database_ + ".new";
-    copy_to(database, fresh);
+    struct stat st{};
+    if (fstat(database.get(), &st) != 0) fail(fresh);
+    copy_to(database, static_cast<uint64_t>(st.st_size), fresh);
     Fd file(open(fresh.c_str(), O_RDONLY | O_CLOEXEC));
     if (!file || fsync(file.get()) != 0) fail(fresh);
     if (rename(fresh.c_str(), database_.c_str()) != 0) fail(database_);

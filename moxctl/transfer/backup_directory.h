@@ -2,8 +2,8 @@
 // each.
 //
 // Message files never change and their numbers are never used again: one that is there with the right size need not be
-// copied again. They are hard links to those in use where that works, else clones, else copies. Failures are thrown as
-// Failed.
+// copied again. A pack only grows: a copy has what its row speaks of and no more, a link may have more. They are hard
+// links to those in use where that works, else clones, else copies. Failures are thrown as Failed.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +25,9 @@ class StoredCopy {
     std::string path_of(uint64_t file) const;
     /// Those of the files that are missing, or have another size.
     std::vector<proto::FileRow> missing(const std::vector<proto::FileRow>& files) const;
-    /// Puts a file of storaged's into the backup.
+    /// Records of a pack that are damaged: texts, the first few.
+    std::vector<std::string> damaged(const proto::FileRow& pack) const;
+    /// Puts a file of storaged's into the backup, in place of one that is there.
     void keep(const proto::FileRow& row, const Fd& file) const;
     /// Puts the database in place of the one there. All files of it must be on disk.
     void keep_database(const Fd& database) const;
@@ -43,7 +45,7 @@ class StoredCopy {
 
 /// The accounts in a backup, by name.
 std::vector<std::string> accounts_in(const std::string& backup);
-/// All rows of storaged's list of files. Memory: 16 bytes a message.
+/// All rows of storaged's list of files. Memory: 24 bytes a file.
 std::vector<proto::FileRow> read_file_rows(const Fd& list, uint64_t count);
 /// Writes all that was written below this directory to disk.
 void sync_all(const std::string& directory);

@@ -4,21 +4,54 @@
 #include <cstring>
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <unistd.h>
+#include <utility>
+
+#include "common/pack/record.h"
 
 namespace mox::moxctl {
+namespace {
+
+/// A message that is in memory.
+class TextBytes : public Bytes {
+  public:
+    explicit TextBytes(std::string text) : text_(std::move(text)) {}
+    std::string_view read() override { return std::exchange(given_, true) ? std::string_view() : text_; }
+
+  private:
+    std::string text_;
+    bool given_ = false;
+};
+
+std::string read_record(const Fd& pack, const proto::StagedMessage& message, const std::string& origin) {
+    std::string bytes(pack::kRecordHead + std::min<uint64_t>(message.place.length, pack::kMaxContent), '\0');
+    auto offset = static_cast<off_t>(message.place.offset);
+    ssize_t n = pack ? pread(pack.get(), bytes.data(), bytes.size(), offset) : -1;
+    auto record = pack::parse_record(std::string_view(bytes).substr(0, n > 0 ? static_cast<size_t>(n) : 0));
+    if (!record || record->head.content != message.content || record->head.size != message.file_size)
+        throw Skipped(origin, "it is missing in the backup, or damaged");
+    return bytes.erase(0, pack::kRecordHead);
+}
+
+}  // namespace
 
 bool BackupSource::next(SourceMessage& message) {
     if (messages_.empty()) return false;
     proto::StagedMessage staged = std::move(messages_.front());
     messages_.pop_front();
     message = {fmt::format("message {}", staged.uid), mailbox_, staged.flags, staged.keywords, staged.received};
-    if (!copy_.missing({{staged.file, staged.file_size}}).empty())
-        throw Skipped(message.origin, "its file is missing in the backup, or has the wrong size");
-    Fd file(open(copy_.path_of(staged.file).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-    if (!file) throw Skipped(message.origin, std::strerror(errno));
+    Fd file(open(copy_.path_of(staged.place.file).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    if (!file && errno != ENOENT) throw Skipped(message.origin, std::strerror(errno));
     prefix_ = std::move(staged.prefix);
     prefix_given_ = false;
-    file_ = std::make_unique<FileBytes>(std::move(file), message.origin);
+    if (staged.place.file != staged.content) {
+        bytes_ = std::make_unique<TextBytes>(read_record(file, staged, message.origin));
+        return true;
+    }
+    proto::FileRow row{staged.place.file, staged.file_size, proto::FileKind::message};
+    if (!copy_.missing({row}).empty())
+        throw Skipped(message.origin, "its file is missing in the backup, or has the wrong size");
+    bytes_ = std::make_unique<FileBytes>(std::move(file), message.origin);
     return true;
 }
 
@@ -27,7 +60,7 @@ std::string_view BackupSource::read() {
         prefix_given_ = true;
         if (!prefix_.empty()) return prefix_;
     }
-    return file_->read();
+    return bytes_->read();
 }
 
 }  // namespace mox::moxctl

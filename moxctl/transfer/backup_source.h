@@ -23,7 +23,7 @@ class BackupSource : public Source {
     std::string mailbox_;
     std::string prefix_;
     bool prefix_given_ = false;
-    std::unique_ptr<FileBytes> file_;
+    std::unique_ptr<Bytes> bytes_;
 };
 
 }  // namespace mox::moxctl

@@ -100,7 +100,7 @@ void Export::write_files(const proto::MailboxColumns& columns, const Rows& rows,
             skip(name_of(columns, row), "expunged meanwhile, or damaged");
             continue;
         }
-        target_.write({row, keywords_of(row, columns.keywords), found->prefix, &found->file});
+        target_.write({row, keywords_of(row, columns.keywords), found->prefix, found->start, &found->file});
         counts_.written++;
         counts_.bytes += row.size;
     }

@@ -17,7 +17,10 @@ constexpr uint64_t kMaxContents = 1'000'000'000;  // above, a message may be rea
 std::string words_of(const proto::MessageFile& file) {
     mail::ReadAt read = [&file](uint64_t offset, std::span<char> into) -> size_t {
         if (offset < file.prefix.size()) return file.prefix.copy(into.data(), into.size(), offset);
-        ssize_t n = ::pread(file.file.get(), into.data(), into.size(), static_cast<off_t>(offset - file.prefix.size()));
+        offset -= file.prefix.size();
+        if (offset < file.start.size()) return file.start.copy(into.data(), into.size(), offset);
+        if (!file.file) return 0;
+        ssize_t n = ::pread(file.file.get(), into.data(), into.size(), static_cast<off_t>(offset));
         return n > 0 ? static_cast<size_t>(n) : 0;
     };
     return mail::word_list({mail::decode_info(file.info, file.size), read, file.prefix.size()});

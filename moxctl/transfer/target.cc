@@ -30,9 +30,14 @@ void make_directories(const std::string& path) {
 
 std::string_view MessageText::raw() {
     if (!prefix_.empty()) return std::exchange(prefix_, {});
+    if (!start_.empty()) {
+        offset_ += start_.size();
+        return std::exchange(start_, {});
+    }
+    if (file_ == nullptr || !*file_) return {};
     buffer_.resize(kPiece);
     for (;;) {
-        ssize_t n = pread(file_.get(), buffer_.data(), buffer_.size(), static_cast<off_t>(offset_));
+        ssize_t n = pread(file_->get(), buffer_.data(), buffer_.size(), static_cast<off_t>(offset_));
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) fail("reading a message");
         offset_ += static_cast<uint64_t>(n);

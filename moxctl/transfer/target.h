@@ -19,7 +19,8 @@ struct StoredMessage {
     proto::MessageRow row;
     std::vector<std::string> keywords;
     std::string_view prefix;
-    const Fd* file = nullptr;
+    std::string_view start;    // the file's first bytes, or all
+    const Fd* file = nullptr;  // the rest; null, or no descriptor, when `start` is all
 };
 
 class Target {
@@ -43,14 +44,16 @@ void make_directories(const std::string& path);
 /// The text of a message: prefix and file, in pieces, with LF at the ends of lines.
 class MessageText {
   public:
-    explicit MessageText(const StoredMessage& message) : prefix_(message.prefix), file_(*message.file) {}
+    explicit MessageText(const StoredMessage& message)
+        : prefix_(message.prefix), start_(message.start), file_(message.file) {}
     /// The next bytes, valid until the next call; empty at the end. Throws Failed.
     std::string_view read();
 
   private:
     std::string_view raw();
     std::string_view prefix_;
-    const Fd& file_;
+    std::string_view start_;
+    const Fd* file_;
     uint64_t offset_ = 0;
     std::string buffer_;
     std::string text_;

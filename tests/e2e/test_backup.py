@@ -27,7 +27,8 @@ def test_backup_twice_and_verify(start_suite, tmp_path):
     fill(suite, 10)
     backup = str(tmp_path / "backup")
     first = suite.control_json("backup", backup)
-    assert first == {"messages": 10, "added": 10, "removed": 0, "lost": 0}
+    # Two large ones, and a file for all the small ones.
+    assert first == {"messages": 10, "added": 3, "removed": 0, "lost": 0}
     # The same file system: hard links.
     live = message_files(os.path.join(suite.data, "data"))
     assert {k: v.st_size for k, v in live.items()} == {k: v.st_size for k, v in message_files(backup).items()}
@@ -41,7 +42,8 @@ def test_backup_twice_and_verify(start_suite, tmp_path):
         imap.ok(imap.expunge())
     fill(suite, 2, 10)
     second = suite.control_json("backup", backup)
-    assert second == {"messages": 9, "added": 2, "removed": 3, "lost": 0}
+    # What is linked is not added to: the small one went to a new file, and is where the first backup cannot see it.
+    assert second == {"messages": 9, "added": 2, "removed": 1, "lost": 0}
     assert suite.control_json("verify", "-b", backup) == {"messages": 9, "problems": 0, "moved_aside": 0, "repaired": 0}
 
 
@@ -89,6 +91,19 @@ def test_damage_is_found(start_suite, tmp_path):
     with pytest.raises(mox.ControlError, match="is not a backup"):
         suite.control("verify", "-b", str(tmp_path))
     live = os.path.join(suite.data, "data", "accounts", "mox")
+    pack = sorted(glob.glob(f"{live}/msg/*/*"))[1]
+    with open(pack, "r+b") as f:
+        f.seek(500)
+        byte = f.read(1)
+        f.seek(500)
+        f.write(bytes([byte[0] ^ 1]))
+    with pytest.raises(mox.ControlError, match="in pack 3 is damaged"):
+        suite.control("verify")
+    with pytest.raises(mox.ControlError, match="message file 3 is damaged at byte"):
+        suite.control("verify", "-b", backup)
+    with open(pack, "r+b") as f:
+        f.seek(500)
+        f.write(byte)
     with open(f"{live}/msg/0/4711", "w") as f:
         f.write("stray")
     with pytest.raises(mox.ControlError, match="4711 belongs to no message"):

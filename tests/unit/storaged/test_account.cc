@@ -98,11 +98,11 @@ TEST_CASE("mailboxes are created with those above, told to all, and deleted") {
     CHECK(error_of(f.w.call(*f.alice, proto::DeleteMailbox{"zz"})).code == ErrorCode::not_found);
     REQUIRE(f.append("a/b/c", {"text"}));
     f.w.settle();
-    CHECK(count_files("accounts/alice/msg") == 1);
+    CHECK(f.w.stored("alice") == 1);
     auto gone = created->created[2];
     CHECK(f.w.call(*f.alice, proto::DeleteMailbox{"a/b/c"}));
     f.w.settle();
-    CHECK(count_files("accounts/alice/msg") == 0);
+    CHECK(f.w.stored("alice") == 0);
     CHECK(error_of(f.w.call(*f.alice, proto::GetChanges{gone.id, 0})).code == ErrorCode::not_found);
     auto again = f.w.call(*f.alice, proto::CreateMailbox{"a/b/c", 0});
     REQUIRE(again);
@@ -189,7 +189,7 @@ TEST_CASE("append: all or none, flags and keywords, ascending uids") {
     CHECK(error_of(f.w.call(*f.alice, std::move(request))).code == ErrorCode::not_found);
     CHECK(f.open("Drafts").count == 3);
     f.w.settle();
-    CHECK(count_files("accounts/alice/msg") == 3);
+    CHECK(f.w.stored("alice") == 3);
     CHECK(count_files("accounts/alice/stray") == 0);
 }
 
@@ -259,23 +259,23 @@ TEST_CASE("copies share the file until the last is gone") {
     CHECK(archive.keywords == std::vector<std::string>{"k1"});
     CHECK(rows_of(archive)[0].flags == proto::kSeen);
     CHECK(rows_of(archive)[0].received == 1600000000);
-    CHECK(count_files("accounts/alice/msg") == 2);
+    CHECK(f.w.stored("alice") == 2);
     REQUIRE(f.store(inbox, {1, 2}, StoreMode::add, proto::kDeleted));
     auto expunged = f.w.call(*f.alice, proto::Expunge{inbox, {{1, 2}}});
     REQUIRE(expunged);
     REQUIRE(expunged->uids.size() == 1);
     CHECK(expunged->uids[0].last == 2);
     f.w.settle();
-    CHECK(count_files("accounts/alice/msg") == 2);
+    CHECK(f.w.stored("alice") == 2);
     auto files = f.w.call(*f.alice, proto::OpenMessages{archive.mailbox.id, {{1}}});
     REQUIRE(files);
     REQUIRE(files->messages.size() == 1);
     REQUIRE(f.store(archive.mailbox.id, {1, 2}, StoreMode::add, proto::kDeleted));
     REQUIRE(f.w.call(*f.alice, proto::Expunge{archive.mailbox.id, {{1, 1}}}));
     f.w.settle();
-    CHECK(count_files("accounts/alice/msg") == 1);
+    CHECK(f.w.stored("alice") == 1);
     // Who has it open reads on.
-    CHECK(text_of(files->messages[0].file) == "one");
+    CHECK(text_of(files->messages[0]) == "one");
     CHECK(error_of(f.w.call(*f.alice, proto::CopyMessages{inbox, {{1, 1}}, "Nowhere"})).code == ErrorCode::not_found);
 }
 
@@ -294,7 +294,7 @@ TEST_CASE("moving touches no file and leaves tombstones") {
     CHECK(changes->expunged[0].last == 3);
     CHECK(changes->mailbox.messages == 1);
     CHECK(f.open("Trash").count == 2);
-    CHECK(count_files("accounts/alice/msg") == 3);
+    CHECK(f.w.stored("alice") == 3);
     f.w.settle();
     CHECK(f.alice->events.changed.contains(f.id("Trash").value));
     // The uids of what went are never used again.
@@ -332,7 +332,7 @@ TEST_CASE("a message is replaced in one commit") {
     CHECK(f.open("Drafts").count == 1);
     CHECK(f.open("Sent").count == 1);
     f.w.settle();
-    CHECK(count_files("accounts/alice/msg") == 2);
+    CHECK(f.w.stored("alice") == 2);
 }
 
 TEST_CASE("annotations go with their mailbox, and are bounded") {

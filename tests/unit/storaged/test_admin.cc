@@ -12,6 +12,8 @@ namespace fs = std::filesystem;
 
 namespace {
 
+constexpr size_t kLarge = 64 * 1024 + 1;  // a message that has a file of its own
+
 struct Admin {
     explicit Admin(World& world) : w(world) {
         auto opened = w.server->open_for_admin();
@@ -49,7 +51,8 @@ bool mentions(const std::vector<std::string>& problems, std::string_view text) {
 
 std::vector<proto::FileRow> rows_of(const Fd& list, uint64_t count) {
     std::vector<proto::FileRow> rows(count);
-    if (count > 0) REQUIRE(pread(list.get(), rows.data(), count * 16, 0) == static_cast<ssize_t>(count * 16));
+    size_t size = count * sizeof(proto::FileRow);
+    if (count > 0) REQUIRE(pread(list.get(), rows.data(), size, 0) == static_cast<ssize_t>(size));
     return rows;
 }
 
@@ -131,8 +134,14 @@ TEST_CASE("a store in order has no problems, each kind of damage is one") {
         {"UPDATE message SET keywords = 8", "keyword that does not exist"},
         {"UPDATE mailbox SET name = 'z' WHERE name = 'a'", "without the one above it: a/b"},
         {"UPDATE state SET next_file = 2", "file number that is not"},
+        {"UPDATE pack SET live = 2", "counters of a pack"},
+        {"UPDATE pack SET live_bytes = 2", "counters of a pack"},
+        {"UPDATE content SET offset = offset + 1 WHERE id = 1", "lacks 1 of its messages"},
+        {"UPDATE content SET offset = offset + 1000 WHERE id = 3", "in no pack: 3"},
+        {"UPDATE content SET file = 77 WHERE id = 3", "in no pack: 3"},
+        {"UPDATE state SET pack = 77", "pack that is missing: 77"},
+        {"INSERT INTO erase SELECT id FROM pack", "erased that is needed"},
         {"PRAGMA foreign_keys=OFF; DELETE FROM content WHERE id = 1", "message without its content"},
-        {"INSERT INTO erase VALUES (2)", "erased that is needed"},
     };
     for (const Damage& damage : kDamages) {
         INFO(damage.sql);
@@ -152,7 +161,7 @@ TEST_CASE("a store in order has no problems, each kind of damage is one") {
 TEST_CASE("files are checked against rows; strays are moved, never deleted") {
     TemporaryDirectory directory;
     World w;
-    for (int i = 0; i < 3; i++) REQUIRE_FALSE(w.deliver("alice", "", "text"));
+    for (int i = 0; i < 3; i++) REQUIRE_FALSE(w.deliver("alice", "", std::string(kLarge, 'x')));
     Admin admin(w);
     fs::remove("accounts/alice/msg/0/1");
     fs::resize_file("accounts/alice/msg/0/2", 1);
@@ -160,7 +169,7 @@ TEST_CASE("files are checked against rows; strays are moved, never deleted") {
     auto problems = admin.problems("alice");
     CHECK(problems.size() == 3);
     CHECK(mentions(problems, "message file 1 is missing"));
-    CHECK(mentions(problems, "message file 2 has 1 bytes, expected 4"));
+    CHECK(mentions(problems, "message file 2 has 1 bytes, expected 65537"));
     CHECK(mentions(problems, "file 77 belongs to no message"));
     CHECK(fs::exists("accounts/alice/msg/0/77"));
     auto fixed = admin.ask(proto::CheckStore{"alice", proto::Strays::move_aside});
@@ -173,7 +182,8 @@ TEST_CASE("files are checked against rows; strays are moved, never deleted") {
 TEST_CASE("a backup is as of one moment, while mail comes and goes") {
     TemporaryDirectory directory;
     World w;
-    for (int i = 0; i < 5; i++) REQUIRE_FALSE(w.deliver("alice", "", "text " + std::to_string(i)));
+    const std::string large(kLarge, 'x');
+    for (int i = 0; i < 5; i++) REQUIRE_FALSE(w.deliver("alice", "", "text " + std::to_string(i) + large));
     Admin admin(w);
     auto begun = admin.ask(proto::BeginBackup{"alice"});
     REQUIRE(begun);
@@ -185,13 +195,13 @@ TEST_CASE("a backup is as of one moment, while mail comes and goes") {
     auto id = inbox->mailbox.id;
     REQUIRE(w.call(*client, proto::StoreFlags{id, {{1, 2}}, proto::StoreMode::add, proto::kDeleted, {}, std::nullopt}));
     REQUIRE(w.call(*client, proto::Expunge{id, {{1, 5}}}));
-    REQUIRE_FALSE(w.deliver("alice", "", "later"));
+    REQUIRE_FALSE(w.deliver("alice", "", "later" + large));
     w.settle();
     CHECK(count_files("accounts/alice/msg") == 6);
     auto opened = admin.ask(proto::OpenBackupFiles{begun->backup, rows_of(begun->files, begun->count)});
     REQUIRE(opened);
     REQUIRE(opened->files.size() == 5);
-    CHECK(whole(opened->files[0].file) == "text 0");
+    CHECK(whole(opened->files[0].file) == "text 0" + large);
     admin.channel->send(proto::EndBackup{begun->backup});
     w.settle();
     CHECK(count_files("accounts/alice/msg") == 4);
@@ -241,6 +251,7 @@ TEST_CASE("a damaged backup is not put in place") {
     for (int i = 0; i < 3; i++) REQUIRE_FALSE(w.deliver("alice", "", "text " + std::to_string(i)));
     Admin admin(w);
     Copy copy = back_up(admin, "alice");
+    REQUIRE_FALSE(copy.files.empty());
     Copy lacking = copy;
     lacking.files.erase(lacking.files.begin());
     CHECK(error_of(restore(admin, "alice", lacking)).text.find("missing") != std::string::npos);

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <fcntl.h>
 #include <random>
 #include <set>
 
@@ -125,6 +126,7 @@ struct Model {
     }
     /// Contents with their rows and files, and what is used.
     void check_store() {
+        uint64_t stored = 0;
         client.reset();
         w.settle();
         w.wait(World::finish(*w.server));
@@ -144,9 +146,10 @@ struct Model {
             CHECK(check.bytes(0) == "ok");
             auto contents = db.query("SELECT count(*) FROM content");
             REQUIRE(contents.next());
-            CHECK(contents.number(0) == count_files("accounts/alice/msg"));
+            stored = contents.number(0);
         }
         w.start();
+        CHECK(w.stored("alice") == stored);
     }
 };
 
@@ -224,10 +227,20 @@ TEST_CASE("a mailbox that is opened again is what its rows are, whatever happene
     }
 }
 
+namespace {
+
+std::string whole_of(const proto::MessageFile& message) {
+    std::string text(message.size, '\0');
+    REQUIRE(pread(message.file.get(), text.data(), text.size(), 0) == static_cast<ssize_t>(text.size()));
+    return text;
+}
+
+}  // namespace
+
 TEST_CASE("small messages come in the answer, large ones as files") {
     Model model(1);
     World& w = model.w;
-    std::string large(proto::kMaxMessageStart + 1, 'x');
+    std::string large(pack::kMaxContent + 1, 'x');
     REQUIRE_FALSE(w.deliver("alice", "", "small"));
     for (size_t i = 0; i < proto::kMaxFilesPerOpen + 2; i++) REQUIRE_FALSE(w.deliver("alice", "", large));
     MailboxId inbox = model.views[0].id;
@@ -238,8 +251,9 @@ TEST_CASE("small messages come in the answer, large ones as files") {
     REQUIRE(files->messages.size() == proto::kMaxFilesPerOpen + 1);  // the rest is asked for again
     CHECK(files->messages[0].start == "small");
     CHECK_FALSE(files->messages[0].file);
-    CHECK(files->messages[1].start == large.substr(1));
-    CHECK(text_of(files->messages[1].file) == large);
+    CHECK(files->messages[1].start == large.substr(0, proto::kMaxMessageStart));
+    CHECK(whole_of(files->messages[1]) == large);
+    CHECK((fcntl(files->messages[1].file.get(), F_GETFL) & O_ACCMODE) == O_RDONLY);
     auto starts = w.call(*model.client, proto::OpenMessages{inbox, all, 10, proto::MessageParts::beginning});
     REQUIRE(starts);
     REQUIRE(starts->messages.size() == all.size());

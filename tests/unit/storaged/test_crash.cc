@@ -52,7 +52,7 @@ std::multiset<std::string> texts_in(World& w, const std::string& account) {
         auto files = w.call(*client, proto::OpenMessages{opened->mailbox.id, uids});
         REQUIRE(files);
         REQUIRE(files->messages.size() == uids.size());
-        for (const auto& message : files->messages) texts.insert(text_of(message.file));
+        for (const auto& message : files->messages) texts.insert(text_of(message));
     }
     return texts;
 }
@@ -94,7 +94,7 @@ TEST_CASE("after kill -9 at any moment, what was acknowledged is there exactly o
         for (auto text = texts.begin(); text != texts.end(); text++) CHECK(texts.count(*text) == 1);
         // Files and rows agree.
         w.settle();
-        CHECK(count_files(std::string("accounts/") + account + "/msg") == texts.size());
+        CHECK(w.stored(account) == texts.size());
     }
     CHECK(count_files("spool") == 0);
 }

@@ -1,5 +1,3 @@
-#include <fcntl.h>
-
 #include "tests/unit/storaged/world.h"
 
 using namespace mox;
@@ -38,8 +36,7 @@ TEST_CASE("a delivered message is listed, opened and read back byte for byte") {
     REQUIRE(files->messages.size() == 1);
     CHECK(files->messages[0].prefix == "Prefix: x\r\n");
     CHECK(files->messages[0].info == "info of " + std::string(kText));
-    CHECK(text_of(files->messages[0].file) == kText);
-    CHECK((fcntl(files->messages[0].file.get(), F_GETFL) & O_ACCMODE) == O_RDONLY);
+    CHECK(text_of(files->messages[0]) == kText);
     auto infos = w.call(*alice, proto::FetchInfos{opened->mailbox.id, {{1}}});
     REQUIRE(infos);
     REQUIRE(infos->messages.size() == 1);
@@ -67,8 +64,8 @@ TEST_CASE("mail and its numbers outlive a clean end and a crash") {
     auto files = w.call(*alice, proto::OpenMessages{inbox->mailbox.id, {{1}, {2}}});
     REQUIRE(files);
     REQUIRE(files->messages.size() == 2);
-    CHECK(text_of(files->messages[0].file) == "one");
-    CHECK(text_of(files->messages[1].file) == "two");
+    CHECK(text_of(files->messages[0]) == "one");
+    CHECK(text_of(files->messages[1]) == "two");
     auto lists = w.call(*alice, proto::OpenMailbox{"Lists/mox"});
     REQUIRE(lists);
     CHECK(lists->count == 1);
@@ -100,15 +97,25 @@ TEST_CASE("one message to many recipients: each gets an outcome of its own") {
     CHECK(outcomes->targets[101].error->code == ErrorCode::bad_request);
     CHECK_FALSE(outcomes->targets[102].error);
     w.settle();
-    // One file on disk under many names, none left over.
-    CHECK(count_files("accounts/user3/msg") == 2);
-    struct stat st{};
-    REQUIRE(stat("accounts/user7/msg/0/1", &st) == 0);
-    CHECK(st.st_nlink == 101);
+    CHECK(w.stored("user3") == 2);
     auto client = w.open("user99");
     auto inbox = w.call(*client, proto::OpenMailbox{"INBOX"});
     REQUIRE(inbox);
     CHECK(inbox->count == 1);
+}
+
+TEST_CASE("a large message to many recipients is one file on disk under many names, none left over") {
+    TemporaryDirectory directory;
+    World w;
+    std::string large(pack::kMaxContent + 1, 'x');
+    auto outcomes = w.deliver_to({{"alice", "", "To: a\r\n"}, {"bob", "", "To: b\r\n"}, {"bob", "Other", ""}}, large);
+    REQUIRE(outcomes);
+    w.settle();
+    CHECK(w.stored("alice") == 1);
+    CHECK(w.stored("bob") == 2);
+    struct stat st{};
+    REQUIRE(stat("accounts/bob/msg/0/1", &st) == 0);
+    CHECK(st.st_nlink == 3);
 }
 
 TEST_CASE("of several recipients those that fail wait in the queue, so that the sender need not send again") {
@@ -235,7 +242,7 @@ TEST_CASE("an account over its quota refuses for now and heals") {
     CHECK(error->code == ErrorCode::over_quota);
     CHECK(error->is_temporary());
     w.settle();
-    CHECK(count_files("accounts/alice/msg") == 1);
+    CHECK(w.stored("alice") == 1);
     auto alice = w.open("alice");
     auto inbox = w.call(*alice, proto::OpenMailbox{"INBOX"});
     REQUIRE(inbox);
@@ -312,28 +319,29 @@ TEST_CASE("deliveries that wait together share their flushes and commits") {
 TEST_CASE("a file without a row is put aside after a crash, never deleted or overwritten") {
     TemporaryDirectory directory;
     World w;
-    CHECK_FALSE(w.deliver("alice", "", "one"));
+    std::string large(pack::kMaxContent + 1, 'x');
+    CHECK_FALSE(w.deliver("alice", "", large));
     SECTION("found at the next start") {
         w.crash();
         REQUIRE(link("accounts/alice/msg/0/1", "accounts/alice/msg/0/2") == 0);
         REQUIRE(link("accounts/alice/msg/0/1", "accounts/alice/msg/0/77") == 0);
         w.start();
-        CHECK_FALSE(w.deliver("alice", "", "two"));
+        CHECK_FALSE(w.deliver("alice", "", large));
         CHECK(count_files("accounts/alice/stray") == 2);
-        CHECK(count_files("accounts/alice/msg") == 2);
+        CHECK(w.stored("alice") == 2);
         // A number that was seen on disk is not used again.
         CHECK(std::filesystem::exists("accounts/alice/msg/0/78"));
     }
     SECTION("met by a delivery after a clean end") {
         w.restart();
         REQUIRE(link("accounts/alice/msg/0/1", "accounts/alice/msg/0/2") == 0);
-        CHECK_FALSE(w.deliver("alice", "", "two"));
+        CHECK_FALSE(w.deliver("alice", "", "y" + large));
         CHECK(count_files("accounts/alice/stray") == 1);
         auto alice = w.open("alice");
         auto files = w.call(*alice, proto::OpenMessages{{1}, {{2}}});
         REQUIRE(files);
         REQUIRE(files->messages.size() == 1);
-        CHECK(text_of(files->messages[0].file) == "two");
+        CHECK(text_of(files->messages[0]).starts_with("yx"));
     }
 }
 

@@ -113,7 +113,7 @@ TEST_CASE("the program does all of its work inside its sandbox, and ends when to
         CHECK(rows_of(*inbox).size() == static_cast<size_t>(31 * (round + 1)));
         auto files = program.call(alice.channel, proto::OpenMessages{inbox->mailbox.id, {{1}}});
         REQUIRE(files);
-        CHECK(text_of(files->messages.at(0).file) == "text");
+        CHECK(text_of(files->messages.at(0)) == "text");
         auto metrics = program.call(*program.supervision, proto::GetMetrics{});
         REQUIRE(metrics);
         CHECK(metrics->text.find("mox_storage_deliveries_total 31\n") != std::string::npos);

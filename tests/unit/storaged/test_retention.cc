@@ -51,7 +51,7 @@ TEST_CASE("messages expire by the time they have been in a mailbox") {
     CHECK(count(w, "INBOX") == 1);
     w.settle();
     CHECK(worker->events.changed.size() == 1);  // an open session hears of it
-    CHECK(count_files("accounts/alice/msg") == 1);
+    CHECK(w.stored("alice") == 1);
 }
 
 TEST_CASE("expiry goes in pieces") {

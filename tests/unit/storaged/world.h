@@ -13,6 +13,7 @@
 #include "common/ipc/channel.h"
 #include "proto/account.h"
 #include "proto/storage.h"
+#include "storaged/check.h"
 #include "storaged/server.h"
 #include "tests/unit/catch.h"
 
@@ -134,6 +135,31 @@ struct World {
     }
     void settle() { wait(nap(50ms)); }
 
+    /// Messages that an account has on disk, each read and found whole; fails when files and rows do not agree.
+    uint64_t stored(const std::string& name) {
+        auto work = [](MailStore& store) -> Result<uint64_t> {
+            Problems problems;
+            uint64_t count = 0;
+            for (uint64_t directory : directories_to_check(store))
+                count += check_directory(store, directory, proto::Strays::leave, problems).known;
+            if (!problems.empty()) return permanent(ErrorCode::io, problems.take().front());
+            return count;
+        };
+        auto count = wait(server->accounts().find(name)->run(Access::read, work));
+        INFO((count ? std::string() : count.error().text));
+        REQUIRE(count);
+        return *count;
+    }
+    /// Rewrites packs until none is left that has to be; how many steps that took.
+    size_t rewrite_packs(const std::string& name) {
+        for (size_t steps = 0;; steps++) {
+            auto work = [](MailStore& store) { return store.rewrite_packs(); };
+            auto more = wait(server->accounts().find(name)->run(Access::write, work));
+            REQUIRE(more);
+            if (!*more) return steps;
+        }
+    }
+
     template <class M>
     Result<typename M::Reply> call(ipc::Channel& channel, M message) {
         return wait(channel.call(std::move(message), async::in(30s)));
@@ -199,6 +225,10 @@ inline std::string text_of(const Fd& file) {
     REQUIRE(n >= 0);
     text.resize(static_cast<size_t>(n));
     return text;
+}
+/// A message of an answer: what is in a pack comes as bytes.
+inline std::string text_of(const proto::MessageFile& message) {
+    return message.file ? text_of(message.file) : message.start;
 }
 /// Files in a directory tree.
 inline size_t count_files(const std::string& path) {
