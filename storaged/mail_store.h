@@ -142,7 +142,7 @@ class MailStore : public Store {
     uint64_t check_pack(uint64_t file, const std::function<void(std::string)>& report) override {
         return packs_.check(file, report);
     }
-    void finish_operation() override { packs_.write(); }
+    void finish_operation() override { packs_.finish(); }
     uint64_t check_part(uint64_t from, Repair repair, const std::function<void(std::string)>& report) override;
 
   protected:

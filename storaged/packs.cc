@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <utility>
 
 #include "common/log/log.h"
 #include "storaged/store.h"
@@ -139,27 +140,49 @@ void Packs::write() {
 }
 
 void Packs::drop(const ContentPlace& place) {
-    bool last = false;
+    Dropped& dropped = dropped_[place.file];
+    dropped.records++;
+    dropped.bytes += pack::kRecordHead + place.length;
+}
+
+void Packs::finish() {
+    write();
+    count_dropped();
+}
+
+void Packs::count_dropped() {
+    for (const auto& [pack, dropped] : std::exchange(dropped_, {})) count_dropped(pack, dropped);
+}
+
+void Packs::count_dropped(uint64_t pack, const Dropped& dropped) {
+    bool none = false;
     bool little = false;
+    bool is_current = false;
+    bool is_small = false;
     {
         auto row = store_.db().query(
-            "UPDATE pack SET live = live - 1, live_bytes = live_bytes - ?1 WHERE id = ?2 RETURNING live = 0,"
-            " live_bytes * 2 < size AND rewrite = 0, id = (SELECT pack FROM state)",
-            pack::kRecordHead + place.length, place.file);
-        if (!row.next() || row.flag(2)) return;
-        last = row.flag(0);
+            "UPDATE pack SET live = live - ?1, live_bytes = live_bytes - ?2 WHERE id = ?3 RETURNING live = 0,"
+            " live_bytes * 2 < size AND rewrite = 0, id = (SELECT pack FROM state), size < ?4",
+            dropped.records, dropped.bytes, pack, limits_.small_size);
+        if (!row.next()) return;
+        none = row.flag(0);
         little = row.flag(1);
+        is_current = row.flag(2);
+        is_small = row.flag(3);
     }
-    if (last) {
-        store_.db().run("DELETE FROM pack WHERE id = ?", place.file);
-        store_.note_file_unused(place.file);
+    // The current one goes on being filled, unless that would keep much that nobody needs.
+    if (is_current && (is_small || !(none || little))) return;
+    if (is_current) store_.db().run("UPDATE state SET pack = 0");
+    if (none) {
+        store_.db().run("DELETE FROM pack WHERE id = ?", pack);
+        store_.note_file_unused(pack);
     } else if (little) {
-        retire(place.file);
+        retire(pack);
     }
 }
 
 void Packs::forget() noexcept {
-    pending_.clear();
+    undo();
     file_.reset();
     number_ = 0;
 }

@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -51,15 +52,18 @@ class Packs {
   public:
     Packs(Store& store, const PackLimits& limits) : store_(store), limits_(limits) {}
 
-    /// Adds a record for this content. The row of the content is to be made in the same operation, and write() called
-    /// before its end.
+    /// Adds a record for this content, whose row is to be made in the same operation.
     ContentPlace add(uint64_t content, uint64_t size, pack::Method method, std::string_view stored);
-    /// Writes what was added to its file, and says so to the journal.
-    void write();
     /// The content that has its record there is gone.
     void drop(const ContentPlace& place);
+    /// At the end of an operation: writes what was added to its file, says so to the journal, and counts what was
+    /// dropped.
+    void finish();
     /// The operation did not come about.
-    void undo() noexcept { pending_.clear(); }
+    void undo() noexcept {
+        pending_.clear();
+        dropped_.clear();
+    }
     /// Nothing is known any more of the rows.
     void forget() noexcept;
 
@@ -80,6 +84,13 @@ class Packs {
         uint64_t size = 0;
         uint64_t moved = 0;
     };
+    struct Dropped {
+        uint64_t records = 0;
+        uint64_t bytes = 0;
+    };
+    void write();
+    void count_dropped();
+    void count_dropped(uint64_t pack, const Dropped& dropped);
     Row current();
     Row next_to_rewrite();
     void choose(size_t more);
@@ -96,8 +107,9 @@ class Packs {
     const PackLimits& limits_;
     uint64_t number_ = 0;  // of the pack that is open for writing
     Fd file_;
-    uint64_t end_ = 0;     // where `pending_` goes in it
-    std::string pending_;  // records of the operation under way
+    uint64_t end_ = 0;                     // where `pending_` goes in it
+    std::string pending_;                  // records of the operation under way
+    std::map<uint64_t, Dropped> dropped_;  // by it, out of each pack
 };
 
 /// Reads up to `size` bytes; fewer at the end of the file. Throws StoreFailure.

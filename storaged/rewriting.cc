@@ -54,6 +54,7 @@ void Packs::rewrite_some(const Row& row) {
         if (record && is_live(row.id, row.moved + at, *head)) move_record(row, row.moved + at, *record);
         at += head->record_size();
     }
+    count_dropped();
     uint64_t moved = row.moved + at;
     // At the end, with records that are still needed; or it cannot be read on.
     bool stuck = at == 0 || moved >= row.size;

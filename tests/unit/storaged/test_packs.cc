@@ -124,6 +124,31 @@ TEST_CASE("an empty pack is removed at once, of one with little left the rest mo
     CHECK(texts(w) == found);
 }
 
+TEST_CASE("the pack that is being filled ends when little of it is needed") {
+    TemporaryDirectory directory;
+    World w(small_packs());
+    deliver(w, 0, 6);
+    REQUIRE(packs().size() == 1);
+    auto first = packs();
+    expunge(w, {{1, 4}});
+    CHECK(w.rewrite_packs("alice") > 0);
+    w.settle();
+    CHECK(packs().size() == 1);
+    CHECK(packs() != first);
+    CHECK(texts(w) == std::map<uint32_t, std::string>{{5, text_number(4)}, {6, text_number(5)}});
+    CHECK(w.stored("alice") == 2);
+    // A small one stays for what comes next.
+    expunge(w, {{5, 6}});
+    CHECK(packs().size() == 1);
+    deliver(w, 6, 10);
+    CHECK(packs().size() == 1);
+    expunge(w, {{7, 10}});
+    CHECK(packs().empty());
+    deliver(w, 10, 11);
+    CHECK(texts(w) == std::map<uint32_t, std::string>{{11, text_number(10)}});
+    CHECK(w.stored("alice") == 1);
+}
+
 TEST_CASE("many small packs become one") {
     TemporaryDirectory directory;
     World w(small_packs());
