@@ -197,8 +197,8 @@ Result<Settings> check_domains(const Settings& present, std::string domains_text
     s.domains_text = std::move(domains_text);
     auto problems = config::validate(s.config, s.domains);
     if (!problems.empty()) return refuse(all(problems));
-    // authd gets its directory in one message.
-    if (ipc::encode(for_authd(s)).size() + (64 << 10) > ipc::kMaxFrame)
+    // authd gets its directory in one message, and so does storaged.
+    if (std::max(ipc::encode(for_authd(s)).size(), ipc::encode(for_storaged(s)).size()) + (64 << 10) > ipc::kMaxFrame)
         return refuse(s.domains_file + ": more addresses than this release can hold");
     return s;
 }
@@ -277,13 +277,22 @@ std::vector<proto::ConfigureStoraged::Expiry> expiries_of(const Settings& s, con
     return expiries;
 }
 
+// As authd looks them up.
+std::string canonical_address(const Settings& s, const config::Address& address) {
+    auto domain = std::ranges::find(s.domains.domains, address.domain, &config::Domain::name);
+    bool known = domain != s.domains.domains.end();
+    return (known ? config::canonical_localpart(*domain, address.localpart) : address.localpart) + "@" + address.domain;
+}
+
 }  // namespace
 
 proto::ConfigureStoraged for_storaged(const Settings& s) {
     proto::ConfigureStoraged m{};
     m.log = log_of(s);
-    for (const auto& account : s.domains.accounts)
+    for (const auto& account : s.domains.accounts) {
         m.accounts.push_back({account.name, account.quota.value_or(0), expiries_of(s, account)});
+        for (const auto& a : account.addresses) m.accounts.back().addresses.push_back(canonical_address(s, a));
+    }
     const config::Storage& storage = s.config.storage;
     m.quota = storage.quota.value_or(0);
     m.reserve = storage.reserve;
@@ -305,12 +314,8 @@ proto::ConfigureAuthd for_authd(const Settings& s) {
     }
     for (const auto& account : s.domains.accounts) {
         m.accounts.push_back({account.name, account.login_disabled});
-        for (const auto& a : account.addresses) {
-            auto domain = std::ranges::find(s.domains.domains, a.domain, &config::Domain::name);
-            std::string localpart =
-                domain == s.domains.domains.end() ? a.localpart : config::canonical_localpart(*domain, a.localpart);
-            m.addresses.push_back({localpart + "@" + a.domain, account.name, a.mailbox});
-        }
+        for (const auto& a : account.addresses)
+            m.addresses.push_back({canonical_address(s, a), account.name, a.mailbox});
     }
     m.private_keys_pem = s.private_keys;
     return m;

@@ -1,5 +1,7 @@
-// The mail of one account, for the worker that serves its logged-in clients. The channel itself names the account:
-// nothing in here can name another.
+// The mail of one account, for the worker that serves its logged-in clients. The channel itself names the account.
+//
+// Mailboxes of others are there as well, under kOthers and by ids that only mean something on this channel, in so far
+// as their owners have granted rights on them (RFC 4314): storaged knows who asks, and checks (storaged/guest_rules.h).
 //
 // A mailbox is read as columns (OpenMailbox: one sealed memory file of MessageRow) and kept up to date by asking what
 // changed since a modseq (GetChanges) whenever MailboxChanged says so. Every change is durable when it is answered.
@@ -8,6 +10,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "common/ipc/message.h"
@@ -77,6 +80,38 @@ constexpr size_t kMaxMessagesPerCopy =
 /// Special-use attributes (RFC 6154) as bits.
 enum SpecialUse : uint32_t { kArchiveUse = 1, kDraftsUse = 2, kJunkUse = 4, kSentUse = 8, kTrashUse = 16 };
 
+/// What may be done with a mailbox (RFC 4314 2.1), as bits.
+enum Right : uint32_t {
+    kLookupRight = 1,           // l
+    kReadRight = 2,             // r
+    kSeenRight = 4,             // s
+    kWriteRight = 8,            // w
+    kInsertRight = 16,          // i
+    kPostRight = 32,            // p
+    kCreateRight = 64,          // k
+    kDeleteMailboxRight = 128,  // x
+    kDeleteMessageRight = 256,  // t
+    kExpungeRight = 512,        // e
+    kAdminRight = 1024,         // a
+    kAllRights = 2047
+};
+
+/// With one of them, and kLookupRight, annotations can be read (RFC 5464 3.3).
+constexpr uint32_t kAnnotationRights = kReadRight | kSeenRight | kWriteRight | kInsertRight | kPostRight;
+
+/// Mailboxes of others are named kOthers, the account's name, '/', and as they are named there.
+constexpr std::string_view kOthers = "#users/";
+/// Whose mailbox that is: empty for the account's own.
+constexpr std::string_view owner_of(std::string_view name) {
+    if (!name.starts_with(kOthers)) return {};
+    name.remove_prefix(kOthers.size());
+    return name.substr(0, name.find('/'));
+}
+constexpr unsigned kOwnerShift = 40;  // bits of a MailboxId from there on say whose it is
+constexpr bool is_anothers(MailboxId id) {
+    return id.value >> kOwnerShift != 0;
+}
+
 struct Mailbox {
     MailboxId id;
     std::string name;  // UTF-8, '/' between levels
@@ -88,6 +123,8 @@ struct Mailbox {
     uint64_t unseen;
     uint64_t deleted;
     uint64_t size;  // bytes of all messages
+    /// Right bits of who asks. Without kReadRight all but name and id is left out.
+    uint32_t rights = kAllRights;
 };
 
 /// First on every account channel, from storaged: which account it is. A worker compares it with its own.
@@ -155,6 +192,7 @@ struct QuotaUse {
 };
 struct GetQuota {
     MOX_MESSAGE(GetQuota, 0x0415, QuotaUse, from(Role::imapd_worker))
+    std::string mailbox = {};  // of whoever that belongs to; empty: of the account
 };
 
 /// An annotation (RFC 5464): its name in lower case, its value in any bytes; in a change, without a value it goes.
@@ -179,6 +217,47 @@ struct SetMetadata {
     MOX_MESSAGE(SetMetadata, 0x0417, Done, from(Role::imapd_worker))
     std::string mailbox;
     std::vector<MetadataEntry> entries;
+};
+
+// ---- access rights (RFC 4314)
+
+constexpr size_t kMaxAclEntries = 10000;  // of an account
+constexpr std::string_view kAnyone = "anyone";
+struct AclEntry {
+    std::string identifier;  // the name of an account, or kAnyone; with '-' in front: these rights are taken away
+    uint32_t rights;         // Right bits
+};
+struct AclEntries {
+    std::vector<AclEntry> entries;
+};
+/// Errors of these: not_found, denied; see storaged/guest_rules.h.
+struct GetAcl {
+    MOX_MESSAGE(GetAcl, 0x0440, AclEntries, from(Role::imapd_worker, Role::moxctl))
+    std::string mailbox;
+};
+enum class AclChange : uint8_t { replace, add, remove, kEnd };
+/// An entry without rights goes. The identifier may be an address. Errors: bad_request for one that is no account of a
+/// domain of the owner's, exists for the owner, who has all rights; over_quota when there are too many.
+struct SetAcl {
+    MOX_MESSAGE(SetAcl, 0x0441, Done, from(Role::imapd_worker, Role::moxctl))
+    std::string mailbox;
+    std::string identifier;
+    AclChange change;
+    uint32_t rights;  // Right bits
+};
+struct Rights {
+    uint32_t rights;  // Right bits
+};
+/// The rights that the identifier has in any case: those of the owner. Errors as of SetAcl.
+struct GetFixedRights {
+    MOX_MESSAGE(GetFixedRights, 0x0442, Rights, from(Role::imapd_worker))
+    std::string mailbox;
+    std::string identifier;
+};
+/// What the account may do with the mailbox.
+struct GetMyRights {
+    MOX_MESSAGE(GetMyRights, 0x0443, Rights, from(Role::imapd_worker))
+    std::string mailbox;
 };
 
 constexpr size_t kMaxMailboxesPerGet = 1000;
@@ -328,8 +407,10 @@ struct UidPair {
 struct MessagesCopied {
     uint32_t uidvalidity;       // of the destination
     std::vector<UidPair> uids;  // in ascending order of source; those that exist
+    MailboxId mailbox = {};     // the destination
 };
-/// Errors: not_found when the destination does not exist (TRYCREATE), over_quota.
+/// Errors: not_found when the destination does not exist (TRYCREATE), over_quota, bad_request when it belongs to
+/// someone else than the source.
 struct CopyMessages {
     MOX_MESSAGE(CopyMessages, 0x0431, MessagesCopied, from(Role::imapd_worker))
     MailboxId mailbox;
@@ -366,6 +447,7 @@ struct AppendItem {
 struct MessagesAppended {
     uint32_t uidvalidity;
     std::vector<Uid> uids;
+    MailboxId mailbox = {};
 };
 /// A message that goes when others come.
 struct ReplacedMessage {
@@ -384,8 +466,9 @@ struct AppendMessages {
 /// Served by storaged on an account channel (with the spool messages of proto/storage.h).
 using AccountMessages =
     ipc::Messages<AskAccount, CreateSpool, DropSpool, ListMailboxes, CreateMailbox, DeleteMailbox, RenameMailbox,
-                  Subscribe, GetQuota, GetMetadata, SetMetadata, GetMailboxes, OpenMailbox, GetChanges, FetchInfos,
-                  OpenMessages, FindText, IndexWords, StoreFlags, CopyMessages, MoveMessages, Expunge, AppendMessages>;
+                  Subscribe, GetQuota, GetMetadata, SetMetadata, GetAcl, SetAcl, GetFixedRights, GetMyRights,
+                  GetMailboxes, OpenMailbox, GetChanges, FetchInfos, OpenMessages, FindText, IndexWords, StoreFlags,
+                  CopyMessages, MoveMessages, Expunge, AppendMessages>;
 /// Served by the worker on its account channel.
 using AccountEventMessages = ipc::Messages<AccountOpened, MailboxChanged, MailboxListChanged>;
 

@@ -54,7 +54,7 @@ struct DropIndex {
 
 /// Served by storaged on an account channel of moxctl.
 using AdminAccountMessages = ipc::Messages<CreateSpool, DropSpool, ListMailboxes, CreateMailbox, OpenMailbox,
-                                           OpenMessages, ImportMessages, IndexWords, DropIndex>;
+                                           OpenMessages, ImportMessages, IndexWords, DropIndex, GetAcl, SetAcl>;
 
 /// For moxctl, which moxd passes the channel on to: it speaks for exactly this account.
 struct OpenAccountForAdmin {

@@ -77,6 +77,7 @@ struct ConfigureStoraged {
         std::string name;
         uint64_t quota;  // bytes, 0 = unlimited
         std::vector<Expiry> expiries;
+        std::vector<std::string> addresses = {};  // canonical
     };
     std::vector<Account> accounts;
     uint64_t quota;        // bytes of all accounts together, 0 = unlimited

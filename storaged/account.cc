@@ -79,9 +79,11 @@ Result<proto::Done> put_in_place(Engine& engine, const std::string& name,
 
 }  // namespace
 
-Account::Account(Engine& engine, std::string name)
+Account::Account(Engine& engine, Accounts& accounts, std::string name, uint64_t number)
     : engine_(engine),
+      accounts_(accounts),
       name_(std::move(name)),
+      number_(number),
       strand_(std::make_shared<Strand>(engine, make_store(name_, engine), name_)),
       store_(static_cast<MailStore&>(strand_->store())) {
     strand_->on_effects([this](const Effects& effects) { tell(effects); });
@@ -95,6 +97,9 @@ void Account::configure(const proto::ConfigureStoraged::Account& config) {
     store_.set_quota(config.quota);
     expiries_ = config.expiries;
     next_expiry_ = 0;
+    addresses_ = {config.addresses.begin(), config.addresses.end()};
+    domains_.clear();
+    for (const auto& address : addresses_) domains_.insert(address.substr(address.rfind('@') + 1));
 }
 
 void Account::forget_use() {
@@ -107,7 +112,7 @@ Fd Account::open_channel(ipc::Role peer) {
     auto [ours, theirs] = ipc::make_socket_pair();
     if (!ours) return {};
     out_of_use_ = false;
-    channels_.push_back(std::make_unique<AccountChannel>(engine_, *this, std::move(ours), peer));
+    channels_.push_back(std::make_unique<AccountChannel>(engine_, accounts_, *this, std::move(ours), peer));
     AccountChannel& channel = *channels_.back();
     channel.channel().send(proto::AccountOpened{name_});
     channel.channel().start();
@@ -127,6 +132,7 @@ void Account::close_channels(std::string_view reason) {
 
 void Account::tell(const Effects& effects) {
     for (auto& channel : channels_) channel->tell(effects);
+    tell_guests(effects);
     if (effects.index_due && !indexing_ && !out_of_use_) scope_.spawn(build_index());
     if (effects.rewrite_due && !rewriting_ && !out_of_use_) scope_.spawn(rewrite_packs());
 }
@@ -170,7 +176,12 @@ void Accounts::configure(const std::vector<proto::ConfigureStoraged::Account>& a
             continue;
         }
         Entry& entry = accounts_[name];
-        if (entry.account == nullptr) entry.account = std::make_shared<Account>(engine_, name);
+        if (entry.account == nullptr) {
+            uint64_t number = by_number_.size() + 1;
+            entry.account = std::make_shared<Account>(engine_, *this, name, number);
+            by_number_[number] = entry.account.get();
+            shares_known_ = false;
+        }
         entry.account->configure(config);
         entry.configured = true;
     }
@@ -212,6 +223,7 @@ async::Task<Result<proto::AccountChannel>> Accounts::open_channel(std::string na
 /// Ends its channels and closes its store, once nothing is under way any more.
 async::Task<Result<proto::Done>> Accounts::take_out_of_use(std::shared_ptr<Account> account) {
     account->close_channels("the account is taken out of use");
+    account->close_visitors("an account that it uses is taken out of use");
     for (async::Deadline limit = async::in(kWaitForIdle); !account->idle();) {
         if (async::Clock::now() >= limit) co_return temporary(ErrorCode::busy, "the account is in use");
         co_await async::sleep_for(10ms);
@@ -223,6 +235,7 @@ async::Task<Result<proto::Done>> Accounts::take_out_of_use(std::shared_ptr<Accou
 
 async::Task<Result<proto::Done>> Accounts::remove(std::string name) {
     if (!is_account_name(name)) co_return permanent(ErrorCode::not_found, "no such account");
+    co_await forget_identifier(name);
     if (auto found = accounts_.find(name); found != accounts_.end()) {
         found->second.configured = false;
         auto out_of_use = co_await take_out_of_use(found->second.account);
@@ -252,6 +265,8 @@ async::Task<Result<proto::Done>> Accounts::replace(std::string name,
             return put_in_place(engine, name, prepare, above);
         });
     accounts_[name].replaced = false;
+    account->forget_shares();
+    account->set_may_share(true);
     if (!used) co_return std::unexpected(std::move(used.error()));
     co_return done;
 }

@@ -7,27 +7,32 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "common/ipc/channel.h"
 #include "proto/admin.h"
 #include "proto/supervise.h"
+#include "storaged/guest_rules.h"
 #include "storaged/mail_store.h"
 #include "storaged/strand.h"
 
 namespace mox::storaged {
 
 class AccountChannel;
+class Accounts;
 
 class Account : public std::enable_shared_from_this<Account> {
   public:
-    Account(Engine& engine, std::string name);
+    /// `number` is this account's alone as long as this process lives, and not 0.
+    Account(Engine& engine, Accounts& accounts, std::string name, uint64_t number);
     ~Account();
     Account(const Account&) = delete;
     Account& operator=(const Account&) = delete;
 
     const std::string& name() const { return name_; }
+    uint64_t number() const { return number_; }
     void configure(const proto::ConfigureStoraged::Account& config);
     using Expiries = std::vector<proto::ConfigureStoraged::Expiry>;
     const Expiries& expiries() const { return expiries_; }
@@ -46,6 +51,43 @@ class Account : public std::enable_shared_from_this<Account> {
         was_opened_ = true;
         return strand_->run<MailStore>(access, std::move(work));
     }
+
+    /// The same for an account that is a guest here, once the message is admitted by its row in kGuestRules; for the
+    /// owner, `guest` is empty. The message names its mailbox as this account does.
+    template <class M, class F>
+    auto run_for(std::string guest, Access access, const M& message, F work) {
+        return run(access,
+                   [guest = std::move(guest), named = named_mailbox(message),
+                    work = std::move(work)](MailStore& store) mutable -> std::invoke_result_t<F&, MailStore&> {
+                       if (guest.empty()) return work(store);
+                       MailStore::Asker asker(store, guest);
+                       if (auto admitted = store.admit(guest_rule<M>(), named); !admitted)
+                           return std::unexpected(std::move(admitted.error()));
+                       return work(store);
+                   });
+    }
+
+    // ---- what it shares with others (RFC 4314)
+
+    /// Whether an account is of the same domain, so that it can be given rights; addresses and accounts are moxd's
+    /// word.
+    bool is_neighbour(const Account& other) const;
+    bool has_address(const std::string& address) const { return addresses_.contains(address); }
+    /// A mailbox of this account as guests name it.
+    uint64_t id_for_guests(uint64_t mailbox) const { return number_ << proto::kOwnerShift | mailbox; }
+    /// nullptr: not known yet.
+    const std::shared_ptr<const Shares>& shares() const { return shares_; }
+    void set_may_share(bool may) { may_share_ = may; }
+    /// Finds out what is shared, once; cheap for who shares nothing.
+    async::Task<Result<proto::Done>> load_shares();
+    /// What was known of that is void: it is another store.
+    void forget_shares() { shares_.reset(); }
+    /// A channel of a guest that is to hear of what it may read here.
+    void add_visitor(AccountChannel& channel) { visitors_.insert(&channel); }
+    void remove_visitor(AccountChannel& channel) { visitors_.erase(&channel); }
+    void tell_list_changed();
+    /// What they know of the mailboxes here is void.
+    void close_visitors(std::string_view reason);
 
     /// A new channel for a worker, or moxctl: this end is served until it is lost.
     Fd open_channel(ipc::Role peer);
@@ -75,11 +117,20 @@ class Account : public std::enable_shared_from_this<Account> {
 
   private:
     void tell(const Effects& effects);
+    void tell_guests(const Effects& effects);
+    void tell_visitors(const Effects& effects, const Shares& before, const Shares& now);
     async::Task<void> serve(AccountChannel& channel);
     async::Task<void> build_index();
     async::Task<void> rewrite_packs();
     Engine& engine_;
+    Accounts& accounts_;
     std::string name_;
+    uint64_t number_;
+    std::set<std::string> addresses_;
+    std::set<std::string> domains_;
+    bool may_share_ = true;  // unless it is known that it does not
+    std::shared_ptr<const Shares> shares_;
+    std::set<AccountChannel*> visitors_;
     std::shared_ptr<Strand> strand_;
     MailStore& store_;  // the strand's
     size_t uses_ = 0;
@@ -101,6 +152,17 @@ class Accounts {
     /// The accounts there are from now on; channels of those no longer named are closed.
     void configure(const std::vector<proto::ConfigureStoraged::Account>& accounts);
     std::shared_ptr<Account> find(const std::string& name);
+    /// One of the same domain, by its name.
+    std::shared_ptr<Account> find_neighbour(const Account& of, const std::string& name);
+    /// The same by the number; another's than a neighbour's is nobody's.
+    std::shared_ptr<Account> find_neighbour(const Account& of, uint64_t number);
+    /// The canonical form of an identifier in an access control list of this account: the name of the account, with its
+    /// '-'. Errors: bad_request when it is none (RFC 4314 2), exists for the owner.
+    Result<std::string> canonical_identifier(const Account& owner, std::string_view identifier);
+    /// Those that share a mailbox with the account.
+    async::Task<std::vector<std::shared_ptr<Account>>> sharing_with(std::shared_ptr<Account> guest);
+    /// What an account shares is now another thing: whom that concerns is told.
+    void tell_shares_changed(const Account& owner, const Shares& before, const Shares& now);
     size_t size() const;
     /// Those that are configured.
     std::vector<std::shared_ptr<Account>> all() const;
@@ -127,10 +189,14 @@ class Accounts {
         bool replaced = false;  // being put in place: nobody finds it
     };
     async::Task<Result<proto::Done>> take_out_of_use(std::shared_ptr<Account> account);
+    async::Task<void> look_for_shares();
+    async::Task<void> forget_identifier(std::string name);
     async::Task<void> close_regularly();
     async::Task<void> close_unused();
     Engine& engine_;
     std::map<std::string, Entry> accounts_;
+    std::map<uint64_t, Account*> by_number_;
+    bool shares_known_ = false;  // of each account whether it may share
     bool closing_ = false;
     async::Scope scope_;
 };

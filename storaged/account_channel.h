@@ -1,5 +1,8 @@
 // AccountChannel: what storaged does for the worker of one account, see proto/account.h, or for moxctl's import and
-// export, see proto/admin.h. The account is the channel's: no message names one.
+// export, see proto/admin.h. The account is the channel's: no message says who asks.
+//
+// What names a mailbox of another account is carried out there in the name of the channel's account, which is a guest
+// there: translated by carry_out(), the one way to another's store, and admitted by kGuestRules.
 #pragma once
 
 #include <map>
@@ -15,7 +18,10 @@ namespace mox::storaged {
 class AccountChannel {
   public:
     /// For a worker, or for the moxctl of an administrator, who may send other messages.
-    AccountChannel(Engine& engine, Account& account, Fd socket, ipc::Role peer);
+    AccountChannel(Engine& engine, Accounts& accounts, Account& account, Fd socket, ipc::Role peer);
+    ~AccountChannel();
+
+    const Account& account() const { return account_; }
 
     ipc::Channel& channel() { return channel_; }
     /// Notes what changed; sent when the worker has taken what was sent before, so that a slow one costs nothing.
@@ -32,6 +38,10 @@ class AccountChannel {
     async::Task<Result<proto::QuotaUse>> on(proto::GetQuota);
     async::Task<Result<proto::MetadataEntries>> on(proto::GetMetadata message);
     async::Task<Result<proto::Done>> on(proto::SetMetadata message);
+    async::Task<Result<proto::AclEntries>> on(proto::GetAcl message);
+    async::Task<Result<proto::Done>> on(proto::SetAcl message);
+    async::Task<Result<proto::Rights>> on(proto::GetFixedRights message);
+    async::Task<Result<proto::Rights>> on(proto::GetMyRights message);
     async::Task<Result<proto::Mailboxes>> on(proto::GetMailboxes message);
     async::Task<Result<proto::MailboxColumns>> on(proto::OpenMailbox message);
     async::Task<Result<proto::MailboxChanges>> on(proto::GetChanges message);
@@ -48,9 +58,27 @@ class AccountChannel {
     async::Task<Result<proto::MessagesImported>> on(proto::ImportMessages message);
 
   private:
+    /// Where a request is carried out, by the name, or id, that the mailbox has there.
+    struct Place {
+        std::shared_ptr<Account> account;
+        std::string guest;  // who asks; empty: the owner
+        NamedMailbox mailbox;
+    };
+    Result<Place> find_place(NamedMailbox mailbox);
+    /// Another name in the same request; it must be of the same place.
+    Result<void> localize(const Place& place, std::string& name);
+    Result<void> localize_further(const Place& place, auto& message);
+    void visit(Account& owner);
+    template <class M, class F>
+    async::Task<Result<typename M::Reply>> carry_out(Access access, M message, F work);
+    async::Task<void> add_others(proto::MailboxList& list);
+    Result<std::string> canonical_identifier(const std::string& mailbox, std::string_view identifier);
     async::Task<void> send_events();
     Engine& engine_;
+    Accounts& accounts_;
     Account& account_;
+    const ipc::Role peer_;
+    std::map<uint64_t, std::weak_ptr<Account>> visited_;  // by number: that tell of their changes
     SpoolSet spools_;
     std::map<uint64_t, uint64_t> changed_;
     bool list_changed_ = false;

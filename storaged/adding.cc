@@ -129,7 +129,9 @@ uint64_t MailStore::add_content(const NewMessage& message) {
 }
 
 Result<uint32_t> MailStore::add_message(const proto::Mailbox& mailbox, const NewMessage& message, uint64_t modseq) {
-    auto keywords = keyword_bits(mailbox.id.value, message.keywords, true);
+    static const std::vector<std::string> kNone;
+    bool may_write = (mailbox.rights & proto::kWriteRight) != 0;  // else no keyword is made for it either
+    auto keywords = keyword_bits(mailbox.id.value, may_write ? message.keywords : kNone, true);
     if (!keywords) return std::unexpected(keywords.error());
     auto uid = take_uids(mailbox.id.value, 1);
     if (!uid) return uid;
@@ -139,6 +141,7 @@ Result<uint32_t> MailStore::add_message(const proto::Mailbox& mailbox, const New
     Row row;
     row.flags = message.flags & proto::kAllFlags;
     row.keywords = *keywords;
+    drop_flags(mailbox, row.flags, row.keywords);
     row.size = message.prefix.size() + message.content->size();
     row.content = content;
     row.received = message.received.unix_seconds;
@@ -175,12 +178,14 @@ Result<bool> MailStore::deliver(const std::string& name, const NewMessage& messa
 
 Result<proto::MessagesAppended> MailStore::append(const std::string& name, const std::vector<NewMessage>& messages,
                                                   std::optional<proto::ReplacedMessage> replaced) {
-    auto canonical = canonical_mailbox_name(name);
-    if (!canonical) return std::unexpected(canonical.error());
-    auto mailbox = find(*canonical);
-    if (!mailbox) return permanent(ErrorCode::not_found, "no such mailbox");
+    auto mailbox = find_for(name, proto::kInsertRight);
+    if (!mailbox) return std::unexpected(mailbox.error());
     // RFC 8508 3.4: the one that goes makes room for the one that comes, so it goes first
     if (replaced) {
+        auto source = find(replaced->mailbox);
+        if (!source) return permanent(ErrorCode::bad_request, "the message to be replaced is gone");
+        // RFC 8508 4.1: as for STORE and EXPUNGE
+        if (auto permitted = permit(*source, kRemoveRights); !permitted) return std::unexpected(permitted.error());
         auto rows = rows_in(replaced->mailbox.value, {{replaced->uid.value, replaced->uid.value}}, 0, 1);
         if (rows.empty()) return permanent(ErrorCode::bad_request, "the message to be replaced is gone");
         remove_rows(replaced->mailbox.value, {rows.front()});
@@ -188,7 +193,7 @@ Result<proto::MessagesAppended> MailStore::append(const std::string& name, const
     uint64_t bytes = 0;
     for (const NewMessage& message : messages) bytes += message.prefix.size() + message.content->size();
     if (over_quota(bytes)) return permanent(ErrorCode::over_quota, "the mailbox is full");
-    proto::MessagesAppended appended{mailbox->uidvalidity, {}};
+    proto::MessagesAppended appended{mailbox->uidvalidity, {}, mailbox->id};
     ModSeqs modseqs(*this);
     for (const NewMessage& message : messages) {
         auto uid = add_message(*mailbox, message, modseqs.for_row());

@@ -54,11 +54,36 @@ std::vector<MailStore::Row> MailStore::rows_in(uint64_t mailbox, const std::vect
     return found;
 }
 
-Result<proto::FlagsStored> MailStore::store_flags(const proto::StoreFlags& request) {
+uint32_t MailStore::changeable(const proto::Mailbox& mailbox) {
+    uint32_t flags = 0;
+    if (mailbox.rights & proto::kSeenRight) flags |= proto::kSeen;
+    if (mailbox.rights & proto::kDeleteMessageRight) flags |= proto::kDeleted;
+    if (mailbox.rights & proto::kWriteRight) flags |= proto::kAllFlags & ~(proto::kSeen | proto::kDeleted);
+    return flags;
+}
+
+// RFC 4314 4: what may not be changed stays, and only a request that may change nothing fails
+Result<void> MailStore::keep_permitted(const proto::Mailbox& mailbox, proto::StoreFlags& request) {
+    if (mailbox.rights == proto::kAllRights) return {};
+    uint32_t may = changeable(mailbox);
+    bool keywords = (mailbox.rights & proto::kWriteRight) != 0;
+    bool all = request.mode == proto::StoreMode::replace && request.flags == 0 && request.keywords.empty();
+    if ((request.flags & may) == 0 && (request.keywords.empty() || !keywords) && (!all || may == 0))
+        return permanent(ErrorCode::denied, "no right to change these flags");
+    request.flags &= may;
+    if (!keywords) request.keywords.clear();
+    return {};
+}
+
+Result<proto::FlagsStored> MailStore::store_flags(proto::StoreFlags request) {
     if ((request.flags & ~static_cast<uint32_t>(proto::kAllFlags)) != 0)
         return permanent(ErrorCode::bad_request, "unknown flag");
     uint64_t mailbox = request.mailbox.value;
-    if (!find(request.mailbox)) return mailbox_gone();
+    auto found = find(request.mailbox);
+    if (!found) return mailbox_gone();
+    if (auto kept = keep_permitted(*found, request); !kept) return std::unexpected(kept.error());
+    const uint32_t may = changeable(*found);
+    const bool may_write = (found->rights & proto::kWriteRight) != 0;
     auto bits = keyword_bits(mailbox, request.keywords, request.mode != proto::StoreMode::remove);
     if (!bits) return std::unexpected(bits.error());
     std::vector<Row> rows = rows_in(mailbox, request.uids, 0, proto::kMaxMessagesPerStore + 1);
@@ -72,8 +97,8 @@ Result<proto::FlagsStored> MailStore::store_flags(const proto::StoreFlags& reque
         if (request.unchanged_since && row.modseq > *request.unchanged_since) {
             stored.unchanged_since_failed.push_back({row.uid});
         } else if (request.mode == proto::StoreMode::replace) {
-            row.flags = request.flags;
-            row.keywords = *bits;
+            row.flags = (row.flags & ~may) | request.flags;
+            if (may_write) row.keywords = *bits;
         } else if (request.mode == proto::StoreMode::add) {
             row.flags |= request.flags;
             row.keywords |= *bits;
@@ -97,6 +122,12 @@ Result<proto::FlagsStored> MailStore::store_flags(const proto::StoreFlags& reque
     return stored;
 }
 
+// RFC 4314 4: a new message has those flags that whoever puts it there may set
+void MailStore::drop_flags(const proto::Mailbox& mailbox, uint32_t& flags, uint64_t& keywords) {
+    flags &= changeable(mailbox);
+    if ((mailbox.rights & proto::kWriteRight) == 0) keywords = 0;
+}
+
 Result<uint64_t> MailStore::translate_keywords(uint64_t bits, const std::vector<std::string>& names,
                                                uint64_t destination) {
     std::vector<std::string> used;
@@ -113,17 +144,15 @@ Result<std::vector<MailStore::Row>> MailStore::rows_to_copy(uint64_t mailbox,
 }
 
 Result<proto::MessagesCopied> MailStore::copy(const proto::CopyMessages& request) {
-    auto name = canonical_mailbox_name(request.destination);
-    if (!name) return std::unexpected(name.error());
     if (!find(request.mailbox)) return mailbox_gone();
-    auto destination = find(*name);
-    if (!destination) return permanent(ErrorCode::not_found, "no such mailbox");
+    auto destination = find_for(request.destination, proto::kInsertRight);
+    if (!destination) return std::unexpected(destination.error());
     auto rows = rows_to_copy(request.mailbox.value, request.uids);
     if (!rows) return std::unexpected(rows.error());
     uint64_t bytes = 0;
     for (const Row& row : *rows) bytes += row.size;
     if (over_quota(bytes)) return permanent(ErrorCode::over_quota, "the mailbox is full");
-    proto::MessagesCopied copied{destination->uidvalidity, {}};
+    proto::MessagesCopied copied{destination->uidvalidity, {}, destination->id};
     if (rows->empty()) return copied;
     auto first = take_uids(destination->id.value, rows->size());
     if (!first) return std::unexpected(first.error());
@@ -131,6 +160,7 @@ Result<proto::MessagesCopied> MailStore::copy(const proto::CopyMessages& request
     ModSeqs modseqs(*this);
     Delta delta;
     for (Row& row : *rows) {
+        drop_flags(*destination, row.flags, row.keywords);
         auto keywords = translate_keywords(row.keywords, names, destination->id.value);
         if (!keywords) return std::unexpected(keywords.error());
         row.keywords = *keywords;
@@ -145,12 +175,10 @@ Result<proto::MessagesCopied> MailStore::copy(const proto::CopyMessages& request
 }
 
 Result<proto::MessagesCopied> MailStore::move(const proto::MoveMessages& request) {
-    auto name = canonical_mailbox_name(request.destination);
-    if (!name) return std::unexpected(name.error());
     auto source = find(request.mailbox);
     if (!source) return mailbox_gone();
-    auto destination = find(*name);
-    if (!destination) return permanent(ErrorCode::not_found, "no such mailbox");
+    auto destination = find_for(request.destination, proto::kInsertRight);
+    if (!destination) return std::unexpected(destination.error());
     auto rows = rows_to_copy(source->id.value, request.uids);
     if (!rows) return std::unexpected(rows.error());
     return move_rows(*source, *destination, *rows);
@@ -159,7 +187,7 @@ Result<proto::MessagesCopied> MailStore::move(const proto::MoveMessages& request
 // No file is touched: rows leave one mailbox and come into the other in one transaction (RFC 6851 3.3).
 Result<proto::MessagesCopied> MailStore::move_rows(const proto::Mailbox& source, const proto::Mailbox& destination,
                                                    const std::vector<Row>& rows) {
-    proto::MessagesCopied moved{destination.uidvalidity, {}};
+    proto::MessagesCopied moved{destination.uidvalidity, {}, destination.id};
     if (rows.empty()) return moved;
     auto first = take_uids(destination.id.value, rows.size());
     if (!first) return std::unexpected(first.error());
@@ -169,6 +197,8 @@ Result<proto::MessagesCopied> MailStore::move_rows(const proto::Mailbox& source,
     Delta out;
     Delta in;
     for (Row row : rows) {
+        Row before = row;
+        drop_flags(destination, row.flags, row.keywords);
         auto keywords = translate_keywords(row.keywords, names, destination.id.value);
         if (!keywords) return std::unexpected(keywords.error());
         row.keywords = *keywords;
@@ -177,7 +207,7 @@ Result<proto::MessagesCopied> MailStore::move_rows(const proto::Mailbox& source,
         db().run("DELETE FROM message WHERE mailbox = ? AND uid = ?", source.id.value, row.uid);
         insert_row(destination.id.value, uid, modseq, row);
         gone.emplace_back(row.uid, modseq);
-        out.add(row.flags, row.size, -1);
+        out.add(before.flags, row.size, -1);
         in.add(row.flags, row.size, 1);
         moved.uids.push_back({row.uid, uid});
     }

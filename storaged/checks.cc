@@ -54,6 +54,9 @@ std::span<const Check> MailStore::checks() const {
         {"SELECT id >> 24 FROM segment_words WHERE id >> 24 NOT IN (SELECT id FROM segment) UNION"
          " SELECT id >> 24 FROM segment_postings WHERE id >> 24 NOT IN (SELECT id FROM segment)",
          "blocks of no segment"},
+        {"SELECT a.mailbox || ':' || a.identifier FROM acl a LEFT JOIN mailbox b ON b.id = a.mailbox"
+         " WHERE b.id IS NULL OR a.rights & ~2047 != 0 OR a.rights = 0 OR a.identifier IN ('', '-')",
+         "an access right that cannot be"},
         {"SELECT p.id FROM pack p, state s WHERE p.id >= s.next_file", "a file number that is not given out yet"},
         {"SELECT p.id FROM pack p LEFT JOIN (SELECT file, count(*) live, sum(length + 32) bytes FROM content"
          " WHERE file != id GROUP BY file) c ON c.file = p.id"

@@ -182,7 +182,8 @@ async::Task<Result<NewMessage>> prepare_item(Engine& engine, const Source& sourc
 }  // namespace
 
 async::Task<Result<proto::MessagesAppended>> append(Engine& engine, std::shared_ptr<Account> account,
-                                                    std::vector<Source> sources, proto::AppendMessages request) {
+                                                    std::vector<Source> sources, proto::AppendMessages request,
+                                                    std::string guest) {
     if (request.items.empty() || request.items.size() > kMaxAppended)
         co_return permanent(ErrorCode::bad_request, "no message, or too many");
     Account::Use use(account);
@@ -195,7 +196,7 @@ async::Task<Result<proto::MessagesAppended>> append(Engine& engine, std::shared_
     size_t count = messages.size();
     auto work = [messages = std::move(messages), mailbox = request.mailbox,
                  replaced = request.replaced](MailStore& store) { return store.append(mailbox, messages, replaced); };
-    auto appended = co_await account->run(Access::write, std::move(work));
+    auto appended = co_await account->run_for(std::move(guest), Access::write, request, std::move(work));
     if (appended) engine.counters.appended += count;
     co_return appended;
 }

@@ -21,9 +21,10 @@ namespace mox::storaged {
 
 async::Task<Result<proto::DeliveryOutcomes>> deliver(Engine& engine, Accounts& accounts, std::shared_ptr<Strand> queue,
                                                      Source source, proto::Deliver request);
-/// `sources` are those of the items, in order. All or none.
+/// `sources` are those of the items, in order; `guest` is who asks, empty for the owner. All or none.
 async::Task<Result<proto::MessagesAppended>> append(Engine& engine, std::shared_ptr<Account> account,
-                                                    std::vector<Source> sources, proto::AppendMessages request);
+                                                    std::vector<Source> sources, proto::AppendMessages request,
+                                                    std::string guest);
 /// The same, but each message by itself, and none that an import has brought before.
 async::Task<Result<proto::MessagesImported>> import(Engine& engine, std::shared_ptr<Account> account,
                                                     std::vector<Source> sources, proto::ImportMessages request);

@@ -147,7 +147,17 @@ CREATE TABLE imported (
 ) WITHOUT ROWID;
 )";
 
-constexpr const char* kUpgrades[] = {kVersion1, kVersion2};
+// Who else may do what with a mailbox (sharing.cc).
+constexpr const char* kVersion3 = R"(
+CREATE TABLE acl (
+    mailbox INTEGER NOT NULL REFERENCES mailbox ON DELETE CASCADE,
+    identifier TEXT NOT NULL,           -- the name of an account, or anyone; with '-' in front: takes rights away
+    rights INTEGER NOT NULL,            -- proto::Right bits
+    PRIMARY KEY (mailbox, identifier)
+) WITHOUT ROWID;
+)";
+
+constexpr const char* kUpgrades[] = {kVersion1, kVersion2, kVersion3};
 
 struct DefaultMailbox {
     const char* name;

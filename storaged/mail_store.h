@@ -8,8 +8,8 @@
 // values, file numbers and modseqs.
 //
 // Runs in worker threads, inside a strand's operations. mailboxes.cc has the mailboxes, reading.cc what reads messages,
-// searching.cc what finds them, adding.cc, importing.cc and changing.cc what changes them, mail_schema.cc the tables.
-// RFC 3501, 9051, 7162 (modseq), 6154 (special use), 4315 (UIDPLUS).
+// searching.cc what finds them, sharing.cc who may, adding.cc, importing.cc and changing.cc what changes them,
+// mail_schema.cc the tables. RFC 3501, 9051, 7162 (modseq), 6154 (special use), 4315 (UIDPLUS).
 #pragma once
 
 #include <optional>
@@ -22,7 +22,9 @@
 #include "proto/storage.h"
 #include "proto/supervise.h"
 #include "storaged/columns.h"
+#include "storaged/guest_rules.h"
 #include "storaged/packs.h"
+#include "storaged/rights.h"
 #include "storaged/store.h"
 #include "storaged/text_index.h"
 
@@ -55,6 +57,9 @@ struct NewMessage {
     std::string words;  // mail::word_list() of prefix and content; empty: they are not indexed now
 };
 
+/// In the directory of an account that shares mailboxes, see sharing.cc.
+constexpr const char* kSharedMark = "shared";
+
 /// A message of an import, and by what it is known when it comes again.
 struct ImportedMessage {
     std::string key;  // empty: it is added whatever was imported before
@@ -71,6 +76,30 @@ class MailStore : public Store {
 
     /// The account is no longer there: what it used is free.
     void forget_use();
+
+    // ---- who asks, and what that may (sharing.cc)
+    /// As long as it lives, within one operation, it is not the owner who asks but this account.
+    class Asker {
+      public:
+        Asker(MailStore& store, const std::string& account) : store_(store) { store.asker_ = &account; }
+        ~Asker() { store_.asker_ = nullptr; }
+        Asker(const Asker&) = delete;
+        Asker& operator=(const Asker&) = delete;
+
+      private:
+        MailStore& store_;
+    };
+    /// Whether a message of this kind about this mailbox may be carried out for who asks. Errors not_found, denied.
+    Result<void> admit(const GuestRule& rule, const NamedMailbox& named);
+    Result<proto::AclEntries> acl(const std::string& mailbox);
+    /// The identifier is one in canonical form.
+    Result<proto::Done> set_acl(const proto::SetAcl& request);
+    Result<proto::Rights> my_rights(const std::string& mailbox);
+    Shares shares();
+    /// An account of this name that is made later has no rights here.
+    Result<proto::Done> forget_identifier(const std::string& account);
+    /// Of a store that comes from a backup.
+    void mark_if_shared();
 
     // ---- mailboxes (mailboxes.cc)
     Result<proto::MailboxList> list();
@@ -101,7 +130,7 @@ class MailStore : public Store {
     /// Messages that earlier imports brought are left out (importing.cc).
     Result<proto::MessagesImported> import(const std::string& mailbox, uint64_t run,
                                            const std::vector<ImportedMessage>& messages);
-    Result<proto::FlagsStored> store_flags(const proto::StoreFlags& request);
+    Result<proto::FlagsStored> store_flags(proto::StoreFlags request);
     Result<proto::MessagesCopied> copy(const proto::CopyMessages& request);
     Result<proto::MessagesCopied> move(const proto::MoveMessages& request);
     Result<proto::MessagesExpunged> expunge(const proto::Expunge& request);
@@ -188,6 +217,18 @@ class MailStore : public Store {
     };
 
     Result<std::optional<proto::Mailbox>> find_annotated(const std::string& name);
+    std::vector<proto::AclEntry> acl_of(uint64_t mailbox);
+    uint32_t rights_on(uint64_t mailbox);
+    Result<void> permit(const proto::Mailbox& mailbox, uint32_t all_of, uint32_t any_of = 0);
+    Result<void> permit_new(const std::string& name);
+    /// The mailbox of that name, if who asks has these rights on it. Errors bad_request, not_found, denied.
+    Result<proto::Mailbox> find_for(const std::string& name, uint32_t needed);
+    Result<void> add_acl(uint64_t mailbox, const proto::AclEntry& entry);
+    Result<void> inherit_acl(uint64_t mailbox, const std::string& name);
+    void note_shares();
+    void mark_shared();
+    proto::Mailbox mailbox_from(const Query& row);
+
     std::optional<proto::Mailbox> find(std::string_view name);
     std::optional<proto::Mailbox> find(proto::MailboxId id);
     bool has_children(std::string_view name);
@@ -221,12 +262,18 @@ class MailStore : public Store {
     /// Takes messages out of a mailbox; the modseq.
     uint64_t remove_rows(uint64_t mailbox, const std::vector<Row>& rows);
     uint64_t expire_one(const proto::Mailbox& mailbox, int64_t before, int64_t& oldest);
+    /// The system flags that who asks may change.
+    static uint32_t changeable(const proto::Mailbox& mailbox);
+    static Result<void> keep_permitted(const proto::Mailbox& mailbox, proto::StoreFlags& request);
+    static void drop_flags(const proto::Mailbox& mailbox, uint32_t& flags, uint64_t& keywords);
     void add_tombstones(uint64_t mailbox, const std::vector<std::pair<uint32_t, uint64_t>>& uids);
     void drop_content(uint64_t content);
     Result<proto::MessagesCopied> move_rows(const proto::Mailbox& source, const proto::Mailbox& destination,
                                             const std::vector<Row>& rows);
     Result<std::vector<Row>> rows_to_copy(uint64_t mailbox, const std::vector<proto::UidRange>& uids);
 
+    const std::string directory_;
+    const std::string* asker_ = nullptr;  // nullptr: the owner
     std::atomic<uint64_t> quota_ = 0;
     KeptColumns kept_{counters().columns};
     TextIndex index_;

@@ -11,7 +11,19 @@ constexpr size_t kMoveChunk = 50000;  // messages held in memory when INBOX is r
 constexpr uint32_t kAllUses =
     proto::kArchiveUse | proto::kDraftsUse | proto::kJunkUse | proto::kSentUse | proto::kTrashUse;
 
-proto::Mailbox mailbox_from(const Query& row) {
+/// The first name behind all those below `name`: '0' follows '/'.
+std::string end_of_children(std::string_view name) {
+    return std::string(name) + '0';
+}
+
+}  // namespace
+
+MailStore::MailStore(const std::string& directory, Journal& journal, Counters& counters)
+    : Store(directory + "/index.db", {directory + "/msg", directory + "/stray"}, mail_upgrades(), journal, counters),
+      directory_(directory),
+      index_(counters.index) {}
+
+proto::Mailbox MailStore::mailbox_from(const Query& row) {
     proto::Mailbox mailbox;
     mailbox.id.value = row.number(0);
     mailbox.name = row.bytes(1);
@@ -23,19 +35,9 @@ proto::Mailbox mailbox_from(const Query& row) {
     mailbox.unseen = row.number(7);
     mailbox.deleted = row.number(8);
     mailbox.size = row.number(9);
+    mailbox.rights = rights_on(mailbox.id.value);
     return mailbox;
 }
-
-/// The first name behind all those below `name`: '0' follows '/'.
-std::string end_of_children(std::string_view name) {
-    return std::string(name) + '0';
-}
-
-}  // namespace
-
-MailStore::MailStore(const std::string& directory, Journal& journal, Counters& counters)
-    : Store(directory + "/index.db", {directory + "/msg", directory + "/stray"}, mail_upgrades(), journal, counters),
-      index_(counters.index) {}
 
 std::optional<proto::Mailbox> MailStore::find(std::string_view name) {
     auto row = db().query(
@@ -60,7 +62,12 @@ Result<proto::MailboxList> MailStore::list() {
     auto rows = db().query(
         "SELECT id, name, special_use, uidvalidity, uidnext, highest_modseq, messages, unseen, deleted, size"
         " FROM mailbox ORDER BY name");
-    while (rows.next()) list.mailboxes.push_back(mailbox_from(rows));
+    while (rows.next()) {
+        auto mailbox = mailbox_from(rows);
+        // RFC 4314 4: without "l" it is as if there were none
+        if (mailbox.rights & proto::kLookupRight) list.mailboxes.push_back(std::move(mailbox));
+    }
+    if (asker_ != nullptr) return list;
     auto names = db().query("SELECT name FROM subscription ORDER BY name");
     while (names.next()) list.subscribed.push_back(names.bytes(0));
     return list;
@@ -71,7 +78,8 @@ Result<proto::Mailboxes> MailStore::get(const std::vector<proto::MailboxId>& mai
         return permanent(ErrorCode::bad_request, "too many mailboxes at once");
     proto::Mailboxes out;
     for (auto id : mailboxes)
-        if (auto mailbox = find(id)) out.mailboxes.push_back(std::move(*mailbox));
+        if (auto mailbox = find(id); mailbox && (mailbox->rights & proto::kReadRight))
+            out.mailboxes.push_back(std::move(*mailbox));
     return out;
 }
 
@@ -110,7 +118,10 @@ Result<proto::Mailbox> MailStore::create_one(const std::string& name, uint32_t s
     db().run("UPDATE state SET next_uidvalidity = next_uidvalidity + 1");
     add_subscription(name);
     effects().list_changed = true;
-    return *find(name);
+    auto created = *find(name);
+    if (auto inherited = inherit_acl(created.id.value, name); !inherited) return std::unexpected(inherited.error());
+    created.rights = rights_on(created.id.value);
+    return created;
 }
 
 Result<std::vector<proto::Mailbox>> MailStore::create_with_parents(const std::string& name, uint32_t special_use) {
@@ -155,7 +166,9 @@ Result<proto::Done> MailStore::remove(const std::string& name) {
     for (uint64_t content : contents) drop_content(content);
     db().run("UPDATE state SET used = used - ?", mailbox->size);
     db().run("DELETE FROM metadata WHERE mailbox = ?", mailbox->id.value);
-    db().run("DELETE FROM mailbox WHERE id = ?", mailbox->id.value);
+    bool shared = !acl_of(mailbox->id.value).empty();
+    db().run("DELETE FROM mailbox WHERE id = ?", mailbox->id.value);  // RFC 4314 4: its rights go with it
+    if (shared) note_shares();
     effects().changed[mailbox->id.value] = next_modseq();
     effects().list_changed = true;
     return proto::Done{};
@@ -168,6 +181,9 @@ Result<proto::Done> MailStore::rename(const std::string& from, const std::string
     if (!target_name) return std::unexpected(target_name.error());
     auto source = find(*source_name);
     if (!source) return permanent(ErrorCode::not_found, "no such mailbox");
+    if (auto permitted = permit_new(*target_name); !permitted) return std::unexpected(permitted.error());
+    if (asker_ != nullptr && *source_name == "INBOX")
+        return permanent(ErrorCode::bad_request, "only its owner can rename INBOX");
     if (find(*target_name)) return permanent(ErrorCode::exists, "a mailbox of that name exists already");
     if (*source_name == "INBOX") return rename_inbox(*source, *target_name);
     if (auto renamed = rename_tree(*source_name, *target_name); !renamed) return std::unexpected(renamed.error());
@@ -218,7 +234,7 @@ void MailStore::add_subscription(std::string_view name) {
 }
 
 Result<proto::Done> MailStore::subscribe(const std::string& name, proto::Subscription subscription) {
-    auto canonical = canonical_mailbox_name(name);
+    auto canonical = canonical_subscription(name);
     if (!canonical) return std::unexpected(canonical.error());
     bool subscribed = is_subscribed(*canonical);
     if (subscription == proto::Subscription::subscribe && !subscribed) {

@@ -50,6 +50,9 @@ Result<proto::Done> MailStore::set_metadata(const std::string& name, const std::
     if (!mailbox) return std::unexpected(mailbox.error());
     uint64_t id = *mailbox ? (*mailbox)->id.value : 0;
     for (const auto& entry : entries) {
+        // What is private is the owner's (RFC 5464 4.3 NOPRIVATE).
+        if (asker_ != nullptr && !entry.name.starts_with("/shared/"))
+            return permanent(ErrorCode::denied, "private annotations are for the owner");
         if (!is_entry_name(entry.name)) return permanent(ErrorCode::bad_request, "not a name of an annotation");
         if (!entry.value) {
             db().run("DELETE FROM metadata WHERE mailbox = ? AND name = ?", id, entry.name);

@@ -39,7 +39,7 @@ Result<std::string> canonical_mailbox_name(std::string_view name) {
     if (name.size() > proto::kMaxMailboxName) return permanent(ErrorCode::bad_request, "the mailbox name is too long");
     if (has_forbidden_character(name))
         return permanent(ErrorCode::bad_request, "a character is not allowed in mailbox names");
-    // RFC 3501 5.1.2: a leading # is for namespaces that we do not have.
+    // RFC 3501 5.1.2: a leading # is for namespaces: that of others (proto::kOthers) does not come here.
     if (name.front() == '#') return permanent(ErrorCode::bad_request, "a mailbox name may not start with #");
     if (has_bad_level(name))
         return permanent(ErrorCode::bad_request, "a level of the mailbox name is empty or not allowed");
@@ -47,6 +47,17 @@ Result<std::string> canonical_mailbox_name(std::string_view name) {
     // RFC 3501 5.1: INBOX is case-insensitive.
     if (text::iequals(name.substr(0, name.find('/')), "inbox")) canonical.replace(0, 5, "INBOX");
     return canonical;
+}
+
+Result<std::string> canonical_subscription(std::string_view name) {
+    if (!name.starts_with(proto::kOthers)) return canonical_mailbox_name(name);
+    std::string owner(proto::owner_of(name));
+    std::string above = std::string(proto::kOthers) + owner;
+    if (!is_account_name(owner) || name.size() <= above.size() + 1)
+        return permanent(ErrorCode::bad_request, "not the name of a mailbox of another account");
+    auto canonical = canonical_mailbox_name(name.substr(above.size() + 1));
+    if (!canonical) return canonical;
+    return above + '/' + *canonical;
 }
 
 std::vector<std::string> parents_of(std::string_view name) {

@@ -17,6 +17,8 @@ constexpr size_t kMaxKeywordName = 100;
 /// levels (between '/') not empty, "." or "..", the first level "INBOX" whatever its case (RFC 3501 5.1). Else
 /// bad_request.
 Result<std::string> canonical_mailbox_name(std::string_view name);
+/// The same, or the name of a mailbox of another account (proto::kOthers).
+Result<std::string> canonical_subscription(std::string_view name);
 /// The names of all mailboxes above, topmost first: "a/b/c" has "a" and "a/b".
 std::vector<std::string> parents_of(std::string_view name);
 /// A keyword: an atom (RFC 3501 9 flag-keyword) that is not a system flag.

@@ -130,6 +130,7 @@ Result<std::string> Stage::finish(uint64_t above) {
         if (!problems.empty()) return permanent(ErrorCode::bad_request, "the backup is damaged: " + problems.front());
         auto& store = static_cast<MailStore&>(*store_);
         change(store, [&] { store.renew_uidvalidity(above); });
+        store.mark_if_shared();
         store.close();
         return directory_;
     });

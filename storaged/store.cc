@@ -16,6 +16,7 @@ namespace mox::storaged {
 void Effects::merge(Effects&& other) {
     for (auto [mailbox, modseq] : other.changed) changed[mailbox] = std::max(changed[mailbox], modseq);
     list_changed |= other.list_changed;
+    if (other.shares) shares = std::move(other.shares);
     queue_grew |= other.queue_grew;
     index_due |= other.index_due;
     rewrite_due |= other.rewrite_due;

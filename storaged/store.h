@@ -20,6 +20,7 @@
 #include "storaged/content.h"
 #include "storaged/counters.h"
 #include "storaged/files.h"
+#include "storaged/rights.h"
 #include "storaged/sql.h"
 
 namespace mox::storaged {
@@ -28,6 +29,7 @@ namespace mox::storaged {
 struct Effects {
     std::map<uint64_t, uint64_t> changed;  // mailbox: its highest modseq
     bool list_changed = false;
+    std::shared_ptr<const Shares> shares;  // when they have changed
     bool queue_grew = false;
     bool index_due = false;           // the index of words has something to do
     bool rewrite_due = false;         // there are packs to be rewritten

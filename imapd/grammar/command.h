@@ -48,6 +48,11 @@ enum class Verb : uint8_t {
     getquotaroot,
     getmetadata,
     setmetadata,
+    getacl,
+    setacl,
+    deleteacl,
+    listrights,
+    myrights,
     compress,
     idle,
     notify,
@@ -143,6 +148,7 @@ struct ListArguments {
     bool return_subscribed = false;
     bool return_children = false;
     uint32_t return_status = 0;                // StatusItem bits, 0: none
+    bool return_my_rights = false;             // RFC 8440 3
     std::vector<std::string> return_metadata;  // names of annotations (RFC 9590 3)
 };
 struct CompressArguments {
@@ -163,6 +169,13 @@ struct GetMetadataArguments {
 struct SetMetadataArguments {
     std::string mailbox;
     std::vector<proto::MetadataEntry> entries;
+};
+/// SETACL, DELETEACL and LISTRIGHTS (RFC 4314 3), the last two without change and rights.
+struct AclArguments {
+    std::string mailbox;
+    std::string identifier;  // prepared (RFC 4013), with its '-'
+    proto::AclChange change = proto::AclChange::replace;
+    uint32_t rights = 0;  // proto::Right bits
 };
 /// APPEND and REPLACE up to the first message's bytes, which are not here: they follow in the stream.
 struct AppendArguments {
@@ -362,8 +375,9 @@ using Arguments =
     std::variant<NoArguments, LoginArguments, AuthenticateArguments, IdArguments, EnableArguments, MailboxArguments,
                  SelectArguments, CreateArguments, RenameArguments, StatusArguments, ListArguments, AppendArguments,
                  ExpungeArguments, SearchArguments, SortArguments, ThreadArguments, CompressArguments, QuotaArguments,
-                 GetMetadataArguments, SetMetadataArguments, FetchArguments, StoreArguments, CopyArguments,
-                 NotifyArguments, CancelUpdateArguments, EsearchArguments, UidBatchesArguments, LanguageArguments>;
+                 GetMetadataArguments, SetMetadataArguments, AclArguments, FetchArguments, StoreArguments,
+                 CopyArguments, NotifyArguments, CancelUpdateArguments, EsearchArguments, UidBatchesArguments,
+                 LanguageArguments>;
 
 struct Command {
     std::string tag;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "proto/account.h"
+
 namespace mox::imapd {
 namespace {
 
@@ -22,7 +24,7 @@ bool matches(const MailboxFilter& filter, std::string_view name, bool subscribed
     switch (filter.kind) {
         case Kind::inboxes:
         case Kind::personal:
-            return true;
+            return !name.starts_with(proto::kOthers);  // RFC 5465 6.2, 6.3
         case Kind::subscribed:
             return subscribed;
         case Kind::subtree:

@@ -23,6 +23,9 @@ Arguments parse_status(Scanner& in);
 Arguments parse_getquota(Scanner& in);
 Arguments parse_getmetadata(Scanner& in);
 Arguments parse_setmetadata(Scanner& in);
+/// Arguments of SETACL, and of DELETEACL and LISTRIGHTS. Throw SyntaxError.
+Arguments parse_setacl(Scanner& in);
+Arguments parse_identifier(Scanner& in);
 /// Names of annotations: one, or several in parentheses; in lower case.
 std::vector<std::string> parse_metadata_names(Scanner& in);
 /// Arguments of SEARCH, ESEARCH and CANCELUPDATE. Throw SyntaxError.

@@ -1,4 +1,4 @@
-// LIST, LSUB and STATUS (RFC 3501 9, RFC 5258 6, RFC 5819 4, RFC 6154 6, RFC 9590 5).
+// LIST, LSUB and STATUS (RFC 3501 9, RFC 5258 6, RFC 5819 4, RFC 6154 6, RFC 8440 5, RFC 9590 5).
 #include "common/text/ascii.h"
 #include "imapd/grammar/parse.h"
 
@@ -66,6 +66,8 @@ void parse_list_return(Scanner& in, ListArguments& args) {
         } else if (in.take_word("METADATA")) {  // RFC 9590 3
             in.space();
             args.return_metadata = parse_metadata_names(in);
+        } else if (in.take_word("MYRIGHTS")) {  // RFC 8440 5
+            args.return_my_rights = true;
         } else if (!in.take_word("SPECIAL-USE"))
             throw SyntaxError("unknown LIST return option");
     } while (in.take(' '));

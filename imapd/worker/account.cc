@@ -111,10 +111,6 @@ void Account::touch(proto::MailboxId mailbox, const AccountObserver* except) {
     notify(mailbox, UINT64_MAX, except);
 }
 
-void Account::touch(uint32_t uidvalidity) {
-    for (auto* observer : observers_) observer->mailbox_grew(uidvalidity);
-}
-
 void Account::touch_metadata(const std::string& mailbox, const std::vector<std::string>& names,
                              const AccountObserver* except) {
     for (auto* observer : observers_)

@@ -24,8 +24,6 @@ class AccountObserver {
   public:
     virtual ~AccountObserver() = default;
     virtual void mailbox_changed(proto::MailboxId mailbox, uint64_t highest_modseq) = 0;
-    /// Messages were added to the mailbox of this UIDVALIDITY, which no other of the account has.
-    virtual void mailbox_grew(uint32_t uidvalidity) = 0;
     virtual void mailbox_list_changed() = 0;
     /// Annotations of a mailbox, or with an empty name of the account, were set by another session.
     virtual void metadata_changed(const std::string& mailbox, const std::vector<std::string>& names) = 0;
@@ -74,8 +72,6 @@ class Account {
     /// Whether a mailbox was there when last looked, so that an APPEND need not look again; storaged has the last word.
     bool remembers(const std::string& mailbox) const { return known_.contains(mailbox); }
     void remember(const proto::MailboxList& list);
-    /// A session added messages to the mailbox of this UIDVALIDITY.
-    void touch(uint32_t uidvalidity);
     /// A session set annotations. All who do are sessions of this worker, so nobody else need tell.
     void touch_metadata(const std::string& mailbox, const std::vector<std::string>& names,
                         const AccountObserver* except);

@@ -1,6 +1,7 @@
 #include "imapd/worker/catenate.h"
 
 #include "imapd/grammar/imap_url.h"
+#include "imapd/worker/commands.h"
 
 namespace mox::imapd {
 namespace {
@@ -9,16 +10,14 @@ namespace {
     fail_no("[BADURL " + printable_url(url) + "] " + std::string(reason));  // RFC 4469 4
 }
 
-async::Task<std::optional<proto::MailboxId>> find_mailbox(Session& session, MessageUrl url) {
+async::Task<std::optional<proto::MailboxId>> find_mailbox_of(Session& session, MessageUrl url) {
     if (url.mailbox.empty()) {
         if (!session.selected()) co_return std::nullopt;
         co_return session.view().id();
     }
-    auto list = co_await session.ask(proto::ListMailboxes{});
-    for (const auto& mailbox : list.mailboxes)
-        if (mailbox.name == url.mailbox && (!url.uidvalidity || *url.uidvalidity == mailbox.uidvalidity))
-            co_return mailbox.id;
-    co_return std::nullopt;
+    auto mailbox = co_await find_mailbox(session, url.mailbox);
+    if (!mailbox || (url.uidvalidity && *url.uidvalidity != mailbox->uidvalidity)) co_return std::nullopt;
+    co_return mailbox->id;
 }
 
 }  // namespace
@@ -33,7 +32,7 @@ std::string printable_url(std::string_view url) {
 async::Task<UrlPart> find_part_of_url(Session& session, std::string url) {
     auto parsed = parse_message_url(url);
     if (!parsed) fail_url(url, "not the URL of a message here");
-    auto mailbox = co_await find_mailbox(session, *parsed);
+    auto mailbox = co_await find_mailbox_of(session, *parsed);
     if (!mailbox) fail_url(url, "no such mailbox");
     auto files = co_await session.ask(proto::OpenMessages{*mailbox, {{parsed->uid}}});
     if (files.messages.empty()) fail_url(url, "no such message");

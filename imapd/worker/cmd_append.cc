@@ -18,6 +18,7 @@ constexpr size_t kMaxFiles = 50;
 constexpr size_t kMaxMemory = 3 << 20;
 
 async::Task<void> need_mailbox(Session& session, std::string name) {
+    if (!proto::owner_of(name).empty()) co_return;  // who may put messages there need not see it in a list
     if (session.account().remembers(name)) co_return;
     session.account().remember(co_await session.ask(proto::ListMailboxes{}));
     if (session.account().remembers(name)) co_return;
@@ -173,7 +174,7 @@ async::Task<Answer> cmd_append(Session& session, const Command& command) {
     auto items = append.give();
     if (replaced && items.size() != 1) fail_bad("a message is replaced by one");  // RFC 8508 5
     auto appended = co_await session.ask(proto::AppendMessages{args.mailbox, std::move(items), replaced}, "TRYCREATE");
-    session.touch_added(appended.uidvalidity, {appended.uids.front().value, appended.uids.back().value});
+    session.touch_added(appended.mailbox, {appended.uids.front().value, appended.uids.back().value});
     if (!replaced) co_return Answer{Answer::Status::ok, appenduid(appended) + "appended"};
     session.untagged("OK " + appenduid(appended) + "replaced");  // RFC 8508 3.3: before the EXPUNGE
     std::vector<proto::UidRange> gone{{replaced->uid.value, replaced->uid.value}};

@@ -40,7 +40,8 @@ async::Task<Answer> cmd_language(Session& session, const Command& command) {
 }
 
 async::Task<Answer> cmd_namespace(Session& session, const Command&) {
-    session.untagged(R"(NAMESPACE (("" "/")) NIL NIL)");
+    // RFC 2342 5: what others share has a name of its own in front
+    session.untagged(R"(NAMESPACE (("" "/")) ((")" + std::string(proto::kOthers) + R"(" "/")) NIL)");
     co_return Answer{Answer::Status::ok, "done"};
 }
 

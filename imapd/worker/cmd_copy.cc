@@ -4,6 +4,7 @@
 
 #include "imapd/worker/batches.h"
 #include "imapd/worker/commands.h"
+#include "imapd/worker/copy_between.h"
 
 namespace mox::imapd {
 namespace {
@@ -53,6 +54,18 @@ std::string message_limit(const Session& session, uint32_t lowest) {
     return "[MESSAGELIMIT " + std::to_string(session.limits().copied) + ' ' + std::to_string(lowest) + "] ";
 }
 
+// RFC 6851 4.2: the rights that MOVE needs here are looked for first, so that it does not end half-way
+async::Task<proto::MessagesCopied> copy_to_another(Session& session, Selection selection, std::string mailbox,
+                                                   Verb verb) {
+    constexpr uint32_t kNeeded = proto::kDeleteMessageRight | proto::kExpungeRight;
+    bool move = verb == Verb::move;
+    if (move && (session.view().mailbox().rights & kNeeded) != kNeeded)
+        fail_no("[NOPERM] no right to remove messages here");
+    auto copied = co_await copy_between(session, std::move(selection), std::move(mailbox));
+    if (move && !copied.uids.empty()) co_await remove_copied(session, sources(copied));
+    co_return copied;
+}
+
 }  // namespace
 
 async::Task<Answer> cmd_copy(Session& session, const Command& command) {
@@ -69,12 +82,14 @@ async::Task<Answer> cmd_copy(Session& session, const Command& command) {
     }
     auto uids = view.uid_ranges(selection);
     proto::MessagesCopied copied;
-    if (move)
+    if (is_elsewhere(session, args.mailbox))
+        copied = co_await copy_to_another(session, std::move(selection), args.mailbox, command.verb);
+    else if (move)
         copied = co_await session.ask(proto::MoveMessages{view.id(), std::move(uids), args.mailbox}, "TRYCREATE");
     else
         copied = co_await session.ask(proto::CopyMessages{view.id(), std::move(uids), args.mailbox}, "TRYCREATE");
     if (copied.uids.empty()) co_return Answer{Answer::Status::no, "[EXPUNGEISSUED] the messages do not exist any more"};
-    session.touch_added(copied.uidvalidity, destinations(copied));
+    session.touch_added(copied.mailbox, destinations(copied));
     if (!move) co_return Answer{Answer::Status::ok, copyuid(copied) + " copied"};
     session.untagged("OK " + copyuid(copied) + " moved");  // RFC 6851 4.3: before the EXPUNGEs
     view.take_expunged(sources(copied));

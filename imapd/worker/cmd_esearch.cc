@@ -61,6 +61,7 @@ async::Task<std::vector<std::string>> find_mailboxes(Session& session, const Ese
     std::set<std::string> subscribed(list.subscribed.begin(), list.subscribed.end());
     for (const auto& mailbox : list.mailboxes) {
         if (!is_searched(args.sources, mailbox.name, subscribed.contains(mailbox.name))) continue;
+        if ((mailbox.rights & proto::kReadRight) == 0) continue;  // RFC 7377 2.2
         if (session.selected() && session.view().id() == mailbox.id)
             selected = true;
         else
@@ -72,7 +73,8 @@ async::Task<std::vector<std::string>> find_mailboxes(Session& session, const Ese
 async::Task<void> search_other(Session& session, const Command& command, const SearchArguments& args,
                                std::string name) {
     auto columns = co_await session.account().call(proto::OpenMailbox{std::move(name)});
-    if (!columns && columns.error().code == ErrorCode::not_found) co_return;  // gone since it was listed
+    bool gone = !columns && (columns.error().code == ErrorCode::not_found || columns.error().code == ErrorCode::denied);
+    if (gone) co_return;  // since it was listed
     if (!columns) fail_storage(columns.error(), "NONEXISTENT");
     auto view = MailboxView::load(std::move(*columns), Access::read_only);
     if (!view) fail_no("[SERVERBUG] a mailbox cannot be opened");

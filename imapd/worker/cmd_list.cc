@@ -1,5 +1,5 @@
-// LIST, LSUB (RFC 3501 6.3.8, 6.3.9) with the extended forms of RFC 5258, special uses of RFC 6154 and STATUS in LIST
-// of RFC 5819.
+// LIST, LSUB (RFC 3501 6.3.8, 6.3.9) with the extended forms of RFC 5258, special uses of RFC 6154, and STATUS,
+// METADATA and MYRIGHTS in LIST of RFC 5819, RFC 9590 and RFC 8440.
 #include <algorithm>
 
 #include "common/text/ascii.h"
@@ -44,6 +44,13 @@ void select_entries(Entries& entries, const ListArguments& args) {
     }
 }
 
+// RFC 3501 6.3.8: with % at the end also levels that are no mailbox, as those above what others share
+bool is_level(const Entry& entry, const ListArguments& args) {
+    bool plain = !args.select_subscribed && !args.select_special_use;
+    return plain && entry.mailbox == nullptr && entry.has_children &&
+           std::ranges::any_of(args.patterns, [](const auto& pattern) { return pattern.ends_with('%'); });
+}
+
 async::Task<void> write_entry(Session& session, const std::string& name, const Entry& entry,
                               const ListArguments& args) {
     std::string out = "* LIST (";
@@ -58,10 +65,14 @@ async::Task<void> write_entry(Session& session, const std::string& name, const E
         out += "))";
     }
     session.stream().write(out + "\r\n");
-    // RFC 5819 2, RFC 9590 3: nothing more of what cannot be selected
-    if (entry.mailbox == nullptr) co_return;
-    if (args.return_status != 0) co_await write_status(session, *entry.mailbox, args.return_status);
-    if (!args.return_metadata.empty()) co_await write_metadata(session, entry.mailbox->name, args.return_metadata);
+    // RFC 5819 2, RFC 9590 3: nothing more of what cannot be selected; RFC 8440 4: nor of what does not itself match
+    if (entry.mailbox == nullptr || !entry.selected) co_return;
+    uint32_t rights = entry.mailbox->rights;
+    if (args.return_my_rights) write_my_rights(session, entry.mailbox->name, rights);
+    if (args.return_status != 0 && (rights & proto::kReadRight))
+        co_await write_status(session, *entry.mailbox, args.return_status);
+    bool annotated = (rights & proto::kAnnotationRights) != 0 && !args.return_metadata.empty();  // RFC 5464 3.3
+    if (annotated) co_await write_metadata(session, entry.mailbox->name, args.return_metadata);
 }
 
 }  // namespace
@@ -77,7 +88,8 @@ async::Task<Answer> cmd_list(Session& session, const Command& command) {
     select_entries(entries, args);
     if (args.return_status & kStatusHighestModSeq) session.enable_condstore();  // RFC 7162 3.1
     for (const auto& [name, entry] : entries) {
-        if (!entry.matches || (!entry.selected && !entry.has_hidden_below)) continue;
+        bool told = entry.selected || entry.has_hidden_below || is_level(entry, args);
+        if (!entry.matches || !told) continue;
         co_await write_entry(session, name, entry, args);
         co_await session.flush_some();
     }

@@ -1,5 +1,5 @@
-// GETMETADATA, SETMETADATA (RFC 5464): annotations of mailboxes and, with an empty name, of the account. There is one
-// user, so /private and /shared differ in name alone.
+// GETMETADATA, SETMETADATA (RFC 5464): annotations of mailboxes and, with an empty name, of the account. Of
+// one's own mailboxes /private and /shared differ in name alone; of those of others there is /shared only.
 #include <algorithm>
 
 #include "imapd/worker/commands.h"
@@ -105,6 +105,9 @@ async::Task<Answer> cmd_setmetadata(Session& session, const Command& command) {
     if (args.mailbox.empty()) check_filters(args.entries);
     auto set = co_await session.account().call(proto::SetMetadata{args.mailbox, args.entries});
     if (!set && set.error().code == ErrorCode::over_quota) fail_no("[METADATA TOOMANY] too many annotations");
+    bool has_private = std::ranges::any_of(args.entries, [](const auto& e) { return e.name.starts_with("/private/"); });
+    if (!set && set.error().code == ErrorCode::denied && has_private)
+        fail_no("[METADATA NOPRIVATE] private annotations are for the owner of the mailbox");  // RFC 5464 4.3
     if (!set) fail_storage(set.error(), "NONEXISTENT");
     std::vector<std::string> names;
     for (const auto& entry : args.entries) names.push_back(entry.name);

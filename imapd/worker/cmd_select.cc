@@ -6,6 +6,9 @@
 namespace mox::imapd {
 namespace {
 
+constexpr uint32_t kChangingRights =
+    proto::kInsertRight | proto::kExpungeRight | proto::kSeenRight | proto::kWriteRight | proto::kDeleteMessageRight;
+
 void write_opened(Session& session, const MailboxView& view) {
     bool rev2 = session.features().rev2;
     std::string out = "* FLAGS ";
@@ -85,7 +88,9 @@ async::Task<Answer> cmd_select(Session& session, const Command& command) {
     session.select(std::move(*view));
     write_opened(session, session.view());
     if (args.resync) co_await resynchronise(session, *args.resync);
-    co_return Answer{Answer::Status::ok, access == Access::read_only ? "[READ-ONLY] opened" : "[READ-WRITE] opened"};
+    // RFC 4314 5.2: all flags are shared, so any right to change one counts
+    bool writes = access == Access::read_write && session.view().may(kChangingRights);
+    co_return Answer{Answer::Status::ok, writes ? "[READ-WRITE] opened" : "[READ-ONLY] opened"};
 }
 
 // RFC 3501 6.4.2: removes what has \Deleted, silently; RFC 3691 2: does not.
@@ -96,8 +101,9 @@ async::Task<Answer> cmd_close(Session& session, const Command& command) {
         std::vector<proto::UidRange> all{{rows.front().uid, rows.back().uid}};
         for (bool more = true; more;) {
             auto expunged = co_await session.account().call(proto::Expunge{session.view().id(), all});
-            // A mailbox that is gone has nothing left to remove.
-            if (!expunged && expunged.error().code != ErrorCode::not_found)
+            // A mailbox that is gone has nothing left to remove; RFC 4314 4: nor has who may not expunge.
+            if (!expunged && expunged.error().code != ErrorCode::not_found &&
+                expunged.error().code != ErrorCode::denied)
                 fail_storage(expunged.error(), "NONEXISTENT");
             more = expunged && !expunged->uids.empty();
             if (more) session.touch_others();

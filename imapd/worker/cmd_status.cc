@@ -53,16 +53,25 @@ async::Task<void> write_status(Session& session, const proto::Mailbox& mailbox, 
     session.stream().write(out + ")\r\n");
 }
 
+// RFC 4314 4: others' mailboxes by the right to read them, whether they are listed or not
+async::Task<std::optional<proto::Mailbox>> find_mailbox(Session& session, std::string name) {
+    if (!proto::owner_of(name).empty()) {
+        auto columns = co_await session.ask(proto::OpenMailbox{std::move(name)});
+        co_return std::move(columns.mailbox);
+    }
+    auto list = co_await session.ask(proto::ListMailboxes{});
+    for (auto& mailbox : list.mailboxes)
+        if (mailbox.name == name) co_return std::move(mailbox);
+    co_return std::nullopt;
+}
+
 async::Task<Answer> cmd_status(Session& session, const Command& command) {
     const auto& args = std::get<StatusArguments>(command.arguments);
-    auto list = co_await session.ask(proto::ListMailboxes{});
-    for (const auto& mailbox : list.mailboxes) {
-        if (mailbox.name != args.name) continue;
-        if (args.items & kStatusHighestModSeq) session.enable_condstore();  // RFC 7162 3.1
-        co_await write_status(session, mailbox, args.items);
-        co_return Answer{Answer::Status::ok, "done"};
-    }
-    co_return Answer{Answer::Status::no, "[NONEXISTENT] no such mailbox"};
+    auto mailbox = co_await find_mailbox(session, args.name);
+    if (!mailbox) co_return Answer{Answer::Status::no, "[NONEXISTENT] no such mailbox"};
+    if (args.items & kStatusHighestModSeq) session.enable_condstore();  // RFC 7162 3.1
+    co_await write_status(session, *mailbox, args.items);
+    co_return Answer{Answer::Status::ok, "done"};
 }
 
 }  // namespace mox::imapd

@@ -29,6 +29,10 @@ const CommandRow* find_command(Verb verb);
 
 /// The answer to STATUS, also within LIST. `mailbox` outlives the task.
 async::Task<void> write_status(Session& session, const proto::Mailbox& mailbox, uint32_t items);
+/// A mailbox that can be read, by its name; nothing when there is none. Storage errors end the command.
+async::Task<std::optional<proto::Mailbox>> find_mailbox(Session& session, std::string name);
+/// The answer to MYRIGHTS, also within LIST.
+void write_my_rights(Session& session, const std::string& mailbox, uint32_t rights);
 /// The answer to GETMETADATA of these annotations, also within LIST.
 async::Task<void> write_metadata(Session& session, std::string mailbox, std::vector<std::string> names);
 
@@ -53,6 +57,10 @@ async::Task<Answer> cmd_getquota(Session& session, const Command& command);
 async::Task<Answer> cmd_getquotaroot(Session& session, const Command& command);
 async::Task<Answer> cmd_getmetadata(Session& session, const Command& command);
 async::Task<Answer> cmd_setmetadata(Session& session, const Command& command);
+async::Task<Answer> cmd_getacl(Session& session, const Command& command);
+async::Task<Answer> cmd_setacl(Session& session, const Command& command);
+async::Task<Answer> cmd_listrights(Session& session, const Command& command);
+async::Task<Answer> cmd_myrights(Session& session, const Command& command);
 async::Task<Answer> cmd_compress(Session& session, const Command& command);
 async::Task<Answer> cmd_idle(Session& session, const Command& command);
 /// What follows `+ idling`, also after a rest.

@@ -81,7 +81,8 @@ void FetchAnswer::write_preview(const StoredMessage& message) {
 }
 
 void FetchAnswer::write_info_items(const mail::MessageInfo& info, const proto::ContentId& content, uint32_t items) {
-    if (items & kFetchEmailId) item("EMAILID") += '(' + email_id(content) + ')';  // RFC 8474 5.2
+    if (items & kFetchEmailId)
+        item("EMAILID") += '(' + email_id(content, session_.view().mailbox()) + ')';  // RFC 8474 5.2
     auto utf8 = session_.features().strings();
     auto revision = session_.features().revision();
     if (items & kFetchEnvelope) {

@@ -52,8 +52,10 @@ async::Task<std::set<uint32_t>> set_seen(Session& session, const std::vector<uin
     if (unseen.empty()) co_return uids;
     auto ranges = session.view().uid_ranges(to_selection(unseen));
     proto::StoreFlags request{session.view().id(), std::move(ranges), proto::StoreMode::add, proto::kSeen, {}, {}};
-    auto stored = co_await session.ask(request, "EXPUNGEISSUED");
-    session.view().take_stored(stored, request, MailboxView::Told::foreseen);
+    auto stored = co_await session.account().call(request);
+    if (!stored && stored.error().code == ErrorCode::denied) co_return std::set<uint32_t>{};  // RFC 4314 4: FETCH
+    if (!stored) fail_storage(stored.error(), "EXPUNGEISSUED");
+    session.view().take_stored(*stored, request, MailboxView::Told::foreseen);
     session.touch_others();
     session.expect_own_news();
     co_return uids;
@@ -99,6 +101,7 @@ async::Task<FetchOutcome> fetch_files(Session& session, Selection selection, con
 
 async::Task<FetchOutcome> fetch_sections(Session& session, Selection selection, const FetchAttributes& wanted) {
     bool sets_seen = session.view().access() == Access::read_write &&  // RFC 3501 6.3.2: EXAMINE changes nothing
+                     session.view().may(proto::kSeenRight) &&          // RFC 4314 4
                      std::ranges::any_of(wanted.sections, [](const auto& section) { return !section.peek; });
     if (!sets_seen) {
         const std::set<uint32_t> none;

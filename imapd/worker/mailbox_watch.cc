@@ -176,14 +176,12 @@ void MailboxWatch::note_subscription(const std::string& name, proto::Subscriptio
         subscribed_.erase(name);
 }
 
-void MailboxWatch::note_added(uint32_t uidvalidity, SequenceRange uids) {
-    for (auto& [id, known] : known_) {
-        auto& mailbox = known.mailbox;
-        // Only what follows on what is known: then nothing of another's is passed over.
-        if (mailbox.uidvalidity != uidvalidity || mailbox.uidnext != uids.first) continue;
-        mailbox.messages += uids.last - uids.first + 1;
-        mailbox.uidnext = uids.last + 1;
-    }
+void MailboxWatch::note_added(proto::MailboxId id, SequenceRange uids) {
+    auto known = known_.find(id.value);
+    // Only what follows on what is known: then nothing of another's is passed over.
+    if (known == known_.end() || known->second.mailbox.uidnext != uids.first) return;
+    known->second.mailbox.messages += uids.last - uids.first + 1;
+    known->second.mailbox.uidnext = uids.last + 1;
 }
 
 void MailboxWatch::note_left(const proto::Mailbox& mailbox) {

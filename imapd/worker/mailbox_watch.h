@@ -57,7 +57,7 @@ class MailboxWatch {
     void note_inbox_renamed(const std::string& to, By by) { from_inbox_[to] = by; }
     void note_renamed(const std::string& from, const std::string& to);
     void note_subscription(const std::string& name, proto::Subscription subscription);
-    void note_added(uint32_t uidvalidity, SequenceRange uids);
+    void note_added(proto::MailboxId mailbox, SequenceRange uids);
     /// The client leaves this mailbox, and knows it as it was told in it.
     void note_left(const proto::Mailbox& mailbox);
 

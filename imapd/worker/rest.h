@@ -30,7 +30,7 @@ struct RestedView {
 };
 
 /// Told first in each state: a program that was replaced meanwhile does not read what it would misunderstand.
-constexpr uint32_t kRestVersion = 1;
+constexpr uint32_t kRestVersion = 2;
 
 struct RestedSession {
     uint32_t version;

@@ -65,6 +65,7 @@ mail::Date received_day(const proto::MessageRow& row) {
 Search::Search(const SearchKey& key, const MailboxView& view)
     : now_(std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch())
                .count()),
+      mailbox_(view.mailbox()),
       root_(compile(key, view)) {}
 
 Search::Node Search::compile(const SearchKey& key, const MailboxView& view) {
@@ -173,7 +174,7 @@ Match Search::decide(const Node& node, const Candidate& candidate, const Found* 
         case Kind::saved_since:
             return to_match(mail::day_of({row.saved, 0}) >= node.date);
         case Kind::email_id:
-            return candidate.content ? to_match(text::iequals(email_id(*candidate.content), node.text))
+            return candidate.content ? to_match(text::iequals(email_id(*candidate.content, mailbox_), node.text))
                                      : Match::unknown;
         case Kind::larger:
             return to_match(row.size > node.size);

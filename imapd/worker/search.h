@@ -71,7 +71,8 @@ class Search {
     std::vector<proto::TextKey> text_keys_;
     bool has_modseq_ = false;
     bool needs_infos_ = false;
-    int64_t now_;  // Unix seconds
+    int64_t now_;             // Unix seconds
+    proto::Mailbox mailbox_;  // that is searched
     Node root_;
 };
 

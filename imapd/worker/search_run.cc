@@ -71,7 +71,8 @@ async::Task<void> decide_by_rows(const MailboxView& view, const Search& search, 
 async::Task<std::optional<WordAnswers>> decide_by_words(Session& session, const MailboxView& view, const Search& search,
                                                         Progress& progress) {
     size_t keys = search.text_keys().size();
-    if (keys == 0 || progress.undecided.size() < kWorthAsking) co_return std::nullopt;
+    // The index is that of the account, and knows nothing of what others share.
+    if (keys == 0 || progress.undecided.size() < kWorthAsking || proto::is_anothers(view.id())) co_return std::nullopt;
     auto found = co_await session.account().call(proto::FindText{search.text_keys()});
     if (!found) co_return std::nullopt;
     auto answers = WordAnswers::load(std::move(*found), keys);

@@ -80,10 +80,6 @@ void Session::mailbox_changed(proto::MailboxId mailbox, uint64_t highest_modseq)
     news_event_.notify_all();
 }
 
-void Session::mailbox_grew(uint32_t uidvalidity) {
-    if (view_ && view_->mailbox().uidvalidity == uidvalidity) mailbox_changed(view_->id(), UINT64_MAX);
-}
-
 void Session::mailbox_list_changed() {
     if (!notifier_) return;
     notifier_->list_changed();
@@ -172,10 +168,10 @@ void Session::deselect() {
     news_ = false;
 }
 
-void Session::touch_added(uint32_t uidvalidity, SequenceRange uids) {
-    if (view_ && view_->mailbox().uidvalidity == uidvalidity) view_->expect_added(uids);
-    if (notifier_) notifier_->watch().note_added(uidvalidity, uids);
-    account_.touch(uidvalidity);
+void Session::touch_added(proto::MailboxId mailbox, SequenceRange uids) {
+    if (view_ && view_->id() == mailbox) view_->expect_added(uids);
+    if (notifier_) notifier_->watch().note_added(mailbox, uids);
+    account_.touch(mailbox, nullptr);
 }
 
 void Session::touch_others() {
@@ -186,7 +182,8 @@ async::Task<Session::Refreshed> Session::refresh() {
     bool ask = std::exchange(news_, false) && view_;
     while (ask) {
         auto changes = co_await account_.call(proto::GetChanges{view_->id(), view_->modseq()});
-        if (!changes && changes.error().code == ErrorCode::not_found) {
+        // It is gone, or not for this account to read any more (RFC 4314 5.1.1).
+        if (!changes && (changes.error().code == ErrorCode::not_found || changes.error().code == ErrorCode::denied)) {
             view_->take_deletion();
             break;
         }
@@ -471,7 +468,8 @@ async::Deadline Session::patience(async::Clock::duration limit) {
 
 async::Task<void> Session::open_again(RestedView known) {
     auto columns = co_await account_.call(proto::OpenMailbox{.name = {}, .id = known.mailbox.id});
-    bool deleted = !columns && columns.error().code == ErrorCode::not_found;
+    bool deleted =
+        !columns && (columns.error().code == ErrorCode::not_found || columns.error().code == ErrorCode::denied);
     if (!columns && !deleted) throw SessionOver("[UNAVAILABLE] " + columns.error().text);
     auto view = deleted ? MailboxView::resume_deleted(std::move(known))
                         : MailboxView::resume(std::move(known), std::move(*columns));

@@ -157,8 +157,8 @@ class Session : private AccountObserver {
     ReaderLimits further_limits() const;
     /// This session changed the selected mailbox: other sessions look.
     void touch_others();
-    /// This session put messages into the mailbox of this UIDVALIDITY: those who have it selected look, this one too.
-    void touch_added(uint32_t uidvalidity, SequenceRange uids);
+    /// This session put messages into the mailbox: those who have it selected look, this one too.
+    void touch_added(proto::MailboxId mailbox, SequenceRange uids);
 
     /// This session set annotations: other sessions are told.
     void touch_metadata(const std::string& mailbox, const std::vector<std::string>& names) {
@@ -201,7 +201,6 @@ class Session : private AccountObserver {
 
   private:
     void mailbox_changed(proto::MailboxId mailbox, uint64_t highest_modseq) override;
-    void mailbox_grew(uint32_t uidvalidity) override;
     void mailbox_list_changed() override;
     void metadata_changed(const std::string& mailbox, const std::vector<std::string>& names) override;
     void inbox_renamed(const std::string& to) override;

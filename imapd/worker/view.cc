@@ -112,6 +112,7 @@ Result<MailboxView> MailboxView::resume(RestedView known, proto::MailboxColumns 
         return temporary(ErrorCode::internal, "not the mailbox that was left");
     view->compare(now->rows_);
     view->take_keywords(std::move(now->keywords_));
+    view->keywords_changed_ |= now->mailbox_.rights != view->mailbox_.rights;
     view->mailbox_ = std::move(now->mailbox_);
     return std::move(*view);
 }
@@ -278,6 +279,7 @@ void MailboxView::take_changes(proto::MailboxChanges changes) {
         std::erase_if(arrived_, [&](const auto& row) { return row.uid >= range.first && row.uid <= range.last; });
     }
     sort_gone();
+    if (changes.mailbox.rights != mailbox_.rights) keywords_changed_ = true;  // RFC 4314 5.1.1: other PERMANENTFLAGS
     mailbox_ = std::move(changes.mailbox);
 }
 
@@ -475,7 +477,16 @@ void MailboxView::append_permanent_flags(std::string& out) const {
         out += "()";
         return;
     }
-    append_known_flags(out);
+    // RFC 4314 5.1.1: as the rights are
+    MessageRow changeable{};
+    if (may(proto::kSeenRight)) changeable.flags |= proto::kSeen;
+    if (may(proto::kDeleteMessageRight)) changeable.flags |= proto::kDeleted;
+    if (may(proto::kWriteRight)) {
+        changeable.flags |= proto::kAllFlags & ~(proto::kSeen | proto::kDeleted);
+        changeable.keywords = ~0ull;
+    }
+    append_flags(out, changeable);
+    if (!may(proto::kWriteRight)) return;
     out.back() = ' ';
     out += "\\*)";  // RFC 3501 7.1: new keywords can be made
 }

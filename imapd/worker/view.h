@@ -64,6 +64,8 @@ class MailboxView {
     proto::MailboxId id() const { return mailbox_.id; }
     const proto::Mailbox& mailbox() const { return mailbox_; }
     Access access() const { return access_; }
+    /// Whether who has selected it has one of these rights (proto::Right).
+    bool may(uint32_t rights) const { return (mailbox_.rights & rights) != 0; }
     /// Up to which changes have been taken.
     uint64_t modseq() const { return mailbox_.highest_modseq; }
     /// Up to which changes the client has been told all: what HIGHESTMODSEQ may say (RFC 7162 3.2, 6).
@@ -110,7 +112,7 @@ class MailboxView {
     Selection announce(std::string& out, Announce what, const Features& features, Hearing hearing = {});
     /// `* 5 FETCH (`, or `* 17 UIDFETCH (` (RFC 9586 3.3).
     void append_fetch_start(std::string& out, uint32_t index, const Features& features) const;
-    /// Appends FLAGS and PERMANENTFLAGS when there are new keywords.
+    /// Appends FLAGS and PERMANENTFLAGS when there are new keywords, or other rights.
     void announce_keywords(std::string& out);
     /// Whether announce(all) would write anything.
     bool has_news() const;

@@ -245,7 +245,7 @@ set quit=yes delete=no confirmappend=no confirmcreate=no auto_tag=no mark_old=no
     )
 
     def start(*arguments, stdin=b"", seconds=60):
-        return run(need("mutt"), "-n", "-F", str(rc), *arguments, stdin=stdin, env={"HOME": str(tmp_path), "TERM": "vt100"}, seconds=seconds)
+        return run(need("mutt"), "-n", "-F", str(rc), *arguments, stdin=stdin, env={"HOME": str(tmp_path), "TERM": "linux"}, seconds=seconds)
 
     return start
 
@@ -266,9 +266,9 @@ def test_mutt_reads(suite, need, mailbox, mutt, tmp_path):
     saved = tmp_path / "saved"
     url = f"imaps://{USER.replace('@', '%40')}@localhost:{suite.ports['imaps']}/{mailbox}"
     push = f'push "<tag-pattern>~A<enter><tag-prefix><copy-message><kill-line>{saved}<enter><quit>"'
-    # mutt needs a terminal: script lends it one.
-    command = f"mutt -n -F '{tmp_path}/muttrc' -f '{url}' -e 'set mbox_type=mbox' -e '{push}'"
-    run("timeout", "30", need("script"), "-qec", command, "/dev/null", env={"HOME": str(tmp_path), "TERM": "vt100", "COLUMNS": "80", "LINES": "24"}, stdin=b"")
+    # mutt needs a terminal, and one that has a size: script lends it one.
+    command = f"stty rows 24 columns 80; mutt -n -F '{tmp_path}/muttrc' -f '{url}' -e 'set mbox_type=mbox' -e '{push}'"
+    run("timeout", "30", need("script"), "-qec", command, "/dev/null", env={"HOME": str(tmp_path), "TERM": "linux"}, stdin=b"")
     text = wait_for(lambda: saved.exists() and saved.read_bytes(), 5, "the file that mutt writes")
     for raw in raws:
         assert mox.test_id_of(raw).encode() in text
@@ -285,8 +285,8 @@ def test_mutt_comes_back(suite, need, mailbox, mutt, tmp_path):
     settings = f'set header_cache="{tmp_path}/cache" imap_condstore=yes imap_qresync=yes mbox_type=mbox'
 
     def look(push):
-        command = f"mutt -d 3 -n -F '{tmp_path}/muttrc' -e '{settings}' -f '{url}' -e 'push \"{push}\"'"
-        run("timeout", "30", need("script"), "-qec", command, "/dev/null", env={"HOME": str(tmp_path), "TERM": "vt100", "COLUMNS": "80", "LINES": "24"}, stdin=b"")
+        command = f"stty rows 24 columns 80; mutt -d 3 -n -F '{tmp_path}/muttrc' -e '{settings}' -f '{url}' -e 'push \"{push}\"'"
+        run("timeout", "30", need("script"), "-qec", command, "/dev/null", env={"HOME": str(tmp_path), "TERM": "linux"}, stdin=b"")
         return (tmp_path / ".muttdebug0").read_text(errors="replace")
 
     (tmp_path / "cache").mkdir()

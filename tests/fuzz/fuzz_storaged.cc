@@ -26,6 +26,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
             require(canonical.has_value() && *canonical == parent);
         }
     }
+    if (auto name = canonical_subscription(text)) {
+        auto again = canonical_subscription(*name);
+        require(again.has_value() && *again == *name);
+    }
     if (is_account_name(text)) require(text.find('/') == std::string_view::npos && text.front() != '.');
     if (is_keyword(text)) require(text.find_first_of(" \r\n()") == std::string_view::npos);
     return 0;

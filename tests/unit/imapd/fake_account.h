@@ -171,6 +171,31 @@ class Store {
         list_changed();
         return proto::Done{};
     }
+    Result<proto::AclEntries> on(proto::GetAcl message) {
+        if (find(message.mailbox) == nullptr) return permanent(ErrorCode::not_found, "no such mailbox");
+        proto::AclEntries out;
+        for (auto& [identifier, rights] : acl[message.mailbox]) out.entries.push_back({identifier, rights});
+        return out;
+    }
+    Result<proto::Done> on(proto::SetAcl message) {
+        if (find(message.mailbox) == nullptr) return permanent(ErrorCode::not_found, "no such mailbox");
+        if (message.identifier == identity) return permanent(ErrorCode::exists, "the owner");
+        if (message.identifier == "nobody") return permanent(ErrorCode::bad_request, "no such account");
+        uint32_t& rights = acl[message.mailbox][message.identifier];
+        if (message.change == proto::AclChange::replace) rights = message.rights;
+        if (message.change == proto::AclChange::add) rights |= message.rights;
+        if (message.change == proto::AclChange::remove) rights &= ~message.rights;
+        if (rights == 0) acl[message.mailbox].erase(message.identifier);
+        return proto::Done{};
+    }
+    Result<proto::Rights> on(proto::GetFixedRights message) {
+        return proto::Rights{message.identifier == identity ? uint32_t{proto::kAllRights} : 0};
+    }
+    Result<proto::Rights> on(proto::GetMyRights message) {
+        Box* box = find(message.mailbox);
+        if (box == nullptr) return permanent(ErrorCode::not_found, "no such mailbox");
+        return proto::Rights{box->mailbox.rights};
+    }
     Result<proto::QuotaUse> on(proto::GetQuota) {
         proto::QuotaUse use{0, quota, 0};
         for (auto& box : boxes_) {
@@ -341,7 +366,7 @@ class Store {
         if (over_quota) return permanent(ErrorCode::over_quota, "over quota");
         Box* box = find(message.mailbox);
         if (box == nullptr) return permanent(ErrorCode::not_found, "no such mailbox");
-        proto::MessagesAppended appended{box->mailbox.uidvalidity, {}};
+        proto::MessagesAppended appended{box->mailbox.uidvalidity, {}, box->mailbox.id};
         if (message.replaced) {
             if (!find_message(message.replaced->mailbox, message.replaced->uid.value))
                 return permanent(ErrorCode::bad_request, "gone");
@@ -380,6 +405,7 @@ class Store {
     }
 
     std::vector<std::string> subscribed;
+    std::map<std::string, std::map<std::string, uint32_t>> acl;  // by mailbox, then identifier
     uint64_t quota = 0;
     uint32_t saved = 0;                                                  // when messages come into their mailbox
     std::map<std::string, std::map<std::string, std::string>> metadata;  // by mailbox, then name
@@ -435,7 +461,7 @@ class Store {
         Box* source = by_id_or_null(from);
         Box* destination = find(to);
         if (source == nullptr || destination == nullptr) return permanent(ErrorCode::not_found, "no such mailbox");
-        proto::MessagesCopied copied{destination->mailbox.uidvalidity, {}};
+        proto::MessagesCopied copied{destination->mailbox.uidvalidity, {}, destination->mailbox.id};
         std::vector<Message> messages;
         for (auto& m : source->messages)
             if (named(uids, m.row.uid)) messages.push_back(m);

@@ -136,9 +136,9 @@ TEST_CASE("what differs of the messages of mailboxes") {
     anew.uidvalidity = 7;
     CHECK(told(w.take_mailboxes({anew}, plain)) == "f:" + std::to_string(kCounts) + ' ');
     // its own doing, and what another did at the same time
-    w.note_added(1001, {8, 9});
+    w.note_added({1}, {8, 9});
     CHECK(told(w.take_mailboxes({mailbox(1, "a", 10, 7, 22)}, plain)).empty());
-    w.note_added(1001, {10, 10});
+    w.note_added({1}, {10, 10});
     CHECK(told(w.take_mailboxes({mailbox(1, "a", 12, 9, 23)}, plain)) == a);
 }
 

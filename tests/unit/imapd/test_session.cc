@@ -24,7 +24,7 @@ TEST_CASE("commands of the wrong state and no commands at all") {
     CHECK(client.answer("NONSENSE") == "BAD unknown command");
     client.write("* NOOP\r\n");
     CHECK(client.line() == "* BAD missing tag");
-    CHECK(has(client.ok("NAMESPACE"), R"(* NAMESPACE (("" "/")) NIL NIL)"));
+    CHECK(has(client.ok("NAMESPACE"), R"(* NAMESPACE (("" "/")) (("#users/" "/")) NIL)"));
     CHECK(client.ok("ENABLE X-FOO") == Lines{"* ENABLED"});
     CHECK(client.ok("ID NIL").front().starts_with("* ID ("));
     CHECK(client.ok("CAPABILITY").front().find(" UIDPLUS ") != std::string::npos);
