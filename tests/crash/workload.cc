@@ -243,7 +243,7 @@ Result<Found> read_account(World& w, const std::string& name, std::vector<std::s
 /// What the index says of a word that all messages have: an empty text when that is true.
 std::string check_index(World& w, const std::string& name) {
     auto account = w.server->accounts().find(name);
-    std::vector<proto::TextKey> keys = {{mail::kInHeader, "ubjec"}};
+    std::vector<proto::TextKey> keys = {{mail::kInHeader, "UBJEC"}};
     auto work = [keys](storaged::MailStore& store) { return store.find_text(keys); };
     auto found = w.wait(account->run(storaged::Access::read, std::move(work)));
     if (!found) return "searching: " + found.error().text;
