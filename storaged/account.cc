@@ -235,13 +235,20 @@ async::Task<Result<proto::Done>> Accounts::take_out_of_use(std::shared_ptr<Accou
 
 async::Task<Result<proto::Done>> Accounts::remove(std::string name) {
     if (!is_account_name(name)) co_return permanent(ErrorCode::not_found, "no such account");
-    co_await forget_identifier(name);
+    std::shared_ptr<Account> account;
     if (auto found = accounts_.find(name); found != accounts_.end()) {
+        account = found->second.account;
         found->second.configured = false;
-        auto out_of_use = co_await take_out_of_use(found->second.account);
-        if (!out_of_use) co_return out_of_use;
     }
-    co_return co_await engine_.pool.run([&engine = engine_, name] { return move_aside(engine, name); });
+    auto done = co_await forget_identifier(name);
+    if (!done) co_return done;
+    if (account != nullptr) {
+        account->block(true);
+        done = co_await take_out_of_use(account);
+    }
+    if (done) done = co_await engine_.pool.run([&engine = engine_, name] { return move_aside(engine, name); });
+    if (account != nullptr) account->block(false);
+    co_return done;
 }
 
 async::Task<Result<proto::StoreNames>> Accounts::names() {
@@ -259,11 +266,13 @@ async::Task<Result<proto::Done>> Accounts::replace(std::string name,
     accounts_[name].replaced = true;
     auto used = co_await account->run(Access::read,
                                       [](MailStore& store) -> Result<uint64_t> { return store.next_uidvalidity(); });
+    account->block(true);
     auto done = co_await take_out_of_use(account);
     if (done && used)
         done = co_await engine_.pool.run([&engine = engine_, name, prepare = std::move(prepare), above = *used] {
             return put_in_place(engine, name, prepare, above);
         });
+    account->block(false);
     accounts_[name].replaced = false;
     account->forget_shares();
     account->set_may_share(true);

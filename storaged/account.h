@@ -96,6 +96,8 @@ class Account : public std::enable_shared_from_this<Account> {
 
     std::shared_ptr<Strand> strand() { return strand_; }
     bool store_open() const { return strand_->store_open(); }
+    /// See Strand: whoever holds it cannot open a store that is being moved.
+    void block(bool blocked) { strand_->block(blocked); }
     bool idle() const { return strand_->idle() && uses_ == 0; }
     async::Clock::time_point last_use() const { return last_use_; }
     async::Task<void> close_store() { return strand_->close(); }
@@ -190,7 +192,7 @@ class Accounts {
     };
     async::Task<Result<proto::Done>> take_out_of_use(std::shared_ptr<Account> account);
     async::Task<void> look_for_shares();
-    async::Task<void> forget_identifier(std::string name);
+    async::Task<Result<proto::Done>> forget_identifier(std::string name);
     async::Task<void> close_regularly();
     async::Task<void> close_unused();
     Engine& engine_;

@@ -253,6 +253,10 @@ async::Task<Result<proto::AclEntries>> AccountChannel::on(proto::GetAcl message)
 async::Task<Result<proto::Done>> AccountChannel::on(proto::SetAcl message) {
     // What is wrong with it is told to who may change rights, like which accounts there are.
     auto identifier = canonical_identifier(message.mailbox, message.identifier);
+    // To take away is possible also from who is gone, or has left the domain: by the name as it was given.
+    bool lessens = message.change == proto::AclChange::remove ||
+                   (message.change == proto::AclChange::replace && message.rights == 0);
+    if (!identifier && identifier.error().code == ErrorCode::bad_request && lessens) identifier = message.identifier;
     if (identifier) message.identifier = *identifier;
     return carry_out(Access::write, std::move(message),
                      [identifier = std::move(identifier)](MailStore& store, auto& m) -> Result<proto::Done> {

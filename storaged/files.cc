@@ -233,12 +233,19 @@ void put_aside(const FileTree& tree, uint64_t file) {
 
 void put_aside(const FileTree& tree, uint64_t content, std::string_view bytes) {
     Fd fd;
+    std::string name;
     make_stray(tree, content, [&](const std::string& to) {
+        name = to;
         fd = Fd(open(to.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
         return static_cast<bool>(fd);
     });
-    if (write(fd.get(), bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size()))
+    errno = ENOSPC;  // what a short write means
+    if (write(fd.get(), bytes.data(), bytes.size()) != static_cast<ssize_t>(bytes.size())) {
+        int error = errno;
+        unlink(name.c_str());
+        errno = error;
         fail_errno("writing a stray file");
+    }
     sync_fd(fd);
     sync_directory(tree.strays);
     log::warn("a message without a row was put aside", {{"tree", tree.root}, {"content", content}});

@@ -3,6 +3,8 @@
 #include <cstring>
 #include <xxhash.h>
 
+#include "common/log/log.h"
+
 namespace mox::storaged {
 namespace {
 
@@ -37,7 +39,9 @@ size_t padded(size_t size) {
 
 /// Only files below the data directory that the journal is meant for; what is on disk may have been tampered with.
 bool is_journal_path(std::string_view path) {
-    bool known = path.starts_with("accounts/") || path.starts_with("queue/") || path.starts_with("queue.db");
+    // Below the last two are databases of stores on their way back, of which only `forget` speaks.
+    bool known = path.starts_with("accounts/") || path.starts_with("queue/") || path.starts_with("queue.db") ||
+                 path.starts_with("restore/") || path.starts_with("removed/");
     return known && path.size() <= kMaxJournalPath && path.find("/../") == std::string_view::npos &&
            path.find('\0') == std::string_view::npos && !path.ends_with("/..");
 }
@@ -89,6 +93,7 @@ void RecordWriter::begin(uint64_t sequence) {
 }
 
 void RecordWriter::add(const JournalEntry& entry) {
+    if (!is_in_order(entry)) log::fatal("an entry that the journal cannot have", {{"path", entry.path}});
     put(buffer_, static_cast<uint8_t>(entry.kind));
     put(buffer_, uint8_t{0});
     put(buffer_, static_cast<uint16_t>(entry.path.size()));
@@ -143,7 +148,10 @@ JournalSegment parse_segment(std::string_view bytes) {
         std::string_view entries = bytes.substr(kRecordHead, size);
         if (get<uint64_t>(bytes, 16) != checksum(entries, record.sequence)) break;
         auto parsed = parse_entries(entries);
-        if (!parsed) break;
+        if (!parsed) {
+            segment.is_unreadable = true;
+            break;
+        }
         record.entries = std::move(*parsed);
         segment.records.push_back(std::move(record));
         bytes.remove_prefix(std::min(padded(kRecordHead + size), bytes.size()));

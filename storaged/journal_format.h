@@ -44,6 +44,7 @@ struct JournalSegment {
     uint64_t first_sequence = 0;  // 0: this is no segment, or one whose header was never whole
     uint64_t era = 0;             // of the process that wrote it; see Journal::era()
     std::vector<JournalRecord> records;
+    bool is_unreadable = false;  // behind them is a whole record that this program cannot read
     uint64_t next_sequence() const { return first_sequence + records.size(); }
 };
 
@@ -51,6 +52,7 @@ struct JournalSegment {
 class RecordWriter {
   public:
     void begin(uint64_t sequence);
+    /// An entry that could not be read again ends the process: better now than with mail that was acknowledged.
     void add(const JournalEntry& entry);
     /// The whole record, padded to a multiple of kJournalBlock; valid until the next begin().
     std::string_view finish();

@@ -171,6 +171,8 @@ class MailStore : public Store {
     uint64_t check_pack(uint64_t file, const std::function<void(std::string)>& report) override {
         return packs_.check(file, report);
     }
+    /// The next small message begins a new pack: what a backup has of the current one may differ from now on.
+    void end_pack() { db().run("UPDATE state SET pack = 0"); }
     void finish_operation() override { packs_.finish(); }
     uint64_t check_part(uint64_t from, Repair repair, const std::function<void(std::string)>& report) override;
 

@@ -116,7 +116,7 @@ Result<proto::Mailbox> MailStore::create_one(const std::string& name, uint32_t s
         name, special_use, modseq);
     // RFC 3501 6.3.3: never a value that was used before.
     db().run("UPDATE state SET next_uidvalidity = next_uidvalidity + 1");
-    add_subscription(name);
+    if (asker_ == nullptr) add_subscription(name);  // what a guest makes does not use up the owner's room for names
     effects().list_changed = true;
     auto created = *find(name);
     if (auto inherited = inherit_acl(created.id.value, name); !inherited) return std::unexpected(inherited.error());
@@ -141,6 +141,9 @@ Result<proto::CreatedMailboxes> MailStore::create(const std::string& name, uint3
     auto canonical = canonical_mailbox_name(name);
     if (!canonical) return std::unexpected(canonical.error());
     if ((special_use & ~kAllUses) != 0) return permanent(ErrorCode::bad_request, "unknown special use");
+    // The owner's clients would put what he writes into it.
+    if (special_use != 0 && asker_ != nullptr)
+        return permanent(ErrorCode::denied, "only the owner gives a mailbox a special use");
     if (find(*canonical)) return permanent(ErrorCode::exists, "the mailbox exists already");
     auto created = create_with_parents(*canonical, special_use);
     if (!created) return std::unexpected(created.error());

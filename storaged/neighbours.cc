@@ -114,21 +114,25 @@ async::Task<void> Accounts::look_for_shares() {
     std::vector<std::string> names;
     for (const auto& [name, entry] : accounts_)
         if (entry.account->shares() == nullptr) names.push_back(name);
-    shares_known_ = true;
     auto marked = co_await engine_.pool.run([names] {
         std::set<std::string> marked;
         for (const auto& name : names)
             if (has_shared_mark(name)) marked.insert(name);
         return marked;
     });
-    for (const auto& name : names) accounts_[name].account->set_may_share(marked.contains(name));
+    for (const auto& name : names)
+        if (auto found = accounts_.find(name); found != accounts_.end())
+            found->second.account->set_may_share(marked.contains(name));
+    shares_known_ = true;
 }
 
 async::Task<std::vector<std::shared_ptr<Account>>> Accounts::sharing_with(std::shared_ptr<Account> guest) {
     co_await look_for_shares();
     std::vector<std::shared_ptr<Account>> sharing;
     for (const auto& account : all()) {
-        if (!guest->is_neighbour(*account)) continue;
+        // While another was waited for it may have been removed.
+        if (!guest->is_neighbour(*account) || find(account->name()) != account) continue;
+        make_room();
         auto loaded = co_await account->load_shares();
         if (!loaded) log::warn("it is not known what an account shares", {{"account", account->name()}});
         if (loaded && shares_with(*account->shares(), guest->name())) sharing.push_back(account);
@@ -136,15 +140,23 @@ async::Task<std::vector<std::shared_ptr<Account>>> Accounts::sharing_with(std::s
     co_return sharing;
 }
 
-async::Task<void> Accounts::forget_identifier(std::string name) {
+// A new account of the name must not come by what this one had: what cannot be removed stops the removal.
+async::Task<Result<proto::Done>> Accounts::forget_identifier(std::string name) {
+    if (name.starts_with('-') || name == proto::kAnyone) co_return proto::Done{};  // it was given none
     co_await look_for_shares();
     for (const auto& account : all()) {
+        if (find(account->name()) != account) continue;
+        make_room();
         auto loaded = co_await account->load_shares();
         if (loaded && account->shares()->empty()) continue;
         auto forgotten =
             co_await account->run(Access::write, [name](MailStore& store) { return store.forget_identifier(name); });
-        if (!forgotten) log::warn("rights of a removed account stay", {{"account", name}, {"at", account->name()}});
+        if (!forgotten) {
+            log::warn("rights of an account cannot be removed", {{"account", name}, {"at", account->name()}});
+            co_return forgotten;
+        }
     }
+    co_return proto::Done{};
 }
 
 }  // namespace mox::storaged

@@ -1,6 +1,7 @@
 #include "storaged/packs.h"
 
 #include <cerrno>
+#include <cstring>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -38,8 +39,8 @@ std::string read_at(const Fd& file, uint64_t offset, size_t size) {
     while (got < size) {
         ssize_t n = pread(file.get(), bytes.data() + got, size - got, static_cast<off_t>(offset + got));
         if (n < 0 && errno == EINTR) continue;
-        if (n < 0) fail_errno("reading a pack");
-        if (n == 0) break;
+        if (n < 0) log::error("a pack cannot be read", {{"offset", offset + got}, {"error", std::strerror(errno)}});
+        if (n <= 0) break;
         got += static_cast<size_t>(n);
     }
     bytes.resize(got);

@@ -112,7 +112,7 @@ class Packs {
     std::map<uint64_t, Dropped> dropped_;  // by it, out of each pack
 };
 
-/// Reads up to `size` bytes; fewer at the end of the file. Throws StoreFailure.
+/// Reads up to `size` bytes; fewer at the end of the file, and where the disk fails.
 std::string read_at(const Fd& file, uint64_t offset, size_t size);
 
 }  // namespace mox::storaged

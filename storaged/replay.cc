@@ -167,6 +167,9 @@ Replayed replay_journal(uint64_t segment_size) {
             older = {};
         }
     }
+    if (last.is_unreadable || older.is_unreadable)
+        throw StoreFailure({Persistence::permanent, ErrorCode::internal, "the journal has a record of another version"},
+                           "the journal has a record of another version: nothing was changed");
     Outcome outcome;
     for (const JournalSegment* segment : {&older, &last})
         for (const JournalRecord& record : segment->records)

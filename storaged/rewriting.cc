@@ -121,7 +121,13 @@ void Packs::recover() {
     if (!file && errno != ENOENT) fail_errno("opening a pack");
     struct stat st{};
     if (!file || fstat(file.get(), &st) != 0 || static_cast<uint64_t>(st.st_size) <= row.size) return;
-    put_records_aside(file, row.size);
+    // Nobody was told that they were here, as far as the rows go: when there is no room for them they stay where they
+    // are, and the account can be used.
+    try {
+        put_records_aside(file, row.size);
+    } catch (const StoreFailure& failure) {
+        log::error("what is behind the end of a pack is left there", {{"pack", row.id}, {"error", failure.what()}});
+    }
     // Nothing goes behind them, and they are not looked at again.
     store_.db().run("UPDATE state SET pack = 0");
     retire(row.id);
@@ -129,7 +135,12 @@ void Packs::recover() {
 
 void Packs::unpack_stray(uint64_t file) {
     Fd fd(open(store_.tree().path_of(file).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
-    if (fd && pack::parse_head(read_at(fd, 0, pack::kRecordHead))) put_records_aside(fd, 0);
+    if (!fd || !pack::parse_head(read_at(fd, 0, pack::kRecordHead))) return;
+    try {
+        put_records_aside(fd, 0);
+    } catch (const StoreFailure& failure) {
+        log::error("a stray pack is kept as one file", {{"pack", file}, {"error", failure.what()}});
+    }
 }
 
 }  // namespace mox::storaged

@@ -129,7 +129,10 @@ Result<std::string> Stage::finish(uint64_t above) {
         std::vector<std::string> problems = check_store(*store_);
         if (!problems.empty()) return permanent(ErrorCode::bad_request, "the backup is damaged: " + problems.front());
         auto& store = static_cast<MailStore&>(*store_);
-        change(store, [&] { store.renew_uidvalidity(above); });
+        change(store, [&] {
+            store.renew_uidvalidity(above);
+            store.end_pack();
+        });
         store.mark_if_shared();
         store.close();
         return directory_;

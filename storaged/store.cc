@@ -169,12 +169,14 @@ void Store::abandon() {
     remove_placed(operation_effects_);
     remove_placed(effects_);
     counters_.open_stores--;
+    // They are in the table still. What is opened under this name next may be another store.
+    std::lock_guard lock(erased_mutex_);
+    erased_.clear();
 }
 
 void Store::begin() {
     db_->execute("BEGIN IMMEDIATE");
     if (marked_clean_) db_->run("UPDATE state SET clean = 0");
-    forget_erased();
 }
 
 void Store::commit() {

@@ -73,6 +73,8 @@ class Store {
     void begin();
     void commit();
     void roll_back() noexcept;
+    /// In a transaction whose effects go to the journal: files that were unlinked since the last one.
+    void forget_erased();
     /// Around one operation of several in a commit.
     void begin_operation();
     /// What it kept in memory goes to its files. Throws StoreFailure: then it is to be undone.
@@ -129,7 +131,6 @@ class Store {
     void create();
     void upgrade();
     void recover();
-    void forget_erased();
     void remove_placed(Effects& effects) noexcept;
     std::string path_;
     FileTree tree_;

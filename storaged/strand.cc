@@ -18,6 +18,10 @@ Strand::Strand(Engine& engine, std::unique_ptr<Store> store, std::string name)
     : engine_(engine), store_(std::move(store)), name_(std::move(name)) {}
 
 void Strand::push(Operation operation) {
+    if (blocked_ && !operation.closes) {
+        operation.done(Error{Persistence::temporary, ErrorCode::unavailable, "the account is out of use just now"});
+        return;
+    }
     waiting_.push_back(std::move(operation));
     start();
 }
@@ -104,7 +108,10 @@ void Strand::checkpoint_if_needed() {
 
 void Strand::run_operations(Batch& batch) {
     bool writes = std::ranges::any_of(batch.operations, [](const auto& o) { return o.access == Access::write; });
-    if (writes) store_->begin();
+    if (writes) {
+        store_->begin();
+        store_->forget_erased();
+    }
     for (Operation& operation : batch.operations) run_one(operation);
     if (!writes) return;
     store_->commit();
@@ -172,11 +179,13 @@ void Strand::erase_files(std::vector<uint64_t> files) {
         held_.insert(held_.end(), files.begin(), files.end());
         return;
     }
+    erasing_++;
     engine_.pool.submit([self = shared_from_this(), files = std::move(files)]() mutable {
         std::vector<LinkedFile> names;
         for (uint64_t file : files) names.push_back({self->store_->tree(), file});
         remove_files(names);
         self->store_->files_erased(std::move(files));
+        self->erasing_--;
     });
 }
 

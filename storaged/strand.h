@@ -9,6 +9,7 @@
 // An operation runs to its end even when its caller is dropped; it must own all it uses.
 #pragma once
 
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -74,13 +75,15 @@ class Strand : public std::enable_shared_from_this<Strand> {
     }
 
     /// True when nothing waits and nothing is under way.
-    bool idle() const { return !running_ && waiting_.empty(); }
+    bool idle() const { return !running_ && waiting_.empty() && erasing_ == 0; }
     bool store_open() const { return store_open_; }
     /// Until as many releases, files whose last row is gone are kept.
     void hold_erasures() { holds_++; }
     void release_erasures();
     /// The store itself: only for what may be called from any thread.
     Store& store() { return *store_; }
+    /// While blocked, operations that come are refused for a while; those under way go on, and it can be closed.
+    void block(bool blocked) { blocked_ = blocked; }
     /// Closes the store; the next operation opens it again.
     async::Task<void> close();
 
@@ -120,7 +123,9 @@ class Strand : public std::enable_shared_from_this<Strand> {
     std::function<void(const Effects&)> handler_;
     std::deque<Operation> waiting_;
     bool running_ = false;
+    bool blocked_ = false;
     bool store_open_ = false;
+    std::atomic<size_t> erasing_ = 0;  // jobs that unlink files
     size_t holds_ = 0;
     std::vector<uint64_t> held_;  // files to be erased behind the last release; a crash leaves them to the next opening
 };

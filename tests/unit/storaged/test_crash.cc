@@ -1,9 +1,12 @@
 #include <csignal>
+#include <cstring>
 #include <fcntl.h>
 #include <random>
 #include <set>
 #include <sys/wait.h>
+#include <xxhash.h>
 
+#include "storaged/journal_format.h"
 #include "tests/unit/storaged/world.h"
 
 using namespace mox;
@@ -97,4 +100,29 @@ TEST_CASE("after kill -9 at any moment, what was acknowledged is there exactly o
         CHECK(w.stored(account) == texts.size());
     }
     CHECK(count_files("spool") == 0);
+}
+
+TEST_CASE("the journal reads what it may write, and tells a record of another version from its end") {
+    using storaged::EntryKind;
+    storaged::RecordWriter writer;
+    writer.begin(7);
+    for (const char* path : {"accounts/a/index.db-wal", "restore/1/index.db-wal", "removed/a.1700000000/index.db-wal"})
+        writer.add({EntryKind::forget, path, 0, {}});
+    std::string bytes = storaged::segment_header(7, 1) + std::string(writer.finish());
+    auto segment = storaged::parse_segment(bytes);
+    REQUIRE(segment.records.size() == 1);
+    CHECK(segment.records[0].entries.size() == 3);
+    CHECK_FALSE(segment.is_unreadable);
+
+    constexpr size_t kHead = 24;
+    char* record = bytes.data() + storaged::kJournalBlock;
+    uint32_t size = 0;
+    std::memcpy(&size, record + 4, sizeof size);
+    record[kHead] = 99;  // a kind that is unknown
+    CHECK(storaged::parse_segment(bytes).records.empty());
+    CHECK_FALSE(storaged::parse_segment(bytes).is_unreadable);  // torn, for all that can be told
+    uint64_t checksum = XXH3_64bits_withSeed(record + kHead, size, 7);
+    std::memcpy(record + 16, &checksum, sizeof checksum);
+    CHECK(storaged::parse_segment(bytes).records.empty());
+    CHECK(storaged::parse_segment(bytes).is_unreadable);
 }

@@ -276,6 +276,31 @@ TEST_CASE("a guest hears of what it may read, and of no more") {
     CHECK(w.bob->events.changed.empty());
 }
 
+TEST_CASE("what a guest makes leaves the owner's uses and subscriptions alone") {
+    Shared w;
+    REQUIRE(w.grant("bob", proto::kLookupRight | proto::kCreateRight));
+    auto before = w.call(*w.alice, proto::ListMailboxes{})->subscribed;
+    CHECK(outcome(w.call(*w.bob, proto::CreateMailbox{"#users/alice/team/x", proto::kSentUse})) == "denied");
+    REQUIRE(w.call(*w.bob, proto::CreateMailbox{"#users/alice/team/y", 0}));
+    auto list = w.call(*w.alice, proto::ListMailboxes{});
+    REQUIRE(list);
+    CHECK(list->subscribed == before);
+    for (const auto& mailbox : list->mailboxes)
+        CHECK((mailbox.special_use == proto::kSentUse) == (mailbox.name == "Sent"));
+}
+
+TEST_CASE("rights can be taken from who has left the domain") {
+    Shared w;
+    REQUIRE(w.grant("bob", proto::kReadRight));
+    w.accounts[1].addresses = {"bob@elsewhere.example"};
+    w.configure();
+    CHECK_FALSE(w.grant("bob", proto::kReadRight));
+    CHECK(w.grant("bob", 0));
+    w.accounts[1].addresses = {"bob@example.org"};
+    w.configure();
+    CHECK(outcome(w.call(*w.bob, proto::OpenMailbox{"#users/alice/team"})) == "hidden");
+}
+
 TEST_CASE("a guest gets the bytes of one message, and no index") {
     Shared w;
     auto id = w.id_for_bob();
