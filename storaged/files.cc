@@ -139,6 +139,17 @@ void make_directories(const std::string& path) {
     }
 }
 
+bool write_all(const Fd& file, std::string_view bytes, uint64_t offset) {
+    while (!bytes.empty()) {
+        ssize_t n = pwrite(file.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
+        if (n < 0 && errno == EINTR) continue;
+        if (n <= 0) return false;
+        offset += static_cast<uint64_t>(n);
+        bytes.remove_prefix(static_cast<size_t>(n));
+    }
+    return true;
+}
+
 bool link_file(const std::string& source, const LinkedFile& target) {
     std::string path = target.tree.path_of(target.file);
     int error = make_name(target, [&] { return link(source.c_str(), path.c_str()) == 0 ? 0 : errno; });

@@ -43,6 +43,9 @@ void make_directories(const std::string& path);
 Fd open_directory(const std::string& path);
 void sync_directory(const std::string& path);
 
+/// Writes all of it there; false when that fails, and errno says why.
+bool write_all(const Fd& file, std::string_view bytes, uint64_t offset);
+
 /// Gives the file at `source` a second name, not synced; false when there is no such file. A stray that has the name is
 /// put aside.
 bool link_file(const std::string& source, const LinkedFile& target);

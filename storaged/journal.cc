@@ -27,17 +27,6 @@ constexpr uint64_t kPrepare = 1u << 20;  // bytes of a segment that get their bl
                {{"doing", what}, {"error", std::strerror(errno)}});
 }
 
-bool write_all(const Fd& fd, std::string_view bytes, uint64_t offset) {
-    while (!bytes.empty()) {
-        ssize_t n = pwrite(fd.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return false;
-        offset += static_cast<uint64_t>(n);
-        bytes.remove_prefix(static_cast<size_t>(n));
-    }
-    return true;
-}
-
 JournalEntry view_of(const OwnedEntry& entry) {
     return {entry.kind, entry.path, entry.offset, entry.bytes ? std::string_view(*entry.bytes) : std::string_view()};
 }

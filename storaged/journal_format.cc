@@ -4,6 +4,7 @@
 #include <xxhash.h>
 
 #include "common/log/log.h"
+#include "common/text/little_endian.h"
 
 namespace mox::storaged {
 namespace {
@@ -15,18 +16,6 @@ constexpr size_t kRecordHead = 24;
 // kind (1), reserved (1), length of the path (2), length of the bytes (4), offset (8)
 constexpr size_t kEntryHead = 16;
 static_assert(kSegmentMagic.size() == 16);
-
-template <class N>
-void put(std::string& out, N number) {
-    for (size_t i = 0; i < sizeof(N); i++) out += static_cast<char>(static_cast<uint64_t>(number) >> (8 * i));
-}
-
-template <class N>
-N get(std::string_view bytes, size_t at) {
-    uint64_t number = 0;
-    for (size_t i = 0; i < sizeof(N); i++) number |= uint64_t{static_cast<unsigned char>(bytes[at + i])} << (8 * i);
-    return static_cast<N>(number);
-}
 
 /// The sequence is part of it: a record of an earlier use of the segment is never taken for a new one.
 uint64_t checksum(std::string_view bytes, uint64_t sequence) {
@@ -67,9 +56,12 @@ std::optional<std::vector<JournalEntry>> parse_entries(std::string_view bytes) {
     std::vector<JournalEntry> entries;
     while (!bytes.empty()) {
         if (bytes.size() < kEntryHead) return std::nullopt;
-        JournalEntry entry{static_cast<EntryKind>(get<uint8_t>(bytes, 0)), {}, get<uint64_t>(bytes, 8), {}};
-        size_t path = get<uint16_t>(bytes, 2);
-        size_t size = get<uint32_t>(bytes, 4);
+        JournalEntry entry{static_cast<EntryKind>(text::get_little_endian<uint8_t>(bytes, 0)),
+                           {},
+                           text::get_little_endian<uint64_t>(bytes, 8),
+                           {}};
+        size_t path = text::get_little_endian<uint16_t>(bytes, 2);
+        size_t size = text::get_little_endian<uint32_t>(bytes, 4);
         if (path + size > bytes.size() - kEntryHead) return std::nullopt;
         entry.path = bytes.substr(kEntryHead, path);
         entry.bytes = bytes.substr(kEntryHead + path, size);
@@ -86,19 +78,19 @@ void RecordWriter::begin(uint64_t sequence) {
     // One long record should not cost its memory for ever.
     if (buffer_.capacity() > 4u << 20) buffer_ = {};
     buffer_.clear();
-    put(buffer_, kRecordMagic);
-    put(buffer_, uint32_t{0});
-    put(buffer_, sequence);
-    put(buffer_, uint64_t{0});
+    text::put_little_endian(buffer_, kRecordMagic);
+    text::put_little_endian(buffer_, uint32_t{0});
+    text::put_little_endian(buffer_, sequence);
+    text::put_little_endian(buffer_, uint64_t{0});
 }
 
 void RecordWriter::add(const JournalEntry& entry) {
     if (!is_in_order(entry)) log::fatal("an entry that the journal cannot have", {{"path", entry.path}});
-    put(buffer_, static_cast<uint8_t>(entry.kind));
-    put(buffer_, uint8_t{0});
-    put(buffer_, static_cast<uint16_t>(entry.path.size()));
-    put(buffer_, static_cast<uint32_t>(entry.bytes.size()));
-    put(buffer_, entry.offset);
+    text::put_little_endian(buffer_, static_cast<uint8_t>(entry.kind));
+    text::put_little_endian(buffer_, uint8_t{0});
+    text::put_little_endian(buffer_, static_cast<uint16_t>(entry.path.size()));
+    text::put_little_endian(buffer_, static_cast<uint32_t>(entry.bytes.size()));
+    text::put_little_endian(buffer_, entry.offset);
     buffer_ += entry.path;
     buffer_ += entry.bytes;
 }
@@ -106,10 +98,10 @@ void RecordWriter::add(const JournalEntry& entry) {
 std::string_view RecordWriter::finish() {
     std::string_view entries = std::string_view(buffer_).substr(kRecordHead);
     std::string numbers;
-    put(numbers, static_cast<uint32_t>(entries.size()));
+    text::put_little_endian(numbers, static_cast<uint32_t>(entries.size()));
     std::memcpy(buffer_.data() + 4, numbers.data(), 4);
     numbers.clear();
-    put(numbers, checksum(entries, get<uint64_t>(buffer_, 8)));
+    text::put_little_endian(numbers, checksum(entries, text::get_little_endian<uint64_t>(buffer_, 8)));
     std::memcpy(buffer_.data() + 16, numbers.data(), 8);
     buffer_.resize(padded(buffer_.size()), '\0');
     return buffer_;
@@ -125,9 +117,9 @@ size_t RecordWriter::record_size(size_t entries) {
 
 std::string segment_header(uint64_t first_sequence, uint64_t era) {
     std::string header(kSegmentMagic);
-    put(header, first_sequence);
-    put(header, era);
-    put(header, checksum(header, first_sequence));
+    text::put_little_endian(header, first_sequence);
+    text::put_little_endian(header, era);
+    text::put_little_endian(header, checksum(header, first_sequence));
     header.resize(kJournalBlock, '\0');
     return header;
 }
@@ -136,17 +128,19 @@ JournalSegment parse_segment(std::string_view bytes) {
     JournalSegment segment;
     size_t head = kSegmentMagic.size();
     if (bytes.size() < kJournalBlock || !bytes.starts_with(kSegmentMagic)) return segment;
-    auto first = get<uint64_t>(bytes, head);
-    if (first == 0 || get<uint64_t>(bytes, head + 16) != checksum(bytes.substr(0, head + 16), first)) return segment;
+    auto first = text::get_little_endian<uint64_t>(bytes, head);
+    if (first == 0 ||
+        text::get_little_endian<uint64_t>(bytes, head + 16) != checksum(bytes.substr(0, head + 16), first))
+        return segment;
     segment.first_sequence = first;
-    segment.era = get<uint64_t>(bytes, head + 8);
+    segment.era = text::get_little_endian<uint64_t>(bytes, head + 8);
     bytes.remove_prefix(kJournalBlock);
-    while (bytes.size() >= kRecordHead && get<uint32_t>(bytes, 0) == kRecordMagic) {
-        size_t size = get<uint32_t>(bytes, 4);
-        JournalRecord record{get<uint64_t>(bytes, 8), {}};
+    while (bytes.size() >= kRecordHead && text::get_little_endian<uint32_t>(bytes, 0) == kRecordMagic) {
+        size_t size = text::get_little_endian<uint32_t>(bytes, 4);
+        JournalRecord record{text::get_little_endian<uint64_t>(bytes, 8), {}};
         if (size > bytes.size() - kRecordHead || record.sequence != segment.next_sequence()) break;
         std::string_view entries = bytes.substr(kRecordHead, size);
-        if (get<uint64_t>(bytes, 16) != checksum(entries, record.sequence)) break;
+        if (text::get_little_endian<uint64_t>(bytes, 16) != checksum(entries, record.sequence)) break;
         auto parsed = parse_entries(entries);
         if (!parsed) {
             segment.is_unreadable = true;

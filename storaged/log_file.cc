@@ -16,17 +16,6 @@ namespace {
 constexpr uint64_t kSetAside = 256u << 10;  // bytes of log that get their blocks at a time
 constexpr size_t kLogHeader = 32;  // of SQLite's log: https://www.sqlite.org/fileformat.html#the_write_ahead_log
 
-bool write_all(const Fd& fd, std::string_view bytes, uint64_t offset) {
-    while (!bytes.empty()) {
-        ssize_t n = pwrite(fd.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) return false;
-        offset += static_cast<uint64_t>(n);
-        bytes.remove_prefix(static_cast<size_t>(n));
-    }
-    return true;
-}
-
 int result_of_errno(int otherwise) {
     return errno == ENOSPC || errno == EDQUOT ? SQLITE_FULL : otherwise;
 }

@@ -15,16 +15,6 @@ namespace {
 
 constexpr size_t kWriteAtOnce = 1u << 20;  // bytes of one operation that wait to be written
 
-void write_all(const Fd& file, std::string_view bytes, uint64_t offset) {
-    while (!bytes.empty()) {
-        ssize_t n = pwrite(file.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) fail_errno("writing a pack");
-        offset += static_cast<uint64_t>(n);
-        bytes.remove_prefix(static_cast<size_t>(n));
-    }
-}
-
 Fd open_pack(const FileTree& tree, uint64_t file, int mode) {
     Fd fd(open(tree.path_of(file).c_str(), mode | O_CLOEXEC | O_NOFOLLOW));
     if (!fd && errno != ENOENT) fail_errno("opening a pack");
@@ -135,7 +125,7 @@ void Packs::write() {
     if (pending_.empty()) return;
     auto bytes = std::make_shared<const std::string>(std::move(pending_));
     pending_.clear();
-    write_all(file_, *bytes, end_);
+    if (!write_all(file_, *bytes, end_)) fail_errno("writing a pack");
     store_.effects().entries.push_back({EntryKind::bytes, store_.tree().path_of(number_), end_, bytes});
     end_ += bytes->size();
 }

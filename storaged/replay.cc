@@ -35,16 +35,6 @@ std::string read_file(const std::string& path, uint64_t limit) {
     return bytes;
 }
 
-void write_all(const Fd& fd, std::string_view bytes, uint64_t offset) {
-    while (!bytes.empty()) {
-        ssize_t n = pwrite(fd.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));
-        if (n < 0 && errno == EINTR) continue;
-        if (n <= 0) fail_errno("replaying the journal");
-        offset += static_cast<uint64_t>(n);
-        bytes.remove_prefix(static_cast<size_t>(n));
-    }
-}
-
 /// What the records come to: the last word about each file, and the writes to each log since it was last whole.
 struct Outcome {
     std::map<std::string_view, std::vector<const JournalEntry*>> logs;
@@ -91,7 +81,8 @@ void replay_log(std::string_view path, const std::vector<const JournalEntry*>& w
     if (name.find('/') != std::string::npos && !is_there(directory_of(path))) return;
     Fd fd(open(name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!fd) fail_errno("opening a database log");
-    for (const JournalEntry* write : writes) write_all(fd, write->bytes, write->offset);
+    for (const JournalEntry* write : writes)
+        if (!write_all(fd, write->bytes, write->offset)) fail_errno("replaying the journal");
 }
 
 /// True when the file is there and has these bytes.
@@ -114,7 +105,8 @@ void replay_pack(const std::string& path, const std::vector<const JournalEntry*>
     if (!make_place(path)) return;
     Fd fd(open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (!fd) fail_errno("opening a pack");
-    for (const JournalEntry* write : writes) write_all(fd, write->bytes, write->offset);
+    for (const JournalEntry* write : writes)
+        if (!write_all(fd, write->bytes, write->offset)) fail_errno("replaying the journal");
 }
 
 /// A new file under the old name: its links in other accounts have records of their own.
@@ -124,7 +116,7 @@ void replay_file(const std::string& path, std::string_view bytes) {
     unlink(temporary.c_str());
     Fd fd(open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
     if (!fd) fail_errno("making a file");
-    write_all(fd, bytes, 0);
+    if (!write_all(fd, bytes, 0)) fail_errno("replaying the journal");
     if (rename(temporary.c_str(), path.c_str()) != 0) fail_errno("putting a file in place");
 }
 
