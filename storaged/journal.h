@@ -1,6 +1,6 @@
 // Journal: the one place where commits become durable, for all who wait at the same moment together.
 //
-// A request has what one commit of one store wrote: the bytes of its database log and its small new files. The thread
+// A request has what one commit of one store wrote: the bytes of its database log and those of packs. The thread
 // takes all requests that wait, writes them as one record to a file whose blocks exist already, and flushes the disk
 // once: so under load a flush is shared by dozens of deliveries to different accounts, and alone a delivery costs a
 // single one. The files themselves are written without any flush; after a crash the journal is replayed into them. What
@@ -55,7 +55,8 @@ class Journal {
         /// In the journal's thread, must not block: 0 when it is durable; else the errno of what failed, and nothing of
         /// it will ever be.
         std::function<void(int error)> done;
-        /// In the journal's thread, after `done`: writes to its place what the record has. May be empty.
+        /// In the journal's thread, after `done`: writes to its place what this record has; the caller may have gone on
+        /// since. May be empty.
         std::function<void()> settle;
     };
     /// For metrics.

@@ -154,14 +154,26 @@ LogFile::Taken LogFile::take() {
     auto bytes = std::make_shared<const std::string>(std::move(written_));
     written_.clear();
     taken.entries.push_back({EntryKind::log, path_, begin_, bytes});
+    taken.bytes = bytes;
     std::lock_guard lock(mutex_);
     taken_begin_ = begin_;
     taken_ = std::move(bytes);
     return taken;
 }
 
+// The journal's thread may come to it when the strand has settled these bytes itself, and taken the next ones: those
+// are not in the journal yet, and a commit in the file without it would be one without its packs.
+void LogFile::settle(const std::shared_ptr<const std::string>& bytes) {
+    std::lock_guard lock(mutex_);
+    if (taken_ == bytes) write_taken();
+}
+
 void LogFile::settle() {
     std::lock_guard lock(mutex_);
+    write_taken();
+}
+
+void LogFile::write_taken() {
     if (taken_ == nullptr) return;
     if (!write_all(*file_, *taken_, taken_begin_))
         log::fatal("a database log cannot be written, although it is acknowledged: ending, to replay the journal",

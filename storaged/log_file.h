@@ -42,10 +42,13 @@ class LogFile {
     struct Taken {
         std::vector<OwnedEntry> entries;
         std::shared_ptr<const Fd> sync_first;
+        std::shared_ptr<const std::string> bytes;  // of the log
     };
     Taken take();
-    /// Writes what was taken to the file. The process ends when that fails: its space was set aside, and it has been
-    /// acknowledged.
+    /// Writes these bytes to the file once they are durable, unless that was done meanwhile. The process ends when it
+    /// fails: their space was set aside, and they have been acknowledged.
+    void settle(const std::shared_ptr<const std::string>& bytes);
+    /// Writes what was taken last, which must be durable by now.
     void settle();
     /// Forgets what was written and what was taken: it could not be made durable.
     void discard();
@@ -62,6 +65,7 @@ class LogFile {
     int spill();
     int write_through(uint64_t offset, std::string_view bytes);
     int sync_file();
+    void write_taken();
     std::string path_;
     Journal& journal_;
     std::shared_ptr<const Fd> file_;

@@ -56,7 +56,7 @@ void Strand::make_durable(std::shared_ptr<Batch> batch) {
     if (batch->log.sync_first) request.sync_first.push_back(std::move(batch->log.sync_first));
     request.entries = std::move(batch->effects.entries);
     std::ranges::move(batch->log.entries, std::back_inserter(request.entries));
-    request.settle = [log = batch->log_file] { log->settle(); };
+    request.settle = [log = batch->log_file, bytes = batch->log.bytes] { log->settle(bytes); };
     request.done = [self = shared_from_this(), batch](int error) {
         if (error == 0) return self->finish_in_loop(batch);
         self->engine_.pool.submit([self, batch, error] {
@@ -83,7 +83,7 @@ void Strand::not_durable(Batch& batch, int error) {
 
 void Strand::execute(Batch& batch) {
     try {
-        // The journal's thread may not have come to it yet.
+        // The journal's thread may not have come to it yet; the batch before is durable.
         if (store_->is_open()) store_->db().log()->settle();
         if (batch.operations.front().closes) {
             store_->close();
