@@ -29,21 +29,10 @@ Content::Content(std::string path, Fd file, uint64_t size) : size_(size), path_(
         file_ = std::make_shared<const Fd>(std::move(file));
 }
 
-void Content::put(const LinkedFile& target) {
-    std::string from;
-    {
-        std::lock_guard lock(mutex_);
-        from = path_;
-    }
-    if (!from.empty() && link_file(from, target)) return;
-    // It never had a name, or that is gone: the store that had it undid its operation, or has erased the message since.
-    if (bytes_ == nullptr) {
-        errno = ENOENT;
-        fail_errno("linking a message file");
-    }
-    write_file(target, *bytes_);
-    std::lock_guard lock(mutex_);
-    path_ = target.tree.path_of(target.file);
+void Content::put(const LinkedFile& target) const {
+    if (link_file(path_, target)) return;
+    errno = ENOENT;
+    fail_errno("linking a message file");
 }
 
 }  // namespace mox::storaged

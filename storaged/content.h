@@ -8,7 +8,6 @@
 
 #include <cstdint>
 #include <memory>
-#include <mutex>
 #include <string>
 
 #include "common/async/fd.h"
@@ -33,15 +32,15 @@ class Content {
     const std::shared_ptr<const std::string>& bytes() const { return bytes_; }
     /// Of a content that does not fit the journal.
     const std::shared_ptr<const Fd>& file() const { return file_; }
-    /// Gives it a name in a tree; from any thread. Throws StoreFailure.
-    void put(const LinkedFile& target);
+    /// Gives the file of a content that does not fit the journal a name in a tree; from any thread. Throws
+    /// StoreFailure.
+    void put(const LinkedFile& target) const;
 
   private:
     uint64_t size_;
     std::shared_ptr<const std::string> bytes_;
     std::shared_ptr<const Fd> file_;
-    std::mutex mutex_;
-    std::string path_;  // a name it has; empty when there is none yet
+    std::string path_;  // of the file
 };
 
 }  // namespace mox::storaged

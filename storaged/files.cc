@@ -172,21 +172,6 @@ Fd make_file(const LinkedFile& target) {
     return fd;
 }
 
-void write_file(const LinkedFile& target, std::string_view bytes) {
-    Fd fd = make_file(target);
-    while (!bytes.empty()) {
-        ssize_t n = write(fd.get(), bytes.data(), bytes.size());
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) {
-            int error = errno;
-            unlink(target.tree.path_of(target.file).c_str());
-            errno = error;
-            fail_errno("writing a message file");
-        }
-        bytes.remove_prefix(static_cast<size_t>(n));
-    }
-}
-
 void remove_files(const std::vector<LinkedFile>& files) {
     for (const LinkedFile& file : files)
         if (unlink(file.tree.path_of(file.file).c_str()) != 0 && errno != ENOENT)

@@ -51,8 +51,6 @@ bool write_all(const Fd& file, std::string_view bytes, uint64_t offset);
 bool link_file(const std::string& source, const LinkedFile& target);
 /// Makes a new file, open for reading and writing, not synced. A stray that has the name is put aside.
 Fd make_file(const LinkedFile& target);
-/// The same, with these bytes.
-void write_file(const LinkedFile& target, std::string_view bytes);
 /// Removes names; missing ones do not matter, other failures are logged.
 void remove_files(const std::vector<LinkedFile>& files);
 /// Whether a file of this kind may have so many bytes when its row speaks of `stated`: a pack may have more.

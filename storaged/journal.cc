@@ -174,8 +174,7 @@ void Journal::serve_requests(std::vector<Waiting>& round, size_t begin, size_t e
         // What is too much for the journal was synced in its place just now.
         bool too_large = size_of(round[i].request) > segment_size_ / 4;
         for (const OwnedEntry& entry : round[i].request.entries) {
-            bool is_content = entry.kind == EntryKind::file || entry.kind == EntryKind::bytes;
-            if (too_large && is_content) continue;
+            if (too_large && entry.kind == EntryKind::bytes) continue;
             writer_.add(view_of(entry));
             speaks = true;
         }

@@ -40,7 +40,6 @@ bool is_in_order(const JournalEntry& entry) {
         case EntryKind::log:
         case EntryKind::forget:
             return is_journal_path(entry.path) && entry.path.ends_with("-wal") && entry.offset < uint64_t{1} << 48;
-        case EntryKind::file:
         case EntryKind::gone:
             return is_journal_path(entry.path);
         case EntryKind::bytes:

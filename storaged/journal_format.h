@@ -20,7 +20,6 @@ constexpr size_t kMaxJournalPath = 1024;
 /// What a part of a record says. The numbers are on disk: never change one.
 enum class EntryKind : uint8_t {
     log = 1,         // these bytes were written to the database log `path` at `offset`
-    file = 2,        // the file `path` was made, and has these bytes
     gone = 3,        // the file `path` was removed
     forget = 4,      // the database log `path` is on disk as it stands: earlier parts about it are void
     checkpoint = 5,  // everything is on disk: all earlier records are void

@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <map>
+#include <set>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -35,10 +36,10 @@ std::string read_file(const std::string& path, uint64_t limit) {
     return bytes;
 }
 
-/// What the records come to: the last word about each file, and the writes to each log since it was last whole.
+/// What the records come to: files that are gone, what packs have, and the writes to each log since it was last whole.
 struct Outcome {
     std::map<std::string_view, std::vector<const JournalEntry*>> logs;
-    std::map<std::string_view, const JournalEntry*> files;
+    std::set<std::string_view> gone;
     std::map<std::string_view, std::vector<const JournalEntry*>> packs;
 };
 
@@ -53,9 +54,8 @@ void take_in(Outcome& outcome, const JournalEntry& entry) {
         case EntryKind::bytes:
             outcome.packs[entry.path].push_back(&entry);
             break;
-        case EntryKind::file:
         case EntryKind::gone:
-            outcome.files[entry.path] = &entry;
+            outcome.gone.insert(entry.path);
             outcome.packs.erase(entry.path);
             break;
         case EntryKind::checkpoint:
@@ -85,13 +85,6 @@ void replay_log(std::string_view path, const std::vector<const JournalEntry*>& w
         if (!write_all(fd, write->bytes, write->offset)) fail_errno("replaying the journal");
 }
 
-/// True when the file is there and has these bytes.
-bool is_whole(const std::string& path, std::string_view bytes) {
-    struct stat st{};
-    if (lstat(path.c_str(), &st) != 0 || static_cast<uint64_t>(st.st_size) != bytes.size()) return false;
-    return read_file(path, bytes.size()) == bytes;
-}
-
 /// accounts/NAME/msg/D: the account must be there, what is below it may be made. False when it is not there.
 bool make_place(const std::string& path) {
     std::string above = directory_of(directory_of(path));
@@ -107,17 +100,6 @@ void replay_pack(const std::string& path, const std::vector<const JournalEntry*>
     if (!fd) fail_errno("opening a pack");
     for (const JournalEntry* write : writes)
         if (!write_all(fd, write->bytes, write->offset)) fail_errno("replaying the journal");
-}
-
-/// A new file under the old name: its links in other accounts have records of their own.
-void replay_file(const std::string& path, std::string_view bytes) {
-    if (is_whole(path, bytes) || !make_place(path)) return;
-    std::string temporary = "journal/replay.tmp";
-    unlink(temporary.c_str());
-    Fd fd(open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-    if (!fd) fail_errno("making a file");
-    if (!write_all(fd, bytes, 0)) fail_errno("replaying the journal");
-    if (rename(temporary.c_str(), path.c_str()) != 0) fail_errno("putting a file in place");
 }
 
 }  // namespace
@@ -166,18 +148,14 @@ Replayed replay_journal(uint64_t segment_size) {
     for (const JournalSegment* segment : {&older, &last})
         for (const JournalRecord& record : segment->records)
             for (const JournalEntry& entry : record.entries) take_in(outcome, entry);
-    for (const auto& [path, entry] : outcome.files) {
-        if (entry->kind == EntryKind::file)
-            replay_file(std::string(path), entry->bytes);
-        else if (unlink(std::string(path).c_str()) != 0 && errno != ENOENT)
-            fail_errno("removing a file");
-    }
+    for (std::string_view path : outcome.gone)
+        if (unlink(std::string(path).c_str()) != 0 && errno != ENOENT) fail_errno("removing a file");
     for (const auto& [path, writes] : outcome.packs) replay_pack(std::string(path), writes);
     for (const auto& [path, writes] : outcome.logs) replay_log(path, writes);
     Fd root = open_directory(".");
     if (syncfs(root.get()) != 0) log::fatal("the disk failed: ending", {{"error", std::strerror(errno)}});
     log::info("replayed the journal", {{"records", older.records.size() + last.records.size()},
-                                       {"files", outcome.files.size()},
+                                       {"gone", outcome.gone.size()},
                                        {"packs", outcome.packs.size()},
                                        {"databases", outcome.logs.size()}});
     return {last.next_sequence(), last.era, false};

@@ -225,17 +225,13 @@ uint64_t Store::take_number() {
     return state.number(0);
 }
 
-uint64_t Store::place(Content& content) {
+uint64_t Store::place(const Content& content) {
     uint64_t file = take_number();
     content.put({tree_, file});
     Effects& effects = operation_effects_;
     effects.placed.push_back(file);
-    if (content.fits_journal()) {
-        effects.entries.push_back({EntryKind::file, tree_.path_of(file), 0, content.bytes()});
-    } else {
-        effects.sync_first.push_back(content.file());
-        effects.sync_first.push_back(std::make_shared<const Fd>(open_directory(tree_.directory_of(file))));
-    }
+    effects.sync_first.push_back(content.file());
+    effects.sync_first.push_back(std::make_shared<const Fd>(open_directory(tree_.directory_of(file))));
     return file;
 }
 

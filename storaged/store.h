@@ -88,9 +88,9 @@ class Store {
     Effects& effects() { return operation_effects_; }
     /// The effects of what was committed, to be acted on once it is durable.
     Effects take_effects();
-    /// Puts the content into the tree as a new file, whose row is to be made in the same operation; its number. Undone
-    /// with the operation.
-    uint64_t place(Content& content);
+    /// Puts a content that does not fit the journal into the tree as a new file, whose row is to be made in the same
+    /// operation; its number. Undone with the operation.
+    uint64_t place(const Content& content);
     /// A number for a file, or a content, that was never used; taken back with the operation.
     uint64_t take_number();
     /// No row speaks of this file any more.
