@@ -65,6 +65,12 @@ async::Task<void> Backup::run() {
 async::Task<void> Backup::take(std::string account) {
     auto begun = co_await store_.ask(proto::BeginBackup{account});
     StoredCopy copy(directory_, account);
+    if (std::string aside = copy.take_up(begun.history); !aside.empty()) {
+        progress_.clear();
+        context_.output.complain(fmt::format(
+            "{} was removed and made anew, or restored, since the last backup: that one was moved to {}",
+            name_of(account), aside));
+    }
     auto rows = read_file_rows(begun.files, begun.count);
     counts.messages += begun.messages;
     co_await fetch(copy, begun.backup, copy.missing(rows));

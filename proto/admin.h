@@ -115,6 +115,7 @@ struct BackupBegun {
     Fd files;        // sealed memory file of FileRow: those that the copy speaks of; absent when count is 0
     uint64_t count;  // rows
     uint64_t messages;
+    uint64_t history;  // of the store: when it is another one, the same numbers may be other files
 };
 /// From now on, until EndBackup or the end of the channel, no file that the copy speaks of is erased.
 struct BeginBackup {

@@ -19,7 +19,8 @@ CREATE TABLE state (
     next_modseq INTEGER NOT NULL,
     next_uidvalidity INTEGER NOT NULL,
     used INTEGER NOT NULL,              -- sum of message.size
-    pack INTEGER NOT NULL               -- that gets the next small content; 0: none yet
+    pack INTEGER NOT NULL,              -- that gets the next small content; 0: none yet
+    history INTEGER NOT NULL            -- random: with another one, the same numbers may be other files
 );
 CREATE TABLE erase (file INTEGER PRIMARY KEY);
 CREATE TABLE mailbox (
@@ -179,7 +180,7 @@ Upgrades mail_upgrades() {
 void MailStore::fill_new() {
     // Half the time: an account that is made anew gets other values than the one before (RFC 3501 2.3.1.1), for as long
     // as 32 bits last.
-    db().run("INSERT INTO state VALUES (1, 1, 0, 1, 1, ?, 0, 0)", std::time(nullptr) / 2);
+    db().run("INSERT INTO state VALUES (1, 1, 0, 1, 1, ?, 0, 0, random())", std::time(nullptr) / 2);
     for (const DefaultMailbox& mailbox : kDefaults) {
         auto created = create_one(mailbox.name, mailbox.special_use);
         if (!created) throw StoreFailure(created.error(), "creating the first mailboxes");

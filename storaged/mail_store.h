@@ -163,11 +163,14 @@ class MailStore : public Store {
     /// Gives each mailbox a UIDVALIDITY that is above all that it or another store of the account has had: uids may
     /// have been used for other messages meanwhile (RFC 3501 2.3.1.1).
     void renew_uidvalidity(uint64_t above);
+    /// From now on its numbers of files are not those of the store that it was copied from.
+    void renew_history() { db().run("UPDATE state SET history = random()"); }
     Result<proto::StagedMessages> list_messages(const std::string& mailbox, uint32_t after);
 
     std::span<const Check> checks() const override;
     const char* files_sql() const override;
     const char* count_sql() const override;
+    const char* history_sql() const override { return "SELECT history FROM state"; }
     uint64_t check_pack(uint64_t file, const std::function<void(std::string)>& report) override {
         return packs_.check(file, report);
     }

@@ -66,6 +66,7 @@ class QueueStore : public Store {
     std::span<const Check> checks() const override;
     const char* files_sql() const override;
     const char* count_sql() const override;
+    const char* history_sql() const override { return "SELECT queue FROM state"; }
 
   protected:
     void fill_new() override;

@@ -15,7 +15,7 @@ struct Snapshot::Work {
 
     ~Work() { unlink(path.c_str()); }
     Result<bool> step(Store& store);
-    proto::BackupBegun finish(const Store& store);
+    proto::BackupBegun finish(Store& store);
 };
 
 Result<bool> Snapshot::Work::step(Store& store) {
@@ -24,13 +24,17 @@ Result<bool> Snapshot::Work::step(Store& store) {
     return copy->step();
 }
 
-proto::BackupBegun Snapshot::Work::finish(const Store& store) {
+proto::BackupBegun Snapshot::Work::finish(Store& store) {
     proto::BackupBegun begun{};
     copy->finish();
     std::tie(begun.files, begun.count) = list_files(copy->query(store.files_sql(), 0, INT64_MAX));
     {
         auto messages = copy->query(store.count_sql(), 0, INT64_MAX);
         if (messages.next()) begun.messages = messages.number(0);
+    }
+    {
+        auto history = store.db().query(store.history_sql());
+        if (history.next()) begun.history = history.number(0);
     }
     copy.reset();
     begun.database = Fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));

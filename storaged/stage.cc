@@ -131,6 +131,7 @@ Result<std::string> Stage::finish(uint64_t above) {
         auto& store = static_cast<MailStore&>(*store_);
         change(store, [&] {
             store.renew_uidvalidity(above);
+            store.renew_history();
             store.end_pack();
         });
         store.mark_if_shared();

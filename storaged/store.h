@@ -107,6 +107,8 @@ class Store {
     virtual const char* files_sql() const = 0;
     /// One for how many messages have the numbers ?1 to ?2.
     virtual const char* count_sql() const = 0;
+    /// One for the random number that tells this store from others of its name, where numbers of files differ.
+    virtual const char* history_sql() const = 0;
     /// Compares what is in a pack with the rows; how many messages are whole.
     virtual uint64_t check_pack(uint64_t, const std::function<void(std::string)>&) { return 0; }
     int64_t newest_version() const { return static_cast<int64_t>(upgrades_.size()); }

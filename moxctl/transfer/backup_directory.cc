@@ -45,6 +45,17 @@ std::vector<uint64_t> numbers_in(const std::string& path) {
     return numbers;
 }
 
+/// A short file; empty when it is not there.
+std::string read_note(const std::string& path) {
+    Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    if (!file && errno == ENOENT) return {};
+    std::string bytes(64, '\0');
+    ssize_t n = file ? read(file.get(), bytes.data(), bytes.size()) : -1;
+    if (n < 0) fail(path);
+    bytes.resize(static_cast<size_t>(n));
+    return bytes;
+}
+
 /// As root by the descriptor itself, else through its name in /proc.
 bool link_to(const Fd& file, const std::string& path) {
     if (linkat(file.get(), "", AT_FDCWD, path.c_str(), AT_EMPTY_PATH) == 0) return true;
@@ -78,10 +89,53 @@ void copy_to(const Fd& from, uint64_t size, const std::string& path) {
 
 }  // namespace
 
-StoredCopy::StoredCopy(const std::string& backup, const std::string& account) : account_(account) {
-    std::string directory = account.empty() ? backup : fmt::format("{}/accounts/{}", backup, account);
-    top_ = directory + (account.empty() ? "/queue" : "/msg");
-    database_ = directory + (account.empty() ? "/queue.db" : "/index.db");
+StoredCopy::StoredCopy(const std::string& backup, const std::string& account)
+    : backup_(backup),
+      account_(account),
+      directory_(account.empty() ? backup : fmt::format("{}/accounts/{}", backup, account)),
+      top_(directory_ + (account.empty() ? "/queue" : "/msg")),
+      database_(directory_ + (account.empty() ? "/queue.db" : "/index.db")),
+      history_(directory_ + (account.empty() ? "/queue.history" : "/history")) {}
+
+std::string StoredCopy::take_up(uint64_t history) const {
+    std::string text = fmt::format("{:016x}\n", history);
+    if (read_note(history_) == text) return {};
+    bool is_other = access(database_.c_str(), F_OK) == 0 || access(top_.c_str(), F_OK) == 0;
+    std::string aside = is_other ? set_aside() : std::string();
+    make_directories(directory_);
+    NewFile note(history_ + ".new");
+    note.write(text);
+    note.keep_as(history_, 0);
+    return aside;
+}
+
+// Into replaced/N, which is a backup too.
+std::string StoredCopy::set_aside() const {
+    std::string aside;
+    make_directories(backup_ + "/replaced");
+    for (int number = 1; aside.empty(); number++) {
+        std::string name = fmt::format("{}/replaced/{}", backup_, number);
+        if (mkdir(name.c_str(), 0700) == 0) {
+            aside = name;
+        } else if (errno != EEXIST) {
+            fail(name);
+        }
+    }
+    StoredCopy there(aside, account_);
+    auto move = [](const std::string& from, const std::string& to) {
+        if (rename(from.c_str(), to.c_str()) != 0 && errno != ENOENT) fail(from);
+    };
+    if (account_.empty()) {
+        move(top_, there.top_);
+        move(database_, there.database_);
+        move(history_, there.history_);
+    } else {
+        make_directories(aside + "/accounts");
+        move(directory_, there.directory_);
+    }
+    std::string note = backup_ + "/backup.json";
+    if (link(note.c_str(), (aside + "/backup.json").c_str()) != 0 && errno != ENOENT) fail(note);
+    return aside;
 }
 
 std::string StoredCopy::directory_of(uint64_t directory) const {

@@ -23,6 +23,10 @@ class StoredCopy {
     std::string database() const { return database_; }
     std::string directory_of(uint64_t directory) const;
     std::string path_of(uint64_t file) const;
+    /// Says that the files come from the store with this history. When what is there is of another one (the account was
+    /// removed and added again, or restored), its numbers may mean other files: it is moved to a backup of its own,
+    /// whose path is returned, and can be restored from there.
+    std::string take_up(uint64_t history) const;
     /// Those of the files that are missing, or have another size.
     std::vector<proto::FileRow> missing(const std::vector<proto::FileRow>& files) const;
     /// Records of a pack that are damaged: texts, the first few.
@@ -38,9 +42,13 @@ class StoredCopy {
     Fd open_database(uint64_t& size) const;
 
   private:
+    std::string set_aside() const;
+    std::string backup_;
     std::string account_;
+    std::string directory_;
     std::string top_;  // of the message files
     std::string database_;
+    std::string history_;
 };
 
 /// The accounts in a backup, by name.

@@ -147,6 +147,38 @@ def test_restore_account_and_messages(start_suite, tmp_path):
     assert len(subjects(suite)) == 5
 
 
+def test_backup_of_an_account_that_is_another_one_now(start_suite, tmp_path):
+    suite = start_suite()
+    address = "bob@localhost"
+    backup = str(tmp_path / "backup")
+
+    def make_bob(first):
+        suite.control("account", "add", "bob", address, stdin="password of bob\n")
+        for i in range(first, first + 3):
+            suite.deliver(mox.message(subject=f"message {i}", to=address), address)
+
+    make_bob(0)
+    suite.control("backup", backup)
+    suite.control("account", "remove", "bob")
+    make_bob(10)
+    # Its numbers are those of the first one.
+    said = suite.control("backup", backup, raw_output=True).stderr
+    assert f"account bob was removed and made anew, or restored, since the last backup: that one was moved to {backup}/replaced/1" in said
+    assert suite.control_json("verify", "-b", backup)["problems"] == 0
+    assert suite.control_json("verify", "-b", f"{backup}/replaced/1", "-a", "bob") == {
+        "messages": 3, "problems": 0, "moved_aside": 0, "repaired": 0}
+    bob = {"user": address, "password": "password of bob"}
+    suite.control("restore", "account", f"{backup}/replaced/1", "bob")
+    assert [raw.split(b"Subject: ")[1].split(b"\r")[0] for raw in suite.messages(**bob)] == [b"message 0", b"message 1", b"message 2"]
+    # A restored one is another one as well; without a change the same backup goes on.
+    assert "replaced/2" in suite.control("backup", backup, raw_output=True).stderr
+    assert suite.control_json("backup", backup)["added"] == 0
+    assert sorted(os.listdir(f"{backup}/replaced")) == ["1", "2"]
+    assert suite.control_json("verify", "-b", backup)["problems"] == 0
+    suite.control("restore", "account", f"{backup}/replaced/2", "bob")
+    assert len(suite.messages(**bob)) == 3
+
+
 def test_undelete(start_suite):
     suite = start_suite()
     address, password = "bob@localhost", "password of bob"
