@@ -107,11 +107,8 @@ void Packs::put_records_aside(const Fd& file, uint64_t from) {
     auto end = static_cast<uint64_t>(st.st_size);
     if (from >= end) return;
     std::string tail = read_at(file, from, std::min<uint64_t>(end - from, limits_.max_size));
-    for (size_t at = 0; at != std::string::npos;) {
-        auto record = pack::parse_record(std::string_view(tail).substr(at));
-        if (record) put_aside(store_.tree(), record->head.content, record->stored);
-        at = record ? at + record->head.record_size() : pack::find_record(tail, at + 1);
-    }
+    pack::for_whole_records(
+        tail, [&](const pack::Record& record) { put_aside(store_.tree(), record.head.content, record.stored); });
 }
 
 void Packs::recover() {

@@ -47,4 +47,14 @@ std::optional<Record> parse_record(std::string_view bytes);
 /// Where something that looks like a record begins, from an offset on; npos when there is nothing.
 size_t find_record(std::string_view bytes, size_t from);
 
+/// Takes each whole record, with whatever damage in between.
+template <class Take>
+void for_whole_records(std::string_view bytes, Take take) {
+    for (size_t at = 0; at != std::string_view::npos;) {
+        auto record = parse_record(bytes.substr(at));
+        if (record) take(*record);
+        at = record ? at + record->head.record_size() : find_record(bytes, at + 1);
+    }
+}
+
 }  // namespace mox::pack

@@ -1,0 +1,60 @@
+// Packs: bytes as they are, and a pack of which some bytes were changed: each record that was not touched is found.
+#include <cstdint>
+#include <cstdlib>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "common/pack/record.h"
+
+using namespace mox;
+
+namespace {
+
+void require(bool holds) {
+    if (!holds) std::abort();
+}
+
+void read_bytes(std::string_view bytes) {
+    size_t sum = 0;
+    pack::for_whole_records(bytes, [&](const pack::Record& record) {
+        require(record.stored.size() == record.head.length && pack::is_whole(record.head, record.stored));
+        sum += record.head.record_size();
+    });
+    require(sum <= bytes.size());
+}
+
+/// Lines become records; `damage` are pairs of a place, in 256ths of the pack, and what is added to the byte there.
+void damage_pack(std::string_view lines, std::string_view damage) {
+    std::string bytes;
+    std::vector<size_t> ends;
+    while (!lines.empty()) {
+        std::string_view line = lines.substr(0, lines.find('\n'));
+        lines.remove_prefix(std::min(line.size() + 1, lines.size()));
+        pack::append_record(bytes, ends.size(), static_cast<uint32_t>(line.size()), pack::Method::raw, line);
+        ends.push_back(bytes.size());
+    }
+    if (bytes.empty()) return;
+    std::string whole = bytes;
+    for (size_t i = 0; i + 1 < damage.size(); i += 2)
+        bytes[bytes.size() * static_cast<uint8_t>(damage[i]) / 256] += damage[i + 1];
+    std::set<uint64_t> found;
+    pack::for_whole_records(bytes, [&](const pack::Record& record) { found.insert(record.head.content); });
+    size_t begin = 0;
+    for (size_t i = 0; i < ends.size(); i++) {
+        bool is_same = bytes.compare(begin, ends[i] - begin, whole, begin, ends[i] - begin) == 0;
+        require(!is_same || found.contains(i));
+        begin = ends[i];
+    }
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+    if (size == 0) return 0;
+    std::string_view input(reinterpret_cast<const char*>(data) + 1, size - 1);
+    size_t half = input.size() / 2;
+    if (data[0] == 'd') damage_pack(input.substr(0, half), input.substr(half));
+    if (data[0] == 'b') read_bytes(input);
+    return 0;
+}
