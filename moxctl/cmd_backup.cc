@@ -67,9 +67,9 @@ async::Task<void> Backup::take(std::string account) {
     StoredCopy copy(directory_, account);
     if (std::string aside = copy.take_up(begun.history); !aside.empty()) {
         progress_.clear();
-        context_.output.complain(fmt::format(
-            "{} was removed and made anew, or restored, since the last backup: that one was moved to {}",
-            name_of(account), aside));
+        context_.output.complain(
+            fmt::format("{} was removed and made anew, or restored, since the last backup: that one was moved to {}",
+                        name_of(account), aside));
     }
     auto rows = read_file_rows(begun.files, begun.count);
     counts.messages += begun.messages;
@@ -155,7 +155,8 @@ async::Task<void> verify_backup(Context& context, StoreLink& store, std::string 
                            fmt::format("{} is not a backup, or one that was never completed", backup)});
     if (accounts.empty()) {
         accounts = accounts_in(backup);
-        accounts.insert(accounts.begin(), std::string());
+        // A copy of an account that was replaced has none.
+        if (StoredCopy(backup, "").is_there()) accounts.insert(accounts.begin(), std::string());
     }
     for (const std::string& account : accounts)
         co_await verify_copy(context, store, StoredCopy(backup, account), verified);

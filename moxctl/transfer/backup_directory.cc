@@ -95,33 +95,35 @@ StoredCopy::StoredCopy(const std::string& backup, const std::string& account)
       directory_(account.empty() ? backup : fmt::format("{}/accounts/{}", backup, account)),
       top_(directory_ + (account.empty() ? "/queue" : "/msg")),
       database_(directory_ + (account.empty() ? "/queue.db" : "/index.db")),
-      history_(directory_ + (account.empty() ? "/queue.history" : "/history")) {}
+      history_(directory_ + (account.empty() ? "/queue.history" : "/history")),
+      half_moved_(backup + "/replaced/" + (account.empty() ? "queue" : "account." + account) + ".part") {}
+
+bool StoredCopy::is_there() const {
+    return access(history_.c_str(), F_OK) == 0 || access(database_.c_str(), F_OK) == 0;
+}
 
 std::string StoredCopy::take_up(uint64_t history) const {
     std::string text = fmt::format("{:016x}\n", history);
     if (read_note(history_) == text) return {};
     bool is_other = access(database_.c_str(), F_OK) == 0 || access(top_.c_str(), F_OK) == 0;
-    std::string aside = is_other ? set_aside() : std::string();
+    std::string aside = is_other || access(half_moved_.c_str(), F_OK) == 0 ? set_aside() : std::string();
     make_directories(directory_);
-    NewFile note(history_ + ".new");
+    std::string fresh = history_ + ".new";
+    NewFile note(fresh);
     note.write(text);
     note.keep_as(history_, 0);
+    sync_all(directory_);
     return aside;
 }
 
-// Into replaced/N, which is a backup too.
+// Into replaced/N, which is a backup too, and has this name when it is whole: what was interrupted goes on.
 std::string StoredCopy::set_aside() const {
-    std::string aside;
-    make_directories(backup_ + "/replaced");
-    for (int number = 1; aside.empty(); number++) {
-        std::string name = fmt::format("{}/replaced/{}", backup_, number);
-        if (mkdir(name.c_str(), 0700) == 0) {
-            aside = name;
-        } else if (errno != EEXIST) {
-            fail(name);
-        }
-    }
-    StoredCopy there(aside, account_);
+    make_directories(half_moved_ + (account_.empty() ? "" : "/accounts"));
+    std::string note = backup_ + "/backup.json";
+    struct stat st{};
+    if (Fd file(open(note.c_str(), O_RDONLY | O_CLOEXEC)); file && fstat(file.get(), &st) == 0)
+        copy_to(file, static_cast<uint64_t>(st.st_size), half_moved_ + "/backup.json");
+    StoredCopy there(half_moved_, account_);
     auto move = [](const std::string& from, const std::string& to) {
         if (rename(from.c_str(), to.c_str()) != 0 && errno != ENOENT) fail(from);
     };
@@ -130,11 +132,20 @@ std::string StoredCopy::set_aside() const {
         move(database_, there.database_);
         move(history_, there.history_);
     } else {
-        make_directories(aside + "/accounts");
         move(directory_, there.directory_);
     }
-    std::string note = backup_ + "/backup.json";
-    if (link(note.c_str(), (aside + "/backup.json").c_str()) != 0 && errno != ENOENT) fail(note);
+    std::string aside;
+    for (int number = 1; aside.empty(); number++) {
+        std::string name = fmt::format("{}/replaced/{}", backup_, number);
+        if (mkdir(name.c_str(), 0700) == 0) {
+            aside = name;
+        } else if (errno != EEXIST) {
+            fail(name);
+        }
+    }
+    // In the place of the empty one.
+    if (rename(half_moved_.c_str(), aside.c_str()) != 0) fail(aside);
+    sync_all(backup_);
     return aside;
 }
 
@@ -194,6 +205,9 @@ void StoredCopy::keep_database(const Fd& database) const {
     Fd file(open(fresh.c_str(), O_RDONLY | O_CLOEXEC));
     if (!file || fsync(file.get()) != 0) fail(fresh);
     if (rename(fresh.c_str(), database_.c_str()) != 0) fail(database_);
+    // Before files go that only the old one speaks of.
+    Fd directory(open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!directory || fsync(directory.get()) != 0) fail(directory_);
 }
 
 std::vector<uint64_t> StoredCopy::others(const std::vector<proto::FileRow>& files) const {

@@ -27,6 +27,8 @@ class StoredCopy {
     /// removed and added again, or restored), its numbers may mean other files: it is moved to a backup of its own,
     /// whose path is returned, and can be restored from there.
     std::string take_up(uint64_t history) const;
+    /// Whether the backup has a copy of this store, or should have one.
+    bool is_there() const;
     /// Those of the files that are missing, or have another size.
     std::vector<proto::FileRow> missing(const std::vector<proto::FileRow>& files) const;
     /// Records of a pack that are damaged: texts, the first few.
@@ -49,6 +51,7 @@ class StoredCopy {
     std::string top_;  // of the message files
     std::string database_;
     std::string history_;
+    std::string half_moved_;  // what set_aside() has not come to the end with
 };
 
 /// The accounts in a backup, by name.

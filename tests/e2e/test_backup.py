@@ -165,7 +165,7 @@ def test_backup_of_an_account_that_is_another_one_now(start_suite, tmp_path):
     said = suite.control("backup", backup, raw_output=True).stderr
     assert f"account bob was removed and made anew, or restored, since the last backup: that one was moved to {backup}/replaced/1" in said
     assert suite.control_json("verify", "-b", backup)["problems"] == 0
-    assert suite.control_json("verify", "-b", f"{backup}/replaced/1", "-a", "bob") == {
+    assert suite.control_json("verify", "-b", f"{backup}/replaced/1") == {
         "messages": 3, "problems": 0, "moved_aside": 0, "repaired": 0}
     bob = {"user": address, "password": "password of bob"}
     suite.control("restore", "account", f"{backup}/replaced/1", "bob")
@@ -174,6 +174,12 @@ def test_backup_of_an_account_that_is_another_one_now(start_suite, tmp_path):
     assert "replaced/2" in suite.control("backup", backup, raw_output=True).stderr
     assert suite.control_json("backup", backup)["added"] == 0
     assert sorted(os.listdir(f"{backup}/replaced")) == ["1", "2"]
+    assert suite.control_json("verify", "-b", backup)["problems"] == 0
+    # What was interrupted goes on.
+    os.makedirs(f"{backup}/replaced/account.bob.part/accounts")
+    os.rename(f"{backup}/accounts/bob", f"{backup}/replaced/account.bob.part/accounts/bob")
+    assert "replaced/3" in suite.control("backup", backup, raw_output=True).stderr
+    assert suite.control_json("verify", "-b", f"{backup}/replaced/3")["problems"] == 0
     assert suite.control_json("verify", "-b", backup)["problems"] == 0
     suite.control("restore", "account", f"{backup}/replaced/2", "bob")
     assert len(suite.messages(**bob)) == 3
