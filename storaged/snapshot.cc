@@ -81,7 +81,8 @@ async::Task<Result<proto::BackupBegun>> Snapshot::begin(std::shared_ptr<Snapshot
 
 async::Task<Result<proto::BackupBegun>> Snapshot::copy(Strand& strand, std::shared_ptr<Work> work) {
     for (bool done = false; !done;) {
-        auto stepped = co_await strand.run<Store>(Access::read, [work](Store& store) { return work->step(store); });
+        // While a transaction is open no page can be copied.
+        auto stepped = co_await strand.run<Store>(Access::alone, [work](Store& store) { return work->step(store); });
         if (!stepped) co_return std::unexpected(std::move(stepped.error()));
         done = *stepped;
     }

@@ -26,16 +26,16 @@ void Strand::push(Operation operation) {
     start();
 }
 
-// A batch holds up to kMaxBatch operations; a closing stands alone.
+// A batch holds up to kMaxBatch operations, or one that stands alone.
 void Strand::start() {
     if (running_ || waiting_.empty()) return;
     running_ = true;
     auto batch = std::make_shared<Batch>();
     while (!waiting_.empty() && batch->operations.size() < kMaxBatch) {
-        if (waiting_.front().closes && !batch->operations.empty()) break;
+        if (waiting_.front().stands_alone() && !batch->operations.empty()) break;
         batch->operations.push_back(std::move(waiting_.front()));
         waiting_.pop_front();
-        if (batch->operations.back().closes) break;
+        if (batch->operations.back().stands_alone()) break;
     }
     engine_.pool.submit([self = shared_from_this(), batch] {
         self->execute(*batch);
@@ -123,7 +123,7 @@ void Strand::run_operations(Batch& batch) {
 
 /// Errors that end the transaction travel on; those of the one operation stay with it.
 void Strand::run_one(Operation& operation) {
-    if (operation.access == Access::read) {
+    if (operation.access != Access::write) {
         engine_.counters.reads++;
         try {
             operation.error = operation.work(*store_);

@@ -35,7 +35,8 @@ struct Engine {
     async::Scope deliveries;  // tasks that are carried out whatever becomes of the channel that asked
 };
 
-enum class Access : uint8_t { read, write };
+/// `alone`: a read that is no part of a transaction of others.
+enum class Access : uint8_t { read, write, alone };
 
 class Strand : public std::enable_shared_from_this<Strand> {
   public:
@@ -94,6 +95,7 @@ class Strand : public std::enable_shared_from_this<Strand> {
         std::function<void(std::optional<Error>)> done;    // in the loop
         std::optional<Error> error;
         bool closes = false;
+        bool stands_alone() const { return closes || access == Access::alone; }
     };
     struct Batch {
         std::vector<Operation> operations;
