@@ -154,8 +154,8 @@ bool link_file(const std::string& source, const LinkedFile& target) {
     std::string path = target.tree.path_of(target.file);
     int error = make_name(target, [&] { return link(source.c_str(), path.c_str()) == 0 ? 0 : errno; });
     if (error == 0) return true;
-    // EMLINK: more names than the file system allows; EXDEV: an account on a disk of its own.
-    if (error == ENOENT || error == EMLINK || error == EXDEV) return false;
+    // EMLINK: more names than the file system allows.
+    if (error == ENOENT || error == EMLINK) return false;
     errno = error;
     fail_errno("linking a message file");
 }

@@ -47,7 +47,7 @@ Journal::Journal(JournalOptions options)
     next_sequence_ = replayed.next_sequence;
     // A journal that begins anew says nothing of the stores that are there.
     era_ = replayed.era == 0 ? static_cast<uint64_t>(std::time(nullptr)) : replayed.era + !replayed.ended_cleanly;
-    open_segments();
+    open_segments(replayed.newest);
     // Signals are the loop's.
     sigset_t all, old;
     sigfillset(&all);
@@ -71,7 +71,7 @@ Journal::~Journal() {
 }
 
 // Everything is in its place: begins anew, with a checkpoint.
-void Journal::open_segments() {
+void Journal::open_segments(size_t newest) {
     for (size_t i = 0; i < segments_.size(); i++) {
         std::string path = journal_segment_path(i);
         Segment& segment = segments_[i];
@@ -80,7 +80,7 @@ void Journal::open_segments() {
         if (size < 0) fail_errno("opening the journal");
         segment.prepared = static_cast<uint64_t>(size);
     }
-    current_ = newest_journal_segment();
+    current_ = newest;
     if (int error = make_checkpoint(EntryKind::checkpoint); error != 0) {
         errno = error;
         fail_errno("writing the journal");
@@ -217,9 +217,15 @@ int Journal::make_room(uint64_t size) {
     bool fits = position_ + size <= segment_size_ || position_ <= kJournalBlock;
     if (fits && prepare(segments_[current_], std::max<uint64_t>(position_, kJournalBlock) + size) == 0)
         return position_ == 0 ? write_header() : 0;
-    if (position_ != 0) change_segment();
-    if (int error = prepare(segments_[current_], kJournalBlock + size); error != 0) return error;
-    return write_header();
+    bool is_fresh = position_ == 0;
+    if (!is_fresh) change_segment();
+    int error = prepare(segments_[current_], kJournalBlock + size);
+    if (error != 0 && is_fresh) {
+        // The other one may have blocks that this one lacks.
+        change_segment();
+        error = prepare(segments_[current_], kJournalBlock + size);
+    }
+    return error != 0 ? error : write_header();
 }
 
 int Journal::write_header() {

@@ -105,7 +105,7 @@ class Journal {
         std::optional<EntryKind> checkpoint = {};  // checkpoint or end
     };
 
-    void open_segments();
+    void open_segments(size_t newest);
     int wait_for(Waiting waiting);
     void work();
     void serve(std::vector<Waiting> round);

@@ -236,15 +236,18 @@ int LogFile::set_space_aside(uint64_t end) {
 int LogFile::write_through(uint64_t offset, std::string_view bytes) {
     if (offset == 0 && bytes.size() >= kLogHeader) {
         if (!write_all(*file_, bytes.substr(0, kLogHeader), 0)) return result_of_errno(SQLITE_IOERR_WRITE);
-        if (int result = sync_file(); result != SQLITE_OK) return result;
+        sync_file();
         bytes.remove_prefix(kLogHeader);
         offset = kLogHeader;
     }
     return write_all(*file_, bytes, offset) ? SQLITE_OK : result_of_errno(SQLITE_IOERR_WRITE);
 }
 
-int LogFile::sync_file() {
-    return fdatasync(file_->get()) == 0 ? SQLITE_OK : SQLITE_IOERR_FSYNC;
+/// What a failed sync leaves on disk cannot be known, and the next one would say that all is well.
+void LogFile::sync_file() {
+    if (fdatasync(file_->get()) != 0)
+        log::fatal("the disk failed: ending, so that nothing is acknowledged wrongly",
+                   {{"doing", "syncing a database log"}, {"log", path_}, {"error", std::strerror(errno)}});
 }
 
 int LogFile::spill() {
@@ -263,16 +266,19 @@ int LogFile::truncate(sqlite3_file* real, sqlite3_int64 size) {
 }
 
 // Called by SQLite before it moves the log into the database, and behind a new header. What went through the journal is
-// durable already.
+// durable already. A commit comes into the file when the journal's earlier records of it are void: if that cannot be
+// said the file must be as they tell it, since later records will go on from there.
 int LogFile::sync() {
     settle();
     if (written_.empty() && !spilled_) return SQLITE_OK;
     // The header alone: its frames follow, and go to the disk behind it.
     if (!spilled_ && begin_ == 0 && written_.size() == kLogHeader) return SQLITE_OK;
+    sync_file();
+    if (journal_.forget(path_) != 0) return SQLITE_IOERR_FSYNC;
     if (int result = spill(); result != SQLITE_OK) return result;
-    if (int result = sync_file(); result != SQLITE_OK) return result;
+    sync_file();
     spilled_ = false;
-    return journal_.forget(path_) == 0 ? SQLITE_OK : SQLITE_IOERR_FSYNC;
+    return SQLITE_OK;
 }
 
 int LogFile::size(sqlite3_file* real, sqlite3_int64* size) {

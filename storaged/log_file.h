@@ -64,7 +64,7 @@ class LogFile {
     int set_space_aside(uint64_t end);
     int spill();
     int write_through(uint64_t offset, std::string_view bytes);
-    int sync_file();
+    void sync_file();
     void write_taken();
     std::string path_;
     Journal& journal_;

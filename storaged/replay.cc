@@ -8,6 +8,7 @@
 #include <map>
 #include <set>
 #include <sys/stat.h>
+#include <tuple>
 #include <unistd.h>
 
 #include "common/log/log.h"
@@ -17,8 +18,6 @@
 
 namespace mox::storaged {
 namespace {
-
-constexpr size_t kSegments = 2;
 
 std::string read_file(const std::string& path, uint64_t limit) {
     Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
@@ -102,33 +101,37 @@ void replay_pack(const std::string& path, const std::vector<const JournalEntry*>
         if (!write_all(fd, write->bytes, write->offset)) fail_errno("replaying the journal");
 }
 
+/// The one that was written last. When both begin with the same number, the first record of one was cut off or could
+/// not be written, and the number was used again in the other: by a later process, or else the one that has records.
+size_t newest_segment(uint64_t limit) {
+    auto key = [](size_t segment, uint64_t bytes) {
+        std::string text = read_file(journal_segment_path(segment), bytes);
+        JournalSegment parsed = parse_segment(text);
+        return std::tuple(parsed.first_sequence, parsed.era, parsed.records.size());
+    };
+    auto first = key(0, kJournalBlock);
+    auto second = key(1, kJournalBlock);
+    if (first == second) return key(1, limit) > key(0, limit) ? 1 : 0;
+    return second > first ? 1 : 0;
+}
+
 }  // namespace
 
 std::string journal_segment_path(size_t segment) {
     return fmt::format("journal/{}", segment);
 }
 
-size_t newest_journal_segment() {
-    uint64_t newest = 0;
-    size_t segment = 0;
-    for (size_t i = 0; i < kSegments; i++) {
-        uint64_t first = parse_segment(read_file(journal_segment_path(i), kJournalBlock)).first_sequence;
-        if (first > newest) newest = first, segment = i;
-    }
-    return segment;
-}
-
 Replayed replay_journal(uint64_t segment_size) {
     // A record may be as long as a segment.
     uint64_t limit = 2 * segment_size + kJournalBlock;
-    size_t newest = newest_journal_segment();
+    size_t newest = newest_segment(limit);
     std::string newest_bytes = read_file(journal_segment_path(newest), limit);
     JournalSegment last = parse_segment(newest_bytes);
     if (last.first_sequence == 0) return {};
     // Nothing before it counts then.
     bool stands_alone = !last.records.empty() && makes_void(last.records[0]);
     if (stands_alone && last.records.size() == 1)
-        return {last.next_sequence(), last.era, last.records[0].entries[0].kind == EntryKind::end};
+        return {last.next_sequence(), last.era, last.records[0].entries[0].kind == EntryKind::end, newest};
     std::string older_bytes;
     JournalSegment older;
     if (!stands_alone) {
@@ -158,7 +161,7 @@ Replayed replay_journal(uint64_t segment_size) {
                                        {"gone", outcome.gone.size()},
                                        {"packs", outcome.packs.size()},
                                        {"databases", outcome.logs.size()}});
-    return {last.next_sequence(), last.era, false};
+    return {last.next_sequence(), last.era, false, newest};
 }
 
 }  // namespace mox::storaged

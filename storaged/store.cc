@@ -30,13 +30,31 @@ void Effects::merge(Effects&& other) {
 Store::Store(std::string database, FileTree tree, Upgrades upgrades, Journal& journal, Counters& counters)
     : path_(std::move(database)), tree_(std::move(tree)), upgrades_(upgrades), journal_(journal), counters_(counters) {}
 
+namespace {
+
+// What is acknowledged reaches the disk by a syncfs of the data directory's file system.
+void require_same_file_system(const std::string& directory) {
+    struct stat here{};
+    struct stat there{};
+    if (stat(".", &here) != 0 || stat(directory.c_str(), &there) != 0) fail_errno("looking at a directory");
+    if (here.st_dev == there.st_dev) return;
+    log::error("a directory is on another file system than the data directory: mail there would not be safe",
+               {{"directory", directory}});
+    throw StoreFailure({Persistence::temporary, ErrorCode::unavailable, "the store is on another file system"},
+                       "another file system");
+}
+
+}  // namespace
+
 Store::~Store() {
     abandon();
 }
 
 void Store::open() {
     make_directories(directory_of(path_));
+    require_same_file_system(directory_of(path_));
     make_directories(tree_.root);
+    require_same_file_system(tree_.root);
     if (access(path_.c_str(), F_OK) != 0) create();
     db_ = std::make_unique<Database>(path_, journal_);
     counters_.open_stores++;

@@ -256,6 +256,10 @@ std::string check_index(World& w, const std::string& name) {
     return {};
 }
 
+std::string later_text(size_t number) {
+    return fmt::format("later {}", number);
+}
+
 std::string show(const Places& places) {
     std::string text;
     for (const auto& [name, flags] : places) text += fmt::format(" {}:{}", name, flags);
@@ -325,17 +329,21 @@ Workload run_workload(const Plan& plan) {
     return std::move(run.workload);
 }
 
-void recover() {
+std::vector<size_t> recover(size_t deliveries) {
     World w(options());
     for (const char* name : {"alice", "bob"}) w.open(name);
+    std::vector<size_t> answered;
+    while (answered.size() < deliveries && !w.deliver("alice", "", later_text(answered.size())))
+        answered.push_back(Recorder::get().count());
     w.wait(World::finish(*w.server));
+    return answered;
 }
 
 std::optional<Error> deliver_afterwards(World& w) {
     return w.deliver("alice", "", kAfterwards);
 }
 
-std::string check_image(const Workload& workload, size_t calls) {
+std::string check_image(const Workload& workload, size_t calls, const Later& later) {
     World w(options());
     std::vector<std::string> mailboxes;
     auto alice = read_account(w, "alice", mailboxes);
@@ -351,6 +359,12 @@ std::string check_image(const Workload& workload, size_t calls) {
     if (!bob) return "bob: " + bob.error().text;
     for (const Actor& actor : workload.actors)
         if (std::string wrong = check_actor(actor, calls, *alice, *bob); !wrong.empty()) return wrong;
+    for (size_t i = 0; i < later.answered.size(); i++) {
+        size_t copies = (*alice)[later_text(i)].size();
+        if (copies > 1 || copies < (later.answered[i] <= later.calls ? 1u : 0u))
+            return fmt::format("{} of a message that was delivered after the first crash", copies);
+        alice->erase(later_text(i));
+    }
     for (const Found* rest : {&*alice, &*bob})
         for (const auto& [text, places] : *rest)
             if (!places.empty() && text != kAfterwards) return "a message that nobody sent: " + text.substr(0, 40);

@@ -54,10 +54,16 @@ Workload run_workload(const Plan& plan);
 Workload answered_workload(const Plan& plan, std::string_view progress);
 /// One more delivery, of a message that check_image() does not count.
 std::optional<Error> deliver_afterwards(storaged::test::World& w);
-/// Opens all stores in the working directory, which puts right what a crash left, and closes them.
-void recover();
+/// Messages that were delivered to alice between two crashes.
+struct Later {
+    std::vector<size_t> answered;  // calls made by then
+    size_t calls = 0;              // up to the second crash
+};
+/// Opens all stores in the working directory, which puts right what a crash left, delivers so many messages, and closes
+/// them.
+std::vector<size_t> recover(size_t deliveries);
 /// Opens the store in the working directory and compares: an empty text when all is as it has to be.
-std::string check_image(const Workload& workload, size_t calls);
+std::string check_image(const Workload& workload, size_t calls, const Later& later = {});
 /// What has to be true of any store: rows, files, counters, indexes. An empty text when it is.
 std::string check_store();
 

@@ -79,6 +79,18 @@ TEST_CASE("an account that is not configured is not there") {
     CHECK(f.w.call(f.w.authd, proto::OpenAccount{"alice"}));
 }
 
+TEST_CASE("an account on another file system is refused: it would not be synced with the rest") {
+    TemporaryDirectory elsewhere("/dev/shm");
+    TemporaryDirectory directory;
+    std::filesystem::create_directory("accounts");
+    std::filesystem::create_directory_symlink(elsewhere.path(), "accounts/alice");
+    World w;
+    auto opened = w.call(w.authd, proto::OpenAccount{"alice"});
+    REQUIRE_FALSE(opened);
+    CHECK(opened.error().text == "the store is on another file system");
+    CHECK(w.call(w.authd, proto::OpenAccount{"bob"}));
+}
+
 TEST_CASE("mailboxes are created with those above, told to all, and deleted") {
     Fixture f;
     auto other = f.w.open("alice");

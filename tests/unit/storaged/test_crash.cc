@@ -1,12 +1,19 @@
 #include <csignal>
 #include <cstring>
 #include <fcntl.h>
+#include <filesystem>
+#include <fmt/format.h>
+#include <fstream>
+#include <future>
+#include <iterator>
 #include <random>
 #include <set>
 #include <sys/wait.h>
 #include <xxhash.h>
 
+#include "storaged/journal.h"
 #include "storaged/journal_format.h"
+#include "storaged/replay.h"
 #include "tests/unit/storaged/world.h"
 
 using namespace mox;
@@ -125,4 +132,39 @@ TEST_CASE("the journal reads what it may write, and tells a record of another ve
     std::memcpy(record + 16, &checksum, sizeof checksum);
     CHECK(storaged::parse_segment(bytes).records.empty());
     CHECK(storaged::parse_segment(bytes).is_unreadable);
+}
+
+TEST_CASE("a segment whose first record was cut off does not hide what the next process writes") {
+    TemporaryDirectory directory;
+    std::filesystem::create_directories("accounts/a/msg/0");
+    storaged::JournalOptions options{.segment_size = 128u << 10};
+    auto add = [](storaged::Journal& journal, uint64_t file) {
+        std::promise<int> done;
+        storaged::Journal::Request request;
+        request.entries.push_back({storaged::EntryKind::bytes, fmt::format("accounts/a/msg/0/{}", file), 0,
+                                   std::make_shared<const std::string>("some bytes")});
+        request.done = [&done](int error) { done.set_value(error); };
+        journal.submit(std::move(request));
+        REQUIRE(done.get_future().get() == 0);
+    };
+    {
+        storaged::Journal journal(options);
+        add(journal, 1);
+    }
+    // That process went over to the other segment, and lost its power when only the header was on disk.
+    size_t current = storaged::replay_journal(options.segment_size).newest;
+    std::ifstream file(storaged::journal_segment_path(current), std::ios::binary);
+    std::string bytes{std::istreambuf_iterator<char>(file), {}};
+    auto segment = storaged::parse_segment(bytes);
+    std::string header = storaged::segment_header(segment.next_sequence(), segment.era);
+    // So that the choice by position would be the wrong one.
+    REQUIRE(current == 1);
+    std::ofstream(storaged::journal_segment_path(0), std::ios::binary) << header << std::string(64u << 10, '\0');
+    {
+        storaged::Journal journal(options);
+        add(journal, 2);
+    }
+    std::filesystem::remove_all("accounts/a/msg");
+    storaged::Journal journal(options);
+    CHECK(std::filesystem::file_size("accounts/a/msg/0/2") == 10);
 }
