@@ -24,6 +24,7 @@ parser.add_argument("dir")
 parser.add_argument("--build", default=os.path.join(ROOT, "build"))
 parser.add_argument("--name", default="mox")
 options = parser.parse_args()
+options.build = os.path.abspath(options.build)
 directory = os.path.abspath(options.dir)
 
 
