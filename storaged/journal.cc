@@ -217,15 +217,10 @@ int Journal::make_room(uint64_t size) {
     bool fits = position_ + size <= segment_size_ || position_ <= kJournalBlock;
     if (fits && prepare(segments_[current_], std::max<uint64_t>(position_, kJournalBlock) + size) == 0)
         return position_ == 0 ? write_header() : 0;
-    bool is_fresh = position_ == 0;
-    if (!is_fresh) change_segment();
-    int error = prepare(segments_[current_], kJournalBlock + size);
-    if (error != 0 && is_fresh) {
-        // The other one may have blocks that this one lacks.
-        change_segment();
-        error = prepare(segments_[current_], kJournalBlock + size);
-    }
-    return error != 0 ? error : write_header();
+    // Also from one that is empty: the other may have blocks that it lacks.
+    change_segment();
+    if (int error = prepare(segments_[current_], kJournalBlock + size); error != 0) return error;
+    return write_header();
 }
 
 int Journal::write_header() {

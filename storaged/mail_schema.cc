@@ -19,8 +19,7 @@ CREATE TABLE state (
     next_modseq INTEGER NOT NULL,
     next_uidvalidity INTEGER NOT NULL,
     used INTEGER NOT NULL,              -- sum of message.size
-    pack INTEGER NOT NULL,              -- that gets the next small content; 0: none yet
-    history INTEGER NOT NULL            -- random: with another one, the same numbers may be other files
+    pack INTEGER NOT NULL               -- that gets the next small content; 0: none yet
 );
 CREATE TABLE erase (file INTEGER PRIMARY KEY);
 CREATE TABLE mailbox (
@@ -158,7 +157,13 @@ CREATE TABLE acl (
 ) WITHOUT ROWID;
 )";
 
-constexpr const char* kUpgrades[] = {kVersion1, kVersion2, kVersion3};
+// Random: with another value, the same numbers may be other files. A new store gets its own (fill_new).
+constexpr const char* kVersion4 = R"(
+ALTER TABLE state ADD COLUMN history INTEGER NOT NULL DEFAULT 0;
+UPDATE state SET history = random();
+)";
+
+constexpr const char* kUpgrades[] = {kVersion1, kVersion2, kVersion3, kVersion4};
 
 struct DefaultMailbox {
     const char* name;

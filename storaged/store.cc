@@ -12,6 +12,21 @@
 #include "common/log/log.h"
 
 namespace mox::storaged {
+namespace {
+
+// What is acknowledged reaches the disk by a syncfs of the data directory's file system.
+void require_same_file_system(const std::string& directory) {
+    struct stat here{};
+    struct stat there{};
+    if (stat(".", &here) != 0 || stat(directory.c_str(), &there) != 0) fail_errno("looking at a directory");
+    if (here.st_dev == there.st_dev) return;
+    log::error("a directory is on another file system than the data directory: mail there would not be safe",
+               {{"directory", directory}});
+    throw StoreFailure({Persistence::temporary, ErrorCode::unavailable, "the store is on another file system"},
+                       "another file system");
+}
+
+}  // namespace
 
 void Effects::merge(Effects&& other) {
     for (auto [mailbox, modseq] : other.changed) changed[mailbox] = std::max(changed[mailbox], modseq);
@@ -29,22 +44,6 @@ void Effects::merge(Effects&& other) {
 
 Store::Store(std::string database, FileTree tree, Upgrades upgrades, Journal& journal, Counters& counters)
     : path_(std::move(database)), tree_(std::move(tree)), upgrades_(upgrades), journal_(journal), counters_(counters) {}
-
-namespace {
-
-// What is acknowledged reaches the disk by a syncfs of the data directory's file system.
-void require_same_file_system(const std::string& directory) {
-    struct stat here{};
-    struct stat there{};
-    if (stat(".", &here) != 0 || stat(directory.c_str(), &there) != 0) fail_errno("looking at a directory");
-    if (here.st_dev == there.st_dev) return;
-    log::error("a directory is on another file system than the data directory: mail there would not be safe",
-               {{"directory", directory}});
-    throw StoreFailure({Persistence::temporary, ErrorCode::unavailable, "the store is on another file system"},
-                       "another file system");
-}
-
-}  // namespace
 
 Store::~Store() {
     abandon();

@@ -108,8 +108,7 @@ std::string StoredCopy::take_up(uint64_t history) const {
     bool is_other = access(database_.c_str(), F_OK) == 0 || access(top_.c_str(), F_OK) == 0;
     std::string aside = is_other || access(half_moved_.c_str(), F_OK) == 0 ? set_aside() : std::string();
     make_directories(directory_);
-    std::string fresh = history_ + ".new";
-    NewFile note(fresh);
+    NewFile note(history_ + ".new");
     note.write(text);
     note.keep_as(history_, 0);
     sync_all(directory_);

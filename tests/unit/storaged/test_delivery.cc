@@ -366,6 +366,28 @@ TEST_CASE("a database of a newer version is refused and left alone") {
     CHECK_FALSE(w.deliver("bob", "", "two"));
 }
 
+TEST_CASE("a database from before a store had a history gets one, and keeps its mail") {
+    TemporaryDirectory directory;
+    World w;
+    CHECK_FALSE(w.deliver("alice", "", "one"));
+    w.wait(World::finish(*w.server));
+    w.crash();
+    {
+        storaged::Journal journal;
+        storaged::Database db("accounts/alice/index.db", journal);
+        db.execute("ALTER TABLE state DROP COLUMN history");
+        db.execute("PRAGMA user_version = 3");
+        REQUIRE(db.sync_log());
+    }
+    w.start();
+    CHECK_FALSE(w.deliver("alice", "", "two"));
+    CHECK(w.stored("alice") == 2);
+    auto read = [](storaged::MailStore& store) -> Result<bool> {
+        return store.db().query("SELECT 1 FROM state WHERE history != 0").next();
+    };
+    CHECK(w.wait(w.server->accounts().find("alice")->run(storaged::Access::read, read)).value_or(false));
+}
+
 TEST_CASE("a message of a role that may not send it costs that channel, and nothing else") {
     TemporaryDirectory directory;
     World w;
