@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <set>
+#include <sodium.h>
 #include <unistd.h>
 
 #include "common/log/log.h"
@@ -37,10 +38,19 @@ size_t size_of(const Journal::Request& request) {
     return size;
 }
 
+uint64_t random_number() {
+    uint64_t number = 0;
+    randombytes_buf(&number, sizeof number);
+    return number;
+}
+
 }  // namespace
 
 Journal::Journal(JournalOptions options)
-    : segment_size_(options.segment_size), failed_(std::move(options.failed)), data_directory_(open_directory(".")) {
+    : segment_size_(options.segment_size),
+      failed_(std::move(options.failed)),
+      data_directory_(open_directory(".")),
+      seed_(random_number()) {
     if (!failed_) failed_ = end_process;
     make_directories("journal");
     Replayed replayed = replay_journal(segment_size_);
@@ -224,7 +234,7 @@ int Journal::make_room(uint64_t size) {
 }
 
 int Journal::write_header() {
-    if (!write_all(segments_[current_].file, segment_header(next_sequence_, era_), 0)) return errno;
+    if (!write_all(segments_[current_].file, segment_header(next_sequence_, era_, seed_), 0)) return errno;
     position_ = kJournalBlock;
     return 0;
 }

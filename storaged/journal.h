@@ -132,7 +132,8 @@ class Journal {
     size_t current_ = 0;
     uint64_t position_ = 0;  // in the current segment; 0: it has no header yet
     uint64_t next_sequence_ = 1;
-    RecordWriter writer_;
+    const uint64_t seed_;
+    RecordWriter writer_{seed_};
 
     std::mutex mutex_;  // guards what follows, and `free` of the segments
     std::condition_variable changed_;

@@ -9,17 +9,33 @@
 namespace mox::storaged {
 namespace {
 
-constexpr std::string_view kSegmentMagic = "mox journal 1.0\n";
+// magic (16), first sequence (8), era (8), seed (8), checksum of these (8)
+constexpr std::string_view kSegmentMagic = "mox journal 1.1\n";
+constexpr std::string_view kFirstMagic = "mox journal 1.0\n";  // has no seed
 constexpr uint32_t kRecordMagic = 0x6a786f6d;
 // magic (4), length of the entries (4), sequence (8), checksum of the entries (8)
 constexpr size_t kRecordHead = 24;
 // kind (1), reserved (1), length of the path (2), length of the bytes (4), offset (8)
 constexpr size_t kEntryHead = 16;
-static_assert(kSegmentMagic.size() == 16);
+static_assert(kSegmentMagic.size() == 16 && kFirstMagic.size() == 16);
 
 /// The sequence is part of it: a record of an earlier use of the segment is never taken for a new one.
-uint64_t checksum(std::string_view bytes, uint64_t sequence) {
-    return XXH3_64bits_withSeed(bytes.data(), bytes.size(), sequence);
+uint64_t checksum(std::string_view bytes, uint64_t sequence, uint64_t seed) {
+    return XXH3_64bits_withSeed(bytes.data(), bytes.size(), sequence + seed);
+}
+
+/// The numbers of a header, when it is whole.
+bool parse_header(std::string_view bytes, JournalSegment& segment) {
+    bool has_seed = bytes.starts_with(kSegmentMagic);
+    if (bytes.size() < kJournalBlock || !(has_seed || bytes.starts_with(kFirstMagic))) return false;
+    size_t end = kSegmentMagic.size() + (has_seed ? 24 : 16);
+    auto first = text::get_little_endian<uint64_t>(bytes, 16);
+    if (first == 0 || text::get_little_endian<uint64_t>(bytes, end) != checksum(bytes.substr(0, end), first, 0))
+        return false;
+    segment.first_sequence = first;
+    segment.era = text::get_little_endian<uint64_t>(bytes, 24);
+    segment.seed = has_seed ? text::get_little_endian<uint64_t>(bytes, 32) : 0;
+    return true;
 }
 
 size_t padded(size_t size) {
@@ -100,7 +116,7 @@ std::string_view RecordWriter::finish() {
     text::put_little_endian(numbers, static_cast<uint32_t>(entries.size()));
     std::memcpy(buffer_.data() + 4, numbers.data(), 4);
     numbers.clear();
-    text::put_little_endian(numbers, checksum(entries, text::get_little_endian<uint64_t>(buffer_, 8)));
+    text::put_little_endian(numbers, checksum(entries, text::get_little_endian<uint64_t>(buffer_, 8), seed_));
     std::memcpy(buffer_.data() + 16, numbers.data(), 8);
     buffer_.resize(padded(buffer_.size()), '\0');
     return buffer_;
@@ -114,32 +130,26 @@ size_t RecordWriter::record_size(size_t entries) {
     return padded(kRecordHead + entries);
 }
 
-std::string segment_header(uint64_t first_sequence, uint64_t era) {
+std::string segment_header(uint64_t first_sequence, uint64_t era, uint64_t seed) {
     std::string header(kSegmentMagic);
     text::put_little_endian(header, first_sequence);
     text::put_little_endian(header, era);
-    text::put_little_endian(header, checksum(header, first_sequence));
+    text::put_little_endian(header, seed);
+    text::put_little_endian(header, checksum(header, first_sequence, 0));
     header.resize(kJournalBlock, '\0');
     return header;
 }
 
 JournalSegment parse_segment(std::string_view bytes) {
     JournalSegment segment;
-    size_t head = kSegmentMagic.size();
-    if (bytes.size() < kJournalBlock || !bytes.starts_with(kSegmentMagic)) return segment;
-    auto first = text::get_little_endian<uint64_t>(bytes, head);
-    if (first == 0 ||
-        text::get_little_endian<uint64_t>(bytes, head + 16) != checksum(bytes.substr(0, head + 16), first))
-        return segment;
-    segment.first_sequence = first;
-    segment.era = text::get_little_endian<uint64_t>(bytes, head + 8);
+    if (!parse_header(bytes, segment)) return segment;
     bytes.remove_prefix(kJournalBlock);
     while (bytes.size() >= kRecordHead && text::get_little_endian<uint32_t>(bytes, 0) == kRecordMagic) {
         size_t size = text::get_little_endian<uint32_t>(bytes, 4);
         JournalRecord record{text::get_little_endian<uint64_t>(bytes, 8), {}};
         if (size > bytes.size() - kRecordHead || record.sequence != segment.next_sequence()) break;
         std::string_view entries = bytes.substr(kRecordHead, size);
-        if (text::get_little_endian<uint64_t>(bytes, 16) != checksum(entries, record.sequence)) break;
+        if (text::get_little_endian<uint64_t>(bytes, 16) != checksum(entries, record.sequence, segment.seed)) break;
         auto parsed = parse_entries(entries);
         if (!parsed) {
             segment.is_unreadable = true;

@@ -3,7 +3,8 @@
 // Pure functions: the writer is in journal.cc, replay.cc acts on what is read here. Numbers are little-endian. The
 // header and every record begin at a multiple of kJournalBlock, so that writing one never touches a block of another. A
 // record is whole when its checksum says so and its sequence number follows the one before; whatever stands behind the
-// last whole record was never acknowledged.
+// last whole record was never acknowledged. It may be anything, also mail of an earlier record: so the checksum depends
+// on a random number of the process that wrote the segment, which who writes mail does not know.
 #pragma once
 
 #include <cstdint>
@@ -42,6 +43,7 @@ struct JournalRecord {
 struct JournalSegment {
     uint64_t first_sequence = 0;  // 0: this is no segment, or one whose header was never whole
     uint64_t era = 0;             // of the process that wrote it; see Journal::era()
+    uint64_t seed = 0;            // of its checksums
     std::vector<JournalRecord> records;
     bool is_unreadable = false;  // behind them is a whole record that this program cannot read
     uint64_t next_sequence() const { return first_sequence + records.size(); }
@@ -50,6 +52,8 @@ struct JournalSegment {
 /// A record being put together, in a buffer that is used again for the next.
 class RecordWriter {
   public:
+    /// For segments with this seed.
+    explicit RecordWriter(uint64_t seed) : seed_(seed) {}
     void begin(uint64_t sequence);
     /// An entry that could not be read again ends the process: better now than with mail that was acknowledged.
     void add(const JournalEntry& entry);
@@ -61,11 +65,12 @@ class RecordWriter {
     static size_t record_size(size_t entries);
 
   private:
+    uint64_t seed_;
     std::string buffer_;
 };
 
 /// kJournalBlock bytes.
-std::string segment_header(uint64_t first_sequence, uint64_t era);
+std::string segment_header(uint64_t first_sequence, uint64_t era, uint64_t seed);
 /// Reads what is whole. The result points into `bytes`.
 JournalSegment parse_segment(std::string_view bytes);
 

@@ -111,11 +111,12 @@ TEST_CASE("after kill -9 at any moment, what was acknowledged is there exactly o
 
 TEST_CASE("the journal reads what it may write, and tells a record of another version from its end") {
     using storaged::EntryKind;
-    storaged::RecordWriter writer;
+    constexpr uint64_t kSeed = 0x1234567890abcdef;
+    storaged::RecordWriter writer(kSeed);
     writer.begin(7);
     for (const char* path : {"accounts/a/index.db-wal", "restore/1/index.db-wal", "removed/a.1700000000/index.db-wal"})
         writer.add({EntryKind::forget, path, 0, {}});
-    std::string bytes = storaged::segment_header(7, 1) + std::string(writer.finish());
+    std::string bytes = storaged::segment_header(7, 1, kSeed) + std::string(writer.finish());
     auto segment = storaged::parse_segment(bytes);
     REQUIRE(segment.records.size() == 1);
     CHECK(segment.records[0].entries.size() == 3);
@@ -128,10 +129,28 @@ TEST_CASE("the journal reads what it may write, and tells a record of another ve
     record[kHead] = 99;  // a kind that is unknown
     CHECK(storaged::parse_segment(bytes).records.empty());
     CHECK_FALSE(storaged::parse_segment(bytes).is_unreadable);  // torn, for all that can be told
-    uint64_t checksum = XXH3_64bits_withSeed(record + kHead, size, 7);
+    uint64_t checksum = XXH3_64bits_withSeed(record + kHead, size, 7 + kSeed);
     std::memcpy(record + 16, &checksum, sizeof checksum);
     CHECK(storaged::parse_segment(bytes).records.empty());
     CHECK(storaged::parse_segment(bytes).is_unreadable);
+}
+
+TEST_CASE(
+    "a record that was made up by who does not know the segment's number is none; the first version has no number") {
+    storaged::RecordWriter writer(0);
+    writer.begin(7);
+    writer.add({storaged::EntryKind::forget, "accounts/a/index.db-wal", 0, {}});
+    std::string record(writer.finish());
+    CHECK(storaged::parse_segment(storaged::segment_header(7, 1, 0) + record).records.size() == 1);
+    CHECK(storaged::parse_segment(storaged::segment_header(7, 1, 5) + record).records.empty());
+
+    std::string first("mox journal 1.0\n\7\0\0\0\0\0\0\0\3\0\0\0\0\0\0\0", 32);
+    uint64_t checksum = XXH3_64bits_withSeed(first.data(), first.size(), 7);
+    first.append(reinterpret_cast<const char*>(&checksum), sizeof checksum);
+    first.resize(storaged::kJournalBlock);
+    auto segment = storaged::parse_segment(first + record);
+    CHECK(segment.era == 3);
+    CHECK(segment.records.size() == 1);
 }
 
 TEST_CASE("a segment whose first record was cut off does not hide what the next process writes") {
@@ -156,7 +175,7 @@ TEST_CASE("a segment whose first record was cut off does not hide what the next 
     std::ifstream file(storaged::journal_segment_path(current), std::ios::binary);
     std::string bytes{std::istreambuf_iterator<char>(file), {}};
     auto segment = storaged::parse_segment(bytes);
-    std::string header = storaged::segment_header(segment.next_sequence(), segment.era);
+    std::string header = storaged::segment_header(segment.next_sequence(), segment.era, segment.seed);
     // So that the choice by position would be the wrong one.
     REQUIRE(current == 1);
     std::ofstream(storaged::journal_segment_path(0), std::ios::binary) << header << std::string(64u << 10, '\0');
