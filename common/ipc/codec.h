@@ -5,6 +5,7 @@
 // is there and every enum and bool for its range, and demands that nothing is left over: a frame is right or refused.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <concepts>
 #include <cstdint>
@@ -130,6 +131,8 @@ class Decoder {
     }
 
     bool at_end() const { return rest_.empty(); }
+    /// What has not been taken yet.
+    std::string_view& rest() { return rest_; }
 
   private:
     template <std::integral N>
@@ -160,14 +163,13 @@ class Decoder {
         // Every item takes at least a byte, so a count beyond what is left is a lie, told before memory is taken.
         if (!get_number(n) || n > rest_.size()) return false;
         v.clear();
-        for (uint32_t i = 0; i < n; i++) {
-            T item{};
-            if (!get(item)) return false;
-            v.push_back(std::move(item));
-        }
+        v.reserve(std::min(n, kReserved));
+        for (uint32_t i = 0; i < n; i++)
+            if (!get(v.emplace_back())) return false;
         return true;
     }
 
+    static constexpr uint32_t kReserved = 64;  // items: more memory is taken when they have turned up
     std::string_view rest_;
     std::deque<Fd>* fds_;
 };

@@ -1,6 +1,9 @@
 #include "common/mail/info_codec.h"
 
+#include <algorithm>
+
 #include "common/ipc/codec.h"
+#include "common/ipc/skip.h"
 
 namespace mox::mail {
 namespace {
@@ -37,10 +40,37 @@ MessageInfo opaque(uint64_t size) {
     return info;
 }
 
+bool has_inner_envelope(const MessageInfo& info) {
+    return std::ranges::any_of(info.parts.begin() + 1, info.parts.end(),
+                               [](const Part& part) { return part.envelope.has_value(); });
+}
+
+/// The first `wanted` of the vector that follows, the others passed over.
+template <class T>
+bool get_first(ipc::Decoder& decoder, std::vector<T>& items, uint32_t wanted) {
+    uint32_t count = 0;
+    if (!ipc::take_count(decoder.rest(), count) || count > decoder.rest().size()) return false;
+    for (uint32_t i = 0; i < count; i++)
+        if (i < wanted ? !decoder.get(items.emplace_back()) : !ipc::skip<T>(decoder.rest())) return false;
+    return true;
+}
+
+/// The fields up to `size`, in their order.
+std::optional<MessageInfo> decode_beginning(std::string_view encoded, InfoNeeds needs) {
+    MessageInfo info;
+    ipc::Decoder decoder(encoded);
+    bool structure = needs == InfoNeeds::structure;
+    if (!get_first(decoder, info.parts, structure ? UINT32_MAX : 1) || info.parts.empty()) return std::nullopt;
+    // The root's stands first (mime_parser.h).
+    bool all = structure ? has_inner_envelope(info) : info.parts[0].envelope.value_or(0) != 0;
+    if (!get_first(decoder, info.envelopes, all ? UINT32_MAX : 1) || !decoder.get(info.size)) return std::nullopt;
+    return info;
+}
+
 }  // namespace
 
-MessageInfo decode_info(std::string_view encoded) {
-    auto info = ipc::decode<MessageInfo>(encoded);
+MessageInfo decode_info(std::string_view encoded, InfoNeeds needs) {
+    auto info = needs == InfoNeeds::all ? ipc::decode<MessageInfo>(encoded) : decode_beginning(encoded, needs);
     if (info && is_consistent(*info)) return std::move(*info);
     return opaque(info ? info->size : 0);
 }

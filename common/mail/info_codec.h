@@ -8,9 +8,16 @@
 
 namespace mox::mail {
 
+/// What of a parse is wanted; the rest may stay empty, which saves most of the time.
+enum class InfoNeeds : uint8_t {
+    all,
+    structure,  // parts, and the envelopes of messages within them
+    envelope,   // the first part, and its envelope
+};
+
 /// The parse of a message of `file_size` bytes; when it is damaged, that of an opaque text.
 MessageInfo decode_info(std::string_view encoded, uint64_t file_size);
 /// The parse without its file at hand: sizes are checked against each other only.
-MessageInfo decode_info(std::string_view encoded);
+MessageInfo decode_info(std::string_view encoded, InfoNeeds needs = InfoNeeds::all);
 
 }  // namespace mox::mail

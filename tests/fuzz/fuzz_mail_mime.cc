@@ -5,8 +5,10 @@
 #include <string>
 #include <string_view>
 
+#include "common/ipc/codec.h"
 #include "common/mail/header.h"
 #include "common/mail/imap_text.h"
+#include "common/mail/info_codec.h"
 #include "common/mail/mime_parser.h"
 #include "common/mail/params.h"
 #include "common/mail/part_data.h"
@@ -73,6 +75,13 @@ void check_parentheses(const std::string& out) {
     require(depth == 0);
 }
 
+std::string text_of(const MessageInfo& info, InfoNeeds needs) {
+    std::string out;
+    if (needs == InfoNeeds::structure) append_body(out, info, 0, BodyForm::bodystructure);
+    if (needs == InfoNeeds::envelope) append_envelope(out, info.envelopes.at(info.parts.at(0).envelope.value_or(0)));
+    return out;
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -85,6 +94,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         require(parse_split(message, size, limits) == info);
         require(info.parts.size() <= limits.parts);
         check_parts(message, info);
+        std::string encoded = mox::ipc::encode(info);
+        for (auto needs : {InfoNeeds::structure, InfoNeeds::envelope}) {
+            require(text_of(decode_info(encoded, needs), needs) == text_of(info, needs));
+            text_of(decode_info(message, needs), needs);  // any bytes
+        }
         for (auto form : {BodyForm::body, BodyForm::bodystructure}) {
             std::string out;
             append_body(out, info, 0, form);
