@@ -141,7 +141,7 @@ async::Task<void> verify_copy(Context& context, StoreLink& store, StoredCopy cop
     for (const proto::FileRow& row : copy.missing(rows))
         problems.push_back(fmt::format("message file {} is missing, or has not {} bytes", row.number, row.size));
     for (const proto::FileRow& row : rows)
-        if (row.kind == proto::FileKind::pack)
+        if (row.kind != proto::FileKind::message)
             for (std::string& damage : copy.damaged(row)) problems.push_back(std::move(damage));
     for (uint64_t file : copy.others(rows)) problems.push_back(fmt::format("file {} belongs to no message", file));
     verified.messages += staged.messages;

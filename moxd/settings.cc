@@ -296,6 +296,7 @@ proto::ConfigureStoraged for_storaged(const Settings& s) {
     const config::Storage& storage = s.config.storage;
     m.quota = storage.quota.value_or(0);
     m.reserve = storage.reserve;
+    m.compression = storage.compress ? proto::Compression::on : proto::Compression::off;
     m.keep_removed = storage.keep_removed.value_or(config::Seconds(0)).count();
     return m;
 }

@@ -302,9 +302,7 @@ struct ContentId {
 };
 struct MessageInfoBlob {
     Uid uid;
-    uint32_t prefix_size;
-    std::string prefix;  // header lines in front of the stored file
-    std::string info;    // encoded mail::MessageInfo of the file (without the prefix)
+    std::string info;  // encoded mail::MessageInfo of the file (without the prefix)
     ContentId content = {};
 };
 struct MessageInfos {
@@ -325,10 +323,13 @@ struct MessageFile {
                     // nothing but this message: one that shares its file with others always comes as bytes
     ContentId content = {};
     std::string start = {};  // its first bytes, as many as were wanted, or all
+    uint64_t stored = 0;     // how many bytes `file` has when it is compressed (common/pack/frames.h), else 0
 };
 struct MessageFiles {
-    std::vector<MessageFile>
-        messages;  // those that exist, ascending; may be fewer than asked for, never none while any is left
+    /// Those that exist, ascending; may be fewer than asked for, never none while any is left that can be read.
+    std::vector<MessageFile> messages;
+    /// Ascending: those among them, and behind the last while nothing else is left, that exist and cannot be read.
+    std::vector<Uid> damaged = {};
 };
 /// What is wanted of messages: all, or nothing behind their first bytes.
 enum class MessageParts : uint8_t { whole, beginning, kEnd };

@@ -99,9 +99,9 @@ struct CheckStore {
     Strays strays;
 };
 
-/// A file with one message, or one of packed messages (common/pack/record.h): of that, what is behind `size` bytes
-/// belongs to nobody. The numbers are those of Store::files_sql().
-enum class FileKind : uint64_t { message = 0, pack = 1, kEnd };
+/// A file with one message; one of packed messages (common/pack/record.h): of that, what is behind `size` bytes belongs
+/// to nobody; one with a compressed message (common/pack/frames.h). The numbers are those of Store::files_sql().
+enum class FileKind : uint64_t { message = 0, pack = 1, compressed = 2, kEnd };
 /// A row of the list of a store's message files: 24 bytes, ascending.
 struct FileRow {
     uint64_t number;
@@ -153,11 +153,12 @@ struct StageDatabase {
     Fd database;
     uint64_t size;
 };
-/// Where the bytes of a message are: in a pack, or all of the file that has its content's number.
+/// Where the bytes of a message are.
 struct StagedPlace {
+    FileKind kind;
     uint64_t file;
-    uint64_t offset;
-    uint64_t length;
+    uint64_t offset;  // in a pack
+    uint64_t length;  // in a pack: stored bytes; else of the file
 };
 struct StagedMessage {
     uint32_t uid;

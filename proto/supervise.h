@@ -66,6 +66,9 @@ struct LogConfig {
     uint8_t format;  // log::Format
 };
 
+/// Whether new messages are compressed, where that saves room.
+enum class Compression : uint8_t { off, on, kEnd };
+
 struct ConfigureStoraged {
     MOX_MESSAGE(ConfigureStoraged, 0x0101, Done, from(Role::moxd))
     LogConfig log;
@@ -83,6 +86,7 @@ struct ConfigureStoraged {
     uint64_t quota;        // bytes of all accounts together, 0 = unlimited
     uint64_t reserve;      // bytes that stay free on the file system
     int64_t keep_removed;  // seconds until a removed account is deleted, 0 = for ever
+    Compression compression = Compression::off;
 };
 
 struct DirectoryDomain {

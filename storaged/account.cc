@@ -11,7 +11,9 @@
 
 #include "common/log/log.h"
 #include "storaged/account_channel.h"
+#include "storaged/compressing.h"
 #include "storaged/names.h"
+#include "storaged/spool.h"
 
 namespace mox::storaged {
 namespace {
@@ -30,26 +32,38 @@ std::unique_ptr<MailStore> make_store(const std::string& name, Engine& engine) {
     return std::make_unique<MailStore>("accounts/" + name, engine.journal, engine.counters);
 }
 
-/// Moves the directory aside and makes that durable. All its files are in their places first: an account of the same
-/// name, made later, must get nothing of it from the journal.
-Result<proto::Done> move_aside(Engine& engine, const std::string& name) {
+/// Moves the directory aside and makes that durable; where to. All its files are in their places first: an account of
+/// the same name, made later, must get nothing of it from the journal.
+Result<std::string> move_aside(Engine& engine, const std::string& name) {
     std::string from = "accounts/" + name;
     if (access(from.c_str(), F_OK) != 0) return permanent(ErrorCode::not_found, "no such account");
     if (int error = engine.journal.checkpoint(); error != 0) return std::unexpected(error_of_errno(error));
     try {
         make_directories("removed");
+        // Opened before: what is moved can be synced.
+        Fd removed = open_directory("removed");
+        Fd accounts = open_directory("accounts");
         std::string to = fmt::format("removed/{}.{}", name, std::time(nullptr));
         for (int n = 1; renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) != 0; n++) {
             if (errno != EEXIST || n == 100) fail_errno("moving an account aside");
             to = fmt::format("removed/{}.{}.{}", name, std::time(nullptr), n);
         }
-        sync_directory("removed");
-        sync_directory("accounts");
+        sync_directory(removed);
+        sync_directory(accounts);
+        return to;
     } catch (const StoreFailure& failure) {
         log::error("cannot remove an account", {{"account", name}, {"error", failure.what()}});
         return std::unexpected(failure.error());
     }
-    return proto::Done{};
+}
+
+/// The other way round, when what was to take its place cannot.
+void move_back(const std::string& from, const std::string& name) {
+    std::string to = "accounts/" + name;
+    if (renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) != 0) {
+        log::error("cannot put an account back", {{"account", name}, {"from", from}, {"error", std::strerror(errno)}});
+        return;
+    }
 }
 
 std::vector<std::string> removed_accounts() {
@@ -61,19 +75,38 @@ std::vector<std::string> removed_accounts() {
     return names;
 }
 
+/// One message at a time: the threads are for those who wait.
+class Compressing {
+  public:
+    explicit Compressing(Engine& engine) : engine_(engine) { engine.compressing = true; }
+    Compressing(const Compressing&) = delete;
+    Compressing& operator=(const Compressing&) = delete;
+    ~Compressing() {
+        engine_.compressing = false;
+        engine_.compressed.notify_all();
+    }
+
+  private:
+    Engine& engine_;
+};
+
 /// In a thread, with the account out of use.
 Result<proto::Done> put_in_place(Engine& engine, const std::string& name,
                                  const std::function<Result<std::string>(uint64_t)>& prepare, uint64_t above) {
     auto directory = prepare(above);
     if (!directory) return std::unexpected(std::move(directory.error()));
+    Fd accounts(open("accounts", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+    if (!accounts) return std::unexpected(error_of_errno(errno));
     auto aside = move_aside(engine, name);
-    if (!aside && aside.error().code != ErrorCode::not_found) return aside;
+    if (!aside && aside.error().code != ErrorCode::not_found) return std::unexpected(std::move(aside.error()));
     // All of the new one is on disk, and nothing of it is left in the journal under its old name.
-    if (int error = engine.journal.checkpoint(); error != 0) return std::unexpected(error_of_errno(error));
+    int error = engine.journal.checkpoint();
     std::string to = "accounts/" + name;
-    if (renameat2(AT_FDCWD, directory->c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) != 0)
-        return std::unexpected(error_of_errno(errno));
-    sync_directory("accounts");
+    if (error == 0 && renameat2(AT_FDCWD, directory->c_str(), AT_FDCWD, to.c_str(), RENAME_NOREPLACE) != 0)
+        error = errno;
+    if (error != 0 && aside) move_back(*aside, name);
+    sync_directory(accounts);
+    if (error != 0) return std::unexpected(error_of_errno(error));
     return proto::Done{};
 }
 
@@ -135,6 +168,8 @@ void Account::tell(const Effects& effects) {
     tell_guests(effects);
     if (effects.index_due && !indexing_ && !out_of_use_) scope_.spawn(build_index());
     if (effects.rewrite_due && !rewriting_ && !out_of_use_) scope_.spawn(rewrite_packs());
+    compress_due_ |= effects.compress_due;
+    if (compress_due_ && !compressing_ && !out_of_use_) scope_.spawn(compress_messages());
 }
 
 // Step by step, so that others come in between.
@@ -161,6 +196,44 @@ async::Task<void> Account::rewrite_packs() {
     }
     uses_--;
     rewriting_ = false;
+}
+
+async::Task<void> Account::compress_messages() {
+    compressing_ = true;
+    auto wanted = [&] { return engine_.counters.compression == proto::Compression::on; };
+    while (compress_due_ && !out_of_use_) {
+        compress_due_ = false;
+        co_await async::sleep_for(engine_.counters.packs.compress_after);
+        uint64_t last = 0;
+        for (bool more = true; more && !out_of_use_ && wanted();) {
+            more = co_await compress_one(last);
+            co_await async::Yield();  // another account has its turn
+        }
+    }
+    compressing_ = false;
+}
+
+/// What one cannot be compressed for (no space) holds for the next as well: they wait until one more comes.
+async::Task<bool> Account::compress_one(uint64_t& last) {
+    while (engine_.compressing) co_await engine_.compressed.wait();
+    if (out_of_use_) co_return false;
+    Compressing now(engine_);
+    Use use(shared_from_this());
+    auto next = co_await run(Access::read, [after = last](MailStore& store) { return store.next_compressible(after); });
+    if (!next || !*next) co_return false;
+    last = (*next)->content;
+    TakenSpool spool = new_spool(engine_);
+    auto work = [message = **next, target = spool.path(), &engine = engine_] {
+        return compress_file(message, target, [&] { return !engine.stopping && engine.reserve.has_space(); });
+    };
+    auto compression = co_await engine_.pool.run(std::move(work));
+    if (!compression)
+        log::warn("a message cannot be compressed", {{"account", name_}, {"error", compression.error().text}});
+    if (!compression || out_of_use_) co_return false;
+    auto finish = [content = last, compression = std::move(*compression)](MailStore& store) {
+        return store.finish_compression(content, compression);
+    };
+    co_return (co_await run(Access::write, std::move(finish))).has_value();
 }
 
 Accounts::Accounts(Engine& engine) : engine_(engine) {
@@ -246,7 +319,12 @@ async::Task<Result<proto::Done>> Accounts::remove(std::string name) {
         account->block(true);
         done = co_await take_out_of_use(account);
     }
-    if (done) done = co_await engine_.pool.run([&engine = engine_, name] { return move_aside(engine, name); });
+    if (done)
+        done = co_await engine_.pool.run([&engine = engine_, name]() -> Result<proto::Done> {
+            auto aside = move_aside(engine, name);
+            if (!aside) return std::unexpected(std::move(aside.error()));
+            return proto::Done{};
+        });
     if (account != nullptr) account->block(false);
     co_return done;
 }

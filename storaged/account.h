@@ -124,6 +124,8 @@ class Account : public std::enable_shared_from_this<Account> {
     async::Task<void> serve(AccountChannel& channel);
     async::Task<void> build_index();
     async::Task<void> rewrite_packs();
+    async::Task<void> compress_messages();
+    async::Task<bool> compress_one(uint64_t& last);
     Engine& engine_;
     Accounts& accounts_;
     std::string name_;
@@ -138,7 +140,9 @@ class Account : public std::enable_shared_from_this<Account> {
     size_t uses_ = 0;
     bool indexing_ = false;
     bool rewriting_ = false;
-    bool out_of_use_ = false;  // its channels were closed: the index and the packs wait
+    bool compressing_ = false;
+    bool compress_due_ = false;  // there are large messages that were not tried yet
+    bool out_of_use_ = false;    // its channels were closed: the index, the packs and compression wait
     Expiries expiries_;
     int64_t next_expiry_ = 0;
     bool was_opened_ = false;

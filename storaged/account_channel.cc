@@ -50,11 +50,15 @@ void for_guests(const Account& owner, proto::MessagesCopied& reply) {
 }
 // A descriptor gives all that is in its file: one that holds more than the message is not handed out.
 void for_guests(const Account&, proto::MessageFiles& reply) {
-    std::erase_if(reply.messages, [](const proto::MessageFile& message) {
+    std::erase_if(reply.messages, [&](const proto::MessageFile& message) {
         struct stat status{};
-        bool whole = !message.file ||
-                     (fstat(message.file.get(), &status) == 0 && static_cast<uint64_t>(status.st_size) == message.size);
+        uint64_t size = message.stored != 0 ? message.stored : message.size;
+        bool whole =
+            !message.file || (fstat(message.file.get(), &status) == 0 && static_cast<uint64_t>(status.st_size) == size);
         if (!whole) log::error("the file of a message is not its own: not for guests", {{"uid", message.uid.value}});
+        if (!whole)
+            reply.damaged.insert(std::ranges::lower_bound(reply.damaged, message.uid.value, {}, &proto::Uid::value),
+                                 message.uid);
         return !whole;
     });
 }

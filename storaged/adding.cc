@@ -117,10 +117,14 @@ uint64_t MailStore::add_content(const NewMessage& message) {
     ContentPlace place;
     if (content.fits_journal()) {
         number = take_number();
-        place = packs_.add(number, content.size(), pack::Method::raw, *content.bytes());
+        Content::Packed packed = content.packed(counters().compression);
+        place = packs_.add(number, content.size(), packed.method, packed.stored);
+        counters().packed += content.size();
+        counters().packed_as += packed.stored.size();
     } else {
-        number = Store::place(content);
+        number = place_file(content.path(), content.file());
         place = {number, 0, content.size()};
+        if (counters().compression == proto::Compression::on) note_compressible(number);
     }
     db().run("INSERT INTO content VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", number, place.file, place.offset,
              place.length, static_cast<int>(place.method), content.size(), std::time(nullptr), message.mail_from,
@@ -205,7 +209,10 @@ Result<proto::MessagesAppended> MailStore::append(const std::string& name, const
 
 bool MailStore::row_has_file(uint64_t file) {
     return db()
-        .query("SELECT 1 FROM content WHERE id = ?1 AND file = ?1 UNION ALL SELECT 1 FROM pack WHERE id = ?1", file)
+        .query(
+            "SELECT 1 FROM content WHERE id = ?1 AND file = ?1 UNION ALL SELECT 1 FROM pack WHERE id = ?1"
+            " UNION ALL SELECT 1 FROM compressed WHERE file = ?1",
+            file)
         .next();
 }
 

@@ -62,7 +62,8 @@ async::Task<Result<proto::StoreNames>> AdminChannel::on(proto::ListStores) {
     return server_.accounts().names();
 }
 
-// Piece by piece, so that others come in between: the rows, then a directory of files at a time.
+// Piece by piece, so that others come in between: the rows, then a directory of files at a time, and what is in each of
+// them.
 async::Task<Result<proto::StoreChecked>> AdminChannel::on(proto::CheckStore message) {
     auto used = find(message.account);
     if (!used) co_return no_account();
@@ -89,6 +90,14 @@ async::Task<Result<proto::StoreChecked>> AdminChannel::on(proto::CheckStore mess
         if (!result) co_return std::unexpected(std::move(result.error()));
         checked.messages += result->known;
         checked.moved_aside += result->moved_aside;
+        for (const proto::FileRow& file : result->unread) {
+            auto contents = [problems, file](Store& store) -> Result<uint64_t> {
+                return check_contents(store, file, *problems);
+            };
+            auto whole = co_await used->strand->run<Store>(Access::read, std::move(contents));
+            if (!whole) co_return std::unexpected(std::move(whole.error()));
+            checked.messages += *whole;
+        }
     }
     checked.problems = problems->take();
     co_return checked;

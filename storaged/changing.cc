@@ -266,14 +266,14 @@ void MailStore::drop_content(uint64_t content) {
     if (copies > 0) return;
     ContentPlace place;
     {
-        auto row = db().query("DELETE FROM content WHERE id = ? RETURNING file, offset, length", content);
-        if (row.next()) place = {row.number(0), row.number(1), row.number(2)};
+        auto row = db().query("DELETE FROM content WHERE id = ? RETURNING file, offset, length, method", content);
+        if (row.next()) place = {row.number(0), row.number(1), row.number(2), static_cast<pack::Method>(row.small(3))};
     }
     index_.remove(db(), content);
-    if (place.file == content)
-        note_file_unused(content);
-    else
+    if (place.kind_for(content) == proto::FileKind::pack)
         packs_.drop(place);
+    else
+        drop_file(content, place);
 }
 
 }  // namespace mox::storaged

@@ -56,12 +56,6 @@ void check_file(const FileTree& tree, const proto::FileRow& row, Problems& probl
     }
 }
 
-/// How many messages are in it.
-uint64_t check_contents(Store& store, const proto::FileRow& row, Problems& problems) {
-    if (row.kind == proto::FileKind::message) return 1;
-    return store.check_pack(row.number, [&](std::string problem) { problems.add(std::move(problem)); });
-}
-
 }  // namespace
 
 void Problems::add(std::string text) {
@@ -102,7 +96,10 @@ FilesChecked check_directory(Store& store, uint64_t directory, proto::Strays str
     std::map<uint64_t, proto::FileRow> rows = rows_of(store, directory);
     for (const auto& [file, row] : rows) {
         check_file(store.tree(), row, problems);
-        checked.known += check_contents(store, row, problems);
+        if (row.kind == proto::FileKind::message)
+            checked.known++;
+        else
+            checked.unread.push_back(row);
     }
     for (uint64_t file : files_in(store.tree(), directory)) {
         if (rows.contains(file) || is_to_be_erased(store, file)) continue;
@@ -115,6 +112,10 @@ FilesChecked check_directory(Store& store, uint64_t directory, proto::Strays str
     return checked;
 }
 
+uint64_t check_contents(Store& store, const proto::FileRow& file, Problems& problems) {
+    return store.check_contents(file, [&](std::string problem) { problems.add(std::move(problem)); });
+}
+
 std::vector<std::string> check_store(Store& store) {
     Problems problems;
     check_rows(store, problems);
@@ -122,7 +123,8 @@ std::vector<std::string> check_store(Store& store) {
     for (uint64_t part = check_part(store, 0, Repair::leave, problems, repaired); part != 0;)
         part = check_part(store, part, Repair::leave, problems, repaired);
     for (uint64_t directory : directories_to_check(store))
-        check_directory(store, directory, proto::Strays::leave, problems);
+        for (const auto& file : check_directory(store, directory, proto::Strays::leave, problems).unread)
+            check_contents(store, file, problems);
     return problems.take();
 }
 

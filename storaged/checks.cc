@@ -59,15 +59,27 @@ std::span<const Check> MailStore::checks() const {
          "an access right that cannot be"},
         {"SELECT p.id FROM pack p, state s WHERE p.id >= s.next_file", "a file number that is not given out yet"},
         {"SELECT p.id FROM pack p LEFT JOIN (SELECT file, count(*) live, sum(length + 32) bytes FROM content"
-         " WHERE file != id GROUP BY file) c ON c.file = p.id"
+         " WHERE file != id AND method != 2 GROUP BY file) c ON c.file = p.id"
          " WHERE p.live != ifnull(c.live, 0) OR p.live_bytes != ifnull(c.bytes, 0)",
          "wrong counters of a pack"},
-        {"SELECT c.id FROM content c LEFT JOIN pack p ON p.id = c.file WHERE c.file != c.id"
+        {"SELECT c.id FROM content c LEFT JOIN pack p ON p.id = c.file WHERE c.file != c.id AND c.method != 2"
          " AND (p.id IS NULL OR c.offset + 32 + c.length > p.size)",
          "a message that is in no pack"},
         {"SELECT pack FROM state WHERE pack != 0 AND pack NOT IN (SELECT id FROM pack)", "a pack that is missing"},
+        {"SELECT id FROM content WHERE method NOT IN (0, 1, 2) OR file = id AND (method != 0 OR length != file_size)",
+         "a content whose bytes are nowhere"},
+        {"SELECT c.id FROM content c LEFT JOIN compressed f ON f.file = c.file AND f.content = c.id"
+         " WHERE c.method = 2 AND (f.size IS NOT c.length OR c.length >= c.file_size)",
+         "a compressed message without its file"},
+        {"SELECT f.file FROM compressed f LEFT JOIN content c ON c.id = f.content AND c.file = f.file AND c.method = 2,"
+         " state s WHERE c.id IS NULL OR f.file >= s.next_file",
+         "a compressed file of no message"},
+        {"SELECT t.content FROM to_compress t LEFT JOIN content c ON c.id = t.content AND c.file = c.id"
+         " WHERE c.id IS NULL",
+         "nothing that can be compressed"},
         {"SELECT erase.file FROM erase JOIN content ON content.id = erase.file AND content.file = content.id"
-         " UNION ALL SELECT erase.file FROM erase JOIN pack ON pack.id = erase.file",
+         " UNION ALL SELECT erase.file FROM erase JOIN pack ON pack.id = erase.file"
+         " UNION ALL SELECT file FROM erase JOIN compressed USING (file)",
          "a file to be erased that is needed"},
     };
     return kChecks;
@@ -75,7 +87,8 @@ std::span<const Check> MailStore::checks() const {
 
 const char* MailStore::files_sql() const {
     return "SELECT id, file_size, 0 FROM content WHERE id BETWEEN ?1 AND ?2 AND file = id"
-           " UNION ALL SELECT id, size, 1 FROM pack WHERE id BETWEEN ?1 AND ?2 ORDER BY id";
+           " UNION ALL SELECT id, size, 1 FROM pack WHERE id BETWEEN ?1 AND ?2"
+           " UNION ALL SELECT file, size, 2 FROM compressed WHERE file BETWEEN ?1 AND ?2 ORDER BY id";
 }
 
 const char* MailStore::count_sql() const {

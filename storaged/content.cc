@@ -3,6 +3,8 @@
 #include <cerrno>
 #include <unistd.h>
 
+#include "common/pack/compression.h"
+
 namespace mox::storaged {
 namespace {
 
@@ -29,10 +31,12 @@ Content::Content(std::string path, Fd file, uint64_t size) : size_(size), path_(
         file_ = std::make_shared<const Fd>(std::move(file));
 }
 
-void Content::put(const LinkedFile& target) const {
-    if (link_file(path_, target)) return;
-    errno = ENOENT;
-    fail_errno("linking a message file");
+Content::Packed Content::packed(proto::Compression compression) const {
+    if (compression == proto::Compression::on) {
+        std::call_once(tried_, [this] { compressed_ = pack::compress(*bytes_); });
+        if (compressed_) return {pack::Method::zstd, *compressed_};
+    }
+    return {pack::Method::raw, *bytes_};
 }
 
 }  // namespace mox::storaged

@@ -8,10 +8,14 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "common/async/fd.h"
 #include "common/pack/record.h"
+#include "proto/supervise.h"
 #include "storaged/files.h"
 #include "storaged/journal.h"
 
@@ -30,17 +34,25 @@ class Content {
     uint64_t size() const { return size_; }
     bool fits_journal() const { return bytes_ != nullptr; }
     const std::shared_ptr<const std::string>& bytes() const { return bytes_; }
+    /// The bytes of one that fits the journal as they go into a pack: compressed, when that is wanted and saves room.
+    /// That is done once for all stores; a thread waits while another does it.
+    struct Packed {
+        pack::Method method;
+        std::string_view stored;
+    };
+    Packed packed(proto::Compression compression) const;
     /// Of a content that does not fit the journal.
     const std::shared_ptr<const Fd>& file() const { return file_; }
-    /// Gives the file of a content that does not fit the journal a name in a tree; from any thread. Throws
-    /// StoreFailure.
-    void put(const LinkedFile& target) const;
+    /// Where that file is.
+    const std::string& path() const { return path_; }
 
   private:
     uint64_t size_;
     std::shared_ptr<const std::string> bytes_;
     std::shared_ptr<const Fd> file_;
     std::string path_;  // of the file
+    mutable std::once_flag tried_;
+    mutable std::optional<std::string> compressed_;
 };
 
 }  // namespace mox::storaged

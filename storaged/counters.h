@@ -2,7 +2,10 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
+
+#include "proto/supervise.h"
 
 namespace mox::storaged {
 
@@ -14,12 +17,13 @@ struct IndexLimits {
     size_t slice_bytes = 512u << 10;  // written in one step of a merge
 };
 
-/// Packs of small messages (packs.h).
+/// Packs of small messages (packs.h), and large ones (compressing.h).
 struct PackLimits {
-    uint64_t max_size = 16u << 20;    // of a pack
-    uint64_t small_size = 2u << 20;   // below, it is a small one
-    uint64_t small_ones = 8;          // more of them become one
-    size_t slice_bytes = 512u << 10;  // read in one step of a rewriting; more than a record
+    uint64_t max_size = 16u << 20;                   // of a pack
+    uint64_t small_size = 2u << 20;                  // below, it is a small one
+    uint64_t small_ones = 8;                         // more of them become one
+    size_t slice_bytes = 512u << 10;                 // read in one step of a rewriting; more than a record
+    std::chrono::milliseconds compress_after{5000};  // a large message came
 };
 
 struct Counters {
@@ -39,8 +43,12 @@ struct Counters {
     std::atomic<uint64_t> quota = 0;        // for them all together; 0: no limit
     std::atomic<uint64_t> expired = 0;      // messages
     std::atomic<uint64_t> columns = 0;      // bytes of mailboxes kept open (columns.h)
-    IndexLimits index;                      // set before the first store is made
-    PackLimits packs;                       // the same
+    std::atomic<uint64_t> packed = 0;       // bytes of messages that were put into packs
+    std::atomic<uint64_t> packed_as = 0;    // what was stored of them
+    std::atomic<uint64_t> compressed = 0;   // large messages that became smaller files
+    std::atomic<proto::Compression> compression = proto::Compression::off;
+    IndexLimits index;  // set before the first store is made
+    PackLimits packs;   // the same
 };
 
 }  // namespace mox::storaged

@@ -127,6 +127,10 @@ void sync_directory(const std::string& path) {
     sync_fd(open_directory(path));
 }
 
+void sync_directory(const Fd& directory) {
+    sync_fd(directory);
+}
+
 void make_directories(const std::string& path) {
     for (size_t at = 0; at != std::string::npos;) {
         at = path.find('/', at + 1);

@@ -42,6 +42,7 @@ std::string directory_of(std::string_view path);
 void make_directories(const std::string& path);
 Fd open_directory(const std::string& path);
 void sync_directory(const std::string& path);
+void sync_directory(const Fd& directory);
 
 /// Writes all of it there; false when that fails, and errno says why.
 bool write_all(const Fd& file, std::string_view bytes, uint64_t offset);

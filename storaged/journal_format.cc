@@ -11,6 +11,7 @@ namespace {
 
 // magic (16), first sequence (8), era (8), seed (8), checksum of these (8)
 constexpr std::string_view kSegmentMagic = "mox journal 1.1\n";
+constexpr std::string_view kAnyMagic = "mox journal ";
 constexpr std::string_view kFirstMagic = "mox journal 1.0\n";  // has no seed
 constexpr uint32_t kRecordMagic = 0x6a786f6d;
 // magic (4), length of the entries (4), sequence (8), checksum of the entries (8)
@@ -142,7 +143,12 @@ std::string segment_header(uint64_t first_sequence, uint64_t era, uint64_t seed)
 
 JournalSegment parse_segment(std::string_view bytes) {
     JournalSegment segment;
-    if (!parse_header(bytes, segment)) return segment;
+    if (!parse_header(bytes, segment)) {
+        // A torn header of ours has the name of this version.
+        segment.is_unreadable =
+            bytes.starts_with(kAnyMagic) && !bytes.starts_with(kSegmentMagic) && !bytes.starts_with(kFirstMagic);
+        return segment;
+    }
     bytes.remove_prefix(kJournalBlock);
     while (bytes.size() >= kRecordHead && text::get_little_endian<uint32_t>(bytes, 0) == kRecordMagic) {
         size_t size = text::get_little_endian<uint32_t>(bytes, 4);

@@ -45,7 +45,7 @@ struct JournalSegment {
     uint64_t era = 0;             // of the process that wrote it; see Journal::era()
     uint64_t seed = 0;            // of its checksums
     std::vector<JournalRecord> records;
-    bool is_unreadable = false;  // behind them is a whole record that this program cannot read
+    bool is_unreadable = false;  // behind them is a whole record that this program cannot read, or all of it is such
     uint64_t next_sequence() const { return first_sequence + records.size(); }
 };
 

@@ -52,9 +52,9 @@ CREATE TABLE pack (
 CREATE TABLE content (
     id INTEGER PRIMARY KEY,             -- from the same numbers as those of files
     copies INTEGER NOT NULL,            -- rows of message that speak of it
-    file INTEGER NOT NULL,              -- its own, with the same number, or a pack
+    file INTEGER NOT NULL,              -- its own, with the same number; a pack; or one in compressed
     offset INTEGER NOT NULL,            -- in the pack: of its record
-    length INTEGER NOT NULL,            -- in the pack: stored bytes
+    length INTEGER NOT NULL,            -- stored bytes
     method INTEGER NOT NULL,            -- what they are: common/pack/record.h
     file_size INTEGER NOT NULL,         -- of the message, without the prefix
     stored INTEGER NOT NULL,            -- Unix seconds
@@ -163,7 +163,20 @@ ALTER TABLE state ADD COLUMN history INTEGER NOT NULL DEFAULT 0;
 UPDATE state SET history = random();
 )";
 
-constexpr const char* kUpgrades[] = {kVersion1, kVersion2, kVersion3, kVersion4};
+// Messages are compressed (common/pack/compression.h, frames.h): method has new values.
+constexpr const char* kVersion5 = R"(
+CREATE TABLE compressed (
+    file INTEGER PRIMARY KEY,           -- with one large message
+    content INTEGER NOT NULL,           -- whose
+    size INTEGER NOT NULL               -- of the file
+);
+CREATE TABLE to_compress (
+    content INTEGER PRIMARY KEY,        -- large and new (compressing.cc)
+    tries INTEGER NOT NULL              -- that found its file shared
+);
+)";
+
+constexpr const char* kUpgrades[] = {kVersion1, kVersion2, kVersion3, kVersion4, kVersion5};
 
 struct DefaultMailbox {
     const char* name;

@@ -22,6 +22,7 @@
 #include "proto/storage.h"
 #include "proto/supervise.h"
 #include "storaged/columns.h"
+#include "storaged/compressing.h"
 #include "storaged/guest_rules.h"
 #include "storaged/packs.h"
 #include "storaged/rights.h"
@@ -151,6 +152,12 @@ class MailStore : public Store {
     /// Does some of what the index has to do; whether there is more.
     Result<bool> build_index();
 
+    // ---- large messages become compressed files (compressing.cc)
+    /// The first to be tried whose number is greater.
+    Result<std::optional<Compressible>> next_compressible(uint64_t after);
+    /// Puts the compressed file in the place of the present one, or notes that it stays as it is.
+    Result<proto::Done> finish_compression(uint64_t content, const Compression& compression);
+
     /// Does some of what there is to do about packs; whether there is more.
     Result<bool> rewrite_packs() { return packs_.rewrite(); }
 
@@ -171,9 +178,7 @@ class MailStore : public Store {
     const char* files_sql() const override;
     const char* count_sql() const override;
     const char* history_sql() const override { return "SELECT history FROM state"; }
-    uint64_t check_pack(uint64_t file, const std::function<void(std::string)>& report) override {
-        return packs_.check(file, report);
-    }
+    uint64_t check_contents(const proto::FileRow& file, const std::function<void(std::string)>& report) override;
     /// The next small message begins a new pack: what a backup has of the current one may differ from now on.
     void end_pack() { db().run("UPDATE state SET pack = 0"); }
     void finish_operation() override { packs_.finish(); }
@@ -262,6 +267,9 @@ class MailStore : public Store {
     Result<proto::ImportState> import_one(const proto::Mailbox& mailbox, uint64_t run, const ImportedMessage& message,
                                           uint64_t modseq);
     uint64_t add_content(const NewMessage& message);
+    void note_compressible(uint64_t content);
+    /// The content of a file of its own is gone.
+    void drop_file(uint64_t content, const ContentPlace& place);
     Result<uint32_t> take_uids(uint64_t mailbox, size_t count);
     void insert_row(uint64_t mailbox, uint32_t uid, uint64_t modseq, const Row& row);
     /// Takes messages out of a mailbox; the modseq.

@@ -2,7 +2,7 @@
 // all it sees.
 //
 // Security policy: files below the data directory; no network; threads for the disk; memory in proportion to what is
-// open. It reads no byte that came from outside but as an opaque blob.
+// open. Bytes that came from outside are opaque here: they are hashed and compressed (libzstd), never parsed.
 #include <malloc.h>
 
 #include "common/process/process.h"

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "common/log/log.h"
+#include "common/pack/compression.h"
 #include "storaged/store.h"
 
 namespace mox::storaged {
@@ -43,13 +44,15 @@ bool PackReader::open(uint64_t file) {
     return static_cast<bool>(file_);
 }
 
-std::optional<std::string> PackReader::read(uint64_t content, uint64_t size, const ContentPlace& place) {
+std::optional<std::string> PackReader::read(uint64_t content, uint64_t size, const ContentPlace& place,
+                                            uint64_t wanted) {
     if (place.length <= pack::kMaxContent && open(place.file)) {
         std::string bytes = read_at(file_, place.offset, pack::kRecordHead + place.length);
         auto record = pack::parse_record(bytes);
         bool right = record && record->head.content == content && record->head.size == size &&
                      record->head.length == place.length && record->head.method == place.method;
-        if (right) return bytes.erase(0, pack::kRecordHead);
+        auto message = right ? pack::restore(place.method, record->stored, size, wanted) : std::nullopt;
+        if (message) return message;
     }
     log::error("a message in a pack is missing or damaged",
                {{"tree", tree_.root}, {"pack", place.file}, {"content", content}});

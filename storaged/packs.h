@@ -19,6 +19,7 @@
 
 #include "common/async/fd.h"
 #include "common/pack/record.h"
+#include "proto/admin.h"
 #include "storaged/counters.h"
 #include "storaged/files.h"
 
@@ -26,20 +27,26 @@ namespace mox::storaged {
 
 class Store;
 
-/// Where the bytes of a content are. A content that has a file of its own is all of it.
+/// Where the bytes of a content are: in a pack; in a file of its own, with its number; or, compressed, in one with
+/// another number.
 struct ContentPlace {
     uint64_t file = 0;
     uint64_t offset = 0;  // in a pack: of its record
     uint64_t length = 0;  // stored bytes
     pack::Method method = pack::Method::raw;
+
+    proto::FileKind kind_for(uint64_t content) const {
+        if (method == pack::Method::frames) return proto::FileKind::compressed;
+        return file == content ? proto::FileKind::message : proto::FileKind::pack;
+    }
 };
 
 /// Reads out of packs: one answer's worth, with one descriptor at a time.
 class PackReader {
   public:
     explicit PackReader(const FileTree& tree) : tree_(tree) {}
-    /// The stored bytes of a content of `size` bytes; nothing when they are damaged, which is logged.
-    std::optional<std::string> read(uint64_t content, uint64_t size, const ContentPlace& place);
+    /// The first `wanted` bytes of a content of `size` bytes; nothing when they are damaged, which is logged.
+    std::optional<std::string> read(uint64_t content, uint64_t size, const ContentPlace& place, uint64_t wanted);
 
   private:
     bool open(uint64_t file);

@@ -142,7 +142,7 @@ bool QueueStore::row_has_file(uint64_t file) {
 
 // Most messages leave again at once: a file for each would cost more than all else.
 uint64_t QueueStore::keep_content(const NewQueued& message) {
-    if (!message.content->fits_journal()) return place(*message.content);
+    if (!message.content->fits_journal()) return place_file(message.content->path(), message.content->file());
     return take_number();
 }
 

@@ -1,7 +1,7 @@
 #include <algorithm>
-#include <unistd.h>
 
 #include "common/log/log.h"
+#include "common/mail/stored_file.h"
 #include "storaged/mail_store.h"
 #include "storaged/names.h"
 
@@ -22,11 +22,10 @@ proto::MessageRow message_row(const Query& row) {
     return out;
 }
 
-// The first bytes of a message file; fewer when it cannot be read.
-std::string read_start(const Fd& file, size_t size) {
+// The first bytes of a message that has a file of its own; fewer when it cannot be read.
+std::string read_start(const mail::StoredFile& file, size_t size) {
     std::string bytes(size, '\0');
-    ssize_t n = pread(file.get(), bytes.data(), size, 0);
-    bytes.resize(n > 0 ? static_cast<size_t>(n) : 0);
+    bytes.resize(file.read(0, bytes));
     return bytes;
 }
 
@@ -130,14 +129,12 @@ Result<proto::MessageInfos> MailStore::infos(proto::MailboxId mailbox, const std
     size_t bytes = 0;
     for (proto::Uid uid : uids) {
         auto row = db().query(
-            "SELECT prefix, info, content.id, stored FROM message JOIN content ON content.id = message.content WHERE "
-            "mailbox = ? AND uid = "
-            "?",
+            "SELECT info, content.id, stored FROM message JOIN content ON content.id = message.content"
+            " WHERE mailbox = ? AND uid = ?",
             mailbox.value, uid.value);
         if (!row.next()) continue;
-        proto::MessageInfoBlob blob{uid, 0, row.bytes(0), row.bytes(1), {row.number(2), row.integer(3)}};
-        blob.prefix_size = static_cast<uint32_t>(blob.prefix.size());
-        bytes += blob.prefix.size() + blob.info.size();
+        proto::MessageInfoBlob blob{uid, row.bytes(0), {row.number(1), row.integer(2)}};
+        bytes += blob.info.size();
         if (bytes > kMaxReplyBytes && !infos.messages.empty()) break;
         infos.messages.push_back(std::move(blob));
     }
@@ -148,17 +145,18 @@ Result<proto::MessageInfos> MailStore::infos(proto::MailboxId mailbox, const std
 bool MailStore::read_content(proto::MessageFile& message, const ContentPlace& place, const proto::OpenMessages& wanted,
                              PackReader& packs) {
     bool beginning = wanted.parts == proto::MessageParts::beginning;
-    if (place.file != message.content.number) {
-        auto stored = packs.read(message.content.number, message.size, place);
-        if (!stored) return false;
-        message.start = std::move(*stored);
-        if (beginning && message.start.size() > wanted.start) message.start.resize(wanted.start);
+    proto::FileKind kind = place.kind_for(message.content.number);
+    if (kind == proto::FileKind::pack) {
+        auto bytes = packs.read(message.content.number, message.size, place, beginning ? wanted.start : message.size);
+        if (!bytes) return false;
+        message.start = std::move(*bytes);
         return true;
     }
-    message.file = open_message(tree(), place.file, message.size);
-    if (!message.file) return false;
-    if (wanted.start > 0) message.start = read_start(message.file, std::min<uint64_t>(message.size, wanted.start));
-    if (beginning || message.start.size() == message.size) message.file.reset();
+    message.stored = kind == proto::FileKind::compressed ? place.length : 0;
+    mail::StoredFile file(open_message(tree(), place.file, place.length), message.size, message.stored);
+    if (!file || !file.is_whole(0, 1)) return false;
+    if (wanted.start > 0) message.start = read_start(file, std::min<uint64_t>(message.size, wanted.start));
+    if (!beginning && message.start.size() < message.size) message.file = file.take();
     return true;
 }
 
@@ -170,7 +168,6 @@ Result<proto::MessageFiles> MailStore::files(const proto::OpenMessages& wanted) 
     PackReader packs(tree());
     size_t bytes = 0;
     size_t descriptors = 0;
-    bool damaged = false;
     for (proto::Uid uid : wanted.uids) {
         if (bytes > kMaxReplyBytes || descriptors == proto::kMaxFilesPerOpen) break;
         auto row = db().query(
@@ -180,16 +177,15 @@ Result<proto::MessageFiles> MailStore::files(const proto::OpenMessages& wanted) 
         if (!row.next()) continue;
         proto::MessageFile file{uid, row.bytes(2), row.bytes(3), row.number(1), {}, {row.number(0), row.integer(4)}};
         ContentPlace place{row.number(5), row.number(6), row.number(7), static_cast<pack::Method>(row.small(8))};
+        // A file that is lost is not the same as a message that is gone: the answer says so.
         if (!read_content(file, place, wanted, packs)) {
-            damaged = true;
+            files.damaged.push_back(uid);
             continue;
         }
         descriptors += static_cast<bool>(file.file);
         bytes += file.prefix.size() + file.info.size() + file.start.size();
         files.messages.push_back(std::move(file));
     }
-    // A file that is lost is not the same as a message that is gone: only an error says so.
-    if (damaged && files.messages.empty()) return temporary(ErrorCode::io, "the message file is damaged");
     return files;
 }
 

@@ -101,12 +101,18 @@ void replay_pack(const std::string& path, const std::vector<const JournalEntry*>
         if (!write_all(fd, write->bytes, write->offset)) fail_errno("replaying the journal");
 }
 
+[[noreturn]] void refuse() {
+    throw StoreFailure({Persistence::permanent, ErrorCode::internal, "the journal has a record of another version"},
+                       "the journal has a record of another version: nothing was changed");
+}
+
 /// The one that was written last. When both begin with the same number, the first record of one was cut off or could
 /// not be written, and the number was used again in the other: by a later process, or else the one that has records.
 size_t newest_segment(uint64_t limit) {
     auto key = [](size_t segment, uint64_t bytes) {
         std::string text = read_file(journal_segment_path(segment), bytes);
         JournalSegment parsed = parse_segment(text);
+        if (parsed.is_unreadable && parsed.first_sequence == 0) refuse();
         return std::tuple(parsed.first_sequence, parsed.era, parsed.records.size());
     };
     auto first = key(0, kJournalBlock);
@@ -144,9 +150,7 @@ Replayed replay_journal(uint64_t segment_size) {
             older = {};
         }
     }
-    if (last.is_unreadable || older.is_unreadable)
-        throw StoreFailure({Persistence::permanent, ErrorCode::internal, "the journal has a record of another version"},
-                           "the journal has a record of another version: nothing was changed");
+    if (last.is_unreadable || older.is_unreadable) refuse();
     Outcome outcome;
     for (const JournalSegment* segment : {&older, &last})
         for (const JournalRecord& record : segment->records)

@@ -32,12 +32,14 @@ Result<proto::StagedMessages> MailStore::list_messages(const std::string& name, 
     proto::StagedMessages found;
     size_t bytes = 0;
     auto rows = db().query(
-        "SELECT uid, content.id, file_size, prefix, flags, keywords, received, zone, file, offset, length FROM message"
+        "SELECT uid, content.id, file_size, prefix, flags, keywords, received, zone, file, offset, length, method FROM "
+        "message"
         " JOIN content ON content.id = message.content WHERE mailbox = ? AND uid > ? ORDER BY uid LIMIT ?",
         mailbox->id.value, after, proto::kMaxInfosPerFetch);
     while (rows.next() && bytes < kMaxReplyBytes) {
         proto::StagedMessage m{rows.small(0), rows.number(1), rows.number(2), rows.bytes(3), rows.small(4), {}, {}};
-        m.place = {rows.number(8), rows.number(9), rows.number(10)};
+        ContentPlace place{rows.number(8), rows.number(9), rows.number(10), static_cast<pack::Method>(rows.small(11))};
+        m.place = {place.kind_for(m.content), place.file, place.offset, place.length};
         for (size_t bit = 0; bit < keywords.size(); bit++)
             if ((rows.number(5) >> bit & 1) != 0) m.keywords.push_back(keywords[bit]);
         m.received = {rows.integer(6), static_cast<int16_t>(rows.integer(7))};

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "common/log/log.h"
+#include "common/pack/compression.h"
 #include "storaged/packs.h"
 #include "storaged/store.h"
 
@@ -14,6 +15,16 @@
 // packs when they are checked, or after a crash.
 
 namespace mox::storaged {
+namespace {
+
+constexpr uint64_t kMaxGrowth = 16;  // of records that are put aside, against what they take in their pack
+constexpr uint64_t kFileCost = 512;  // of a file, in that
+
+bool is_readable(const pack::RecordHead& head, std::string_view stored) {
+    return pack::is_whole(head, stored) && pack::restore({head, stored});
+}
+
+}  // namespace
 
 Packs::Row Packs::next_to_rewrite() {
     auto row = store_.db().query("SELECT id, size, moved FROM pack WHERE rewrite = 1 ORDER BY id LIMIT 1");
@@ -85,7 +96,7 @@ uint64_t Packs::check(uint64_t file, const Report& report) {
         auto head = pack::parse_head(read_at(fd, offset, pack::kRecordHead));
         if (!head) break;
         if (is_live(file, offset, *head)) {
-            if (pack::is_whole(*head, read_at(fd, offset + pack::kRecordHead, head->length))) {
+            if (is_readable(*head, read_at(fd, offset + pack::kRecordHead, head->length))) {
                 whole++;
             } else {
                 report(fmt::format("message {} in pack {} is damaged", head->content, file));
@@ -107,8 +118,14 @@ void Packs::put_records_aside(const Fd& file, uint64_t from) {
     auto end = static_cast<uint64_t>(st.st_size);
     if (from >= end) return;
     std::string tail = read_at(file, from, std::min<uint64_t>(end - from, limits_.max_size));
-    pack::for_whole_records(
-        tail, [&](const pack::Record& record) { put_aside(store_.tree(), record.head.content, record.stored); });
+    // What is there may be made up: it must not become much more than it is.
+    uint64_t room = kMaxGrowth * tail.size();
+    pack::for_whole_records(tail, [&](const pack::Record& record) {
+        if (record.head.size + kFileCost > room) throw StoreFailure(error_of_errno(EFBIG), "too much in a pack");
+        room -= record.head.size + kFileCost;
+        auto message = pack::restore(record);
+        put_aside(store_.tree(), record.head.content, message ? *message : record.stored);
+    });
 }
 
 void Packs::recover() {

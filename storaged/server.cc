@@ -73,6 +73,7 @@ Server::~Server() {
 void Server::configure(const proto::ConfigureStoraged& config) {
     accounts_.configure(config.accounts);
     retention_.configure(config);
+    engine_.counters.compression = config.compression;
     if (config.reserve != 0) engine_.reserve.set(config.reserve);
 }
 
@@ -104,6 +105,7 @@ async::Task<void> Server::shut_down() {
     channels_.close_all("shutting down");
     admins_.close_all("shutting down");
     retention_.stop();
+    engine_.stopping = true;
     bool finished = true;
     try {
         co_await engine_.deliveries.join(async::in(kFinishUp));
@@ -143,6 +145,10 @@ std::string Server::metrics() {
     append_metric(out, "columns_bytes", "gauge", "Memory of mailboxes kept for their next opening.", c.columns);
     append_metric(out, "messages_opened_total", "counter", "Message files asked for by clients.", c.messages_opened);
     append_metric(out, "searches_total", "counter", "Searches answered out of the index of words.", c.searches);
+    append_metric(out, "packed_bytes_total", "counter", "Bytes of small messages that were stored.", c.packed);
+    append_metric(out, "packed_stored_bytes_total", "counter", "Bytes that were stored of them, compressed or not.",
+                  c.packed_as);
+    append_metric(out, "compressed_total", "counter", "Large messages that became smaller files.", c.compressed);
     append_metric(out, "expired_total", "counter", "Messages removed because they had been in a mailbox for too long.",
                   c.expired);
     append_metric(out, "used_bytes", "gauge", "Bytes of the messages of all accounts that were opened.", c.used);

@@ -83,6 +83,10 @@ void remove_spool(Engine& engine, uint64_t spool) {
     engine.pool.submit([spool] { unlink(spool_path(spool).c_str()); });
 }
 
+TakenSpool new_spool(Engine& engine) {
+    return {engine, new_spool_number()};
+}
+
 SpoolSet::~SpoolSet() {
     for (uint64_t spool : files_) remove_spool(engine_, spool);
 }

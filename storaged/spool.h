@@ -38,6 +38,9 @@ class TakenSpool {
     uint64_t spool_;
 };
 
+/// A name in the spool that no file has.
+TakenSpool new_spool(Engine& engine);
+
 /// Where the content of a request is: a spool file, or the bytes themselves.
 struct Source {
     std::optional<TakenSpool> spool;

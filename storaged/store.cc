@@ -35,6 +35,7 @@ void Effects::merge(Effects&& other) {
     queue_grew |= other.queue_grew;
     index_due |= other.index_due;
     rewrite_due |= other.rewrite_due;
+    compress_due |= other.compress_due;
     auto append = [](auto& to, auto& from) { std::ranges::move(from, std::back_inserter(to)); };
     append(erased, other.erased);
     append(placed, other.placed);
@@ -242,14 +243,17 @@ uint64_t Store::take_number() {
     return state.number(0);
 }
 
-uint64_t Store::place(const Content& content) {
-    uint64_t file = take_number();
-    content.put({tree_, file});
+uint64_t Store::place_file(const std::string& path, std::shared_ptr<const Fd> file) {
+    uint64_t number = take_number();
+    if (!link_file(path, {tree_, number})) {
+        errno = ENOENT;
+        fail_errno("linking a message file");
+    }
     Effects& effects = operation_effects_;
-    effects.placed.push_back(file);
-    effects.sync_first.push_back(content.file());
-    effects.sync_first.push_back(std::make_shared<const Fd>(open_directory(tree_.directory_of(file))));
-    return file;
+    effects.placed.push_back(number);
+    effects.sync_first.push_back(std::move(file));
+    effects.sync_first.push_back(std::make_shared<const Fd>(open_directory(tree_.directory_of(number))));
+    return number;
 }
 
 /// Also forgets all else of an operation, or of a batch, that did not come about.

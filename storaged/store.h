@@ -33,6 +33,7 @@ struct Effects {
     bool queue_grew = false;
     bool index_due = false;           // the index of words has something to do
     bool rewrite_due = false;         // there are packs to be rewritten
+    bool compress_due = false;        // there are large messages that were not compressed yet
     std::vector<uint64_t> erased;     // files whose last row is gone
     std::vector<uint64_t> placed;     // files that were put into the tree
     std::vector<OwnedEntry> entries;  // for the journal
@@ -88,9 +89,9 @@ class Store {
     Effects& effects() { return operation_effects_; }
     /// The effects of what was committed, to be acted on once it is durable.
     Effects take_effects();
-    /// Puts a content that does not fit the journal into the tree as a new file, whose row is to be made in the same
-    /// operation; its number. Undone with the operation.
-    uint64_t place(const Content& content);
+    /// Puts a file at this path, which nobody can change, into the tree as a new one, whose row is to be made in the
+    /// same operation; its number. Synced before the commit, undone with the operation.
+    uint64_t place_file(const std::string& path, std::shared_ptr<const Fd> file);
     /// A number for a file, or a content, that was never used; taken back with the operation.
     uint64_t take_number();
     /// No row speaks of this file any more.
@@ -109,8 +110,8 @@ class Store {
     virtual const char* count_sql() const = 0;
     /// One for the random number that tells this store from others of its name, where numbers of files differ.
     virtual const char* history_sql() const = 0;
-    /// Compares what is in a pack with the rows; how many messages are whole.
-    virtual uint64_t check_pack(uint64_t, const std::function<void(std::string)>&) { return 0; }
+    /// Compares what is in a file with the rows; how many messages are whole.
+    virtual uint64_t check_contents(const proto::FileRow&, const std::function<void(std::string)>&) { return 1; }
     int64_t newest_version() const { return static_cast<int64_t>(upgrades_.size()); }
 
   protected:

@@ -32,6 +32,9 @@ struct Engine {
     async::LoopMailbox mailbox;
     Journal journal;
     async::WorkerPool pool;
+    bool compressing = false;  // a message
+    async::Notify compressed;
+    std::atomic<bool> stopping = false;
     async::Scope deliveries;  // tasks that are carried out whatever becomes of the channel that asked
 };
 

@@ -128,6 +128,7 @@ struct Queue {
 struct Storage {
     std::optional<uint64_t> quota;          // bytes of all accounts together; none: unlimited
     uint64_t reserve = uint64_t{32} << 20;  // bytes that stay free on the file system
+    bool compress = true;                   // new messages, where that saves room
     std::optional<Seconds> keep_removed;    // removed accounts are deleted after that; none: never
     bool operator==(const Storage&) const = default;
 };

@@ -196,6 +196,7 @@ constexpr Rule<Queue> kQueueRules[] = {
 constexpr Rule<Storage> kStorageRules[] = {
     {"quota", "quota SIZE", one<&Storage::quota, as_size<uint64_t{1} << 20, uint64_t{1} << 60>>},
     {"reserve", "reserve SIZE", one<&Storage::reserve, as_size<uint64_t{1} << 20, uint64_t{1} << 50>>},
+    {"compress", "compress [yes | no]", flag<&Storage::compress>},
     {"keep-removed", "keep-removed DURATION", one<&Storage::keep_removed, as_duration<kDay, 10'000 * kDay>>},
 };
 

@@ -41,10 +41,10 @@ std::optional<RecordHead> parse_head(std::string_view bytes) {
     RecordHead head{text::get_little_endian<uint64_t>(bytes, 8), text::get_little_endian<uint32_t>(bytes, 16),
                     text::get_little_endian<uint32_t>(bytes, 20), Method::raw,
                     text::get_little_endian<uint64_t>(bytes, kChecked)};
-    if (method >= static_cast<uint32_t>(Method::kEnd)) return std::nullopt;
+    if (method > static_cast<uint32_t>(Method::zstd)) return std::nullopt;
     if (head.size > kMaxContent || head.length > kMaxContent) return std::nullopt;
     head.method = static_cast<Method>(method);
-    if (head.method == Method::raw && head.length != head.size) return std::nullopt;
+    if (head.method == Method::raw ? head.length != head.size : head.length >= head.size) return std::nullopt;
     return head;
 }
 

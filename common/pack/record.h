@@ -18,8 +18,13 @@ constexpr size_t kRecordHead = 32;
 /// A message of up to so many bytes lies in a pack.
 constexpr size_t kMaxContent = 64u << 10;
 
-/// How the stored bytes become the message. The numbers are on disk.
-enum class Method : uint8_t { raw = 0, kEnd };
+/// How the stored bytes become the message (compression.h). The numbers are on disk.
+enum class Method : uint8_t {
+    raw = 0,
+    zstd = 1,    // a frame (RFC 8878) that was made against kMailDictionary
+    frames = 2,  // a file of its own (frames.h): never of a record
+    kEnd
+};
 
 struct RecordHead {
     uint64_t content = 0;  // the number of the content: storaged's content.id

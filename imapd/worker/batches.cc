@@ -1,5 +1,7 @@
 #include "imapd/worker/batches.h"
 
+#include <algorithm>
+
 namespace mox::imapd {
 namespace {
 
@@ -14,6 +16,15 @@ std::vector<proto::Uid> uids_of(const MailboxView& view, const std::vector<uint3
 }
 
 }  // namespace
+
+// RFC 5530 3
+std::string damaged_text(const std::vector<uint32_t>& uids) {
+    constexpr size_t kNamed = 10;
+    std::string text = "[CORRUPTION] damaged on disk, cannot be read: UID";
+    for (size_t i = 0; i < std::min(uids.size(), kNamed); i++) text += (i == 0 ? " " : ", ") + std::to_string(uids[i]);
+    if (uids.size() > kNamed) text += " and " + std::to_string(uids.size() - kNamed) + " more";
+    return text;
+}
 
 Selection to_selection(const std::vector<uint32_t>& indexes) {
     Selection out;
@@ -66,6 +77,23 @@ void Source<Item>::ask_ahead() {
     ahead_.emplace(session_.account().call(request(uids_of(view_, wanted_))));
 }
 
+template <class Item>
+void Source<Item>::note_damaged(uint32_t uid) {
+    if (!passes_damaged_) fail_no(damaged_text({uid}));
+    damaged_.push_back(uid);
+}
+
+/// A message that is not in the answer: it is gone, or it cannot be read.
+template <class Item>
+void Source<Item>::note_absent(const Reply& reply, uint32_t uid) {
+    if constexpr (std::is_same_v<Item, RowFile>) {
+        if (std::ranges::binary_search(reply.damaged, uid, {}, &proto::Uid::value)) {
+            return note_damaged(uid);
+        }
+    }
+    missing_++;
+}
+
 // What was asked for and lies before the last answer, but is not there, does not exist; what lies after it is asked for
 // again, unless nothing came at all.
 template <class Item>
@@ -73,21 +101,17 @@ std::vector<Item> Source<Item>::take(Reply reply) {
     std::vector<Item> out;
     size_t at = 0;
     for (auto& message : reply.messages) {
-        while (at < wanted_.size() && view_.rows()[wanted_[at]].uid < message.uid.value) {
-            at++;
-            missing_++;
-        }
+        while (at < wanted_.size() && view_.rows()[wanted_[at]].uid < message.uid.value)
+            note_absent(reply, view_.rows()[wanted_[at++]].uid);
         if (at == wanted_.size() || view_.rows()[wanted_[at]].uid != message.uid.value) continue;
         if constexpr (std::is_same_v<Item, RowInfo>)
-            out.push_back({wanted_[at], decode_info(message.info), message.content});
+            out.push_back({wanted_[at], decode_info(message.info, needs_), message.content});
         else
             out.push_back({wanted_[at], StoredMessage(std::move(message))});
         at++;
     }
-    if (out.empty()) {
-        missing_ += wanted_.size() - at;
-        at = wanted_.size();
-    }
+    if (out.empty())
+        while (at < wanted_.size()) note_absent(reply, view_.rows()[wanted_[at++]].uid);
     wanted_.erase(wanted_.begin(), wanted_.begin() + static_cast<ptrdiff_t>(at));
     return out;
 }
@@ -100,8 +124,13 @@ async::Task<void> Source<Item>::complete(std::vector<Item>& batch) {
             if (item.message.has_header()) continue;
             proto::OpenMessages whole{view_.id(), {{item.message.uid()}}};
             auto reply = co_await session_.ask(std::move(whole), "EXPUNGEISSUED");
+            if (!reply.damaged.empty()) note_damaged(item.message.uid());
             if (!reply.messages.empty()) item.message = StoredMessage(std::move(reply.messages.front()));
         }
+        std::erase_if(batch, [this](const auto& item) {
+            return !damaged_.empty() && damaged_.back() >= item.message.uid() &&
+                   std::ranges::find(damaged_, item.message.uid()) != damaged_.end();
+        });
     }
     co_return;
 }

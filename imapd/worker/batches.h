@@ -50,10 +50,18 @@ class Source {
     /// Of any mailbox of the account. Both outlive this.
     Source(Session& session, const MailboxView& view, Selection selection,
            proto::MessageParts parts = proto::MessageParts::whole);
+    /// What of the parses is wanted, of RowInfo.
+    void need(mail::InfoNeeds needs) { needs_ = needs; }
     /// Empty at the end. Storage errors throw CommandFailed.
     async::Task<std::vector<Item>> next();
     /// Messages that do not exist any more.
     size_t missing() const { return missing_ + walk_.gone(); }
+    /// Messages that cannot be read are passed over; else the first one throws CommandFailed.
+    void pass_damaged() { passes_damaged_ = true; }
+    /// One turns out to be damaged.
+    void note_damaged(uint32_t uid);
+    /// The UIDs of those, as they were met.
+    const std::vector<uint32_t>& damaged() const { return damaged_; }
 
   private:
     using Request = std::conditional_t<std::is_same_v<Item, RowInfo>, proto::FetchInfos, proto::OpenMessages>;
@@ -61,18 +69,25 @@ class Source {
     void ask_ahead();
     Request request(std::vector<proto::Uid> uids) const;
     std::vector<Item> take(Reply reply);
+    void note_absent(const Reply& reply, uint32_t uid);
     async::Task<void> complete(std::vector<Item>& batch);
 
     Session& session_;
     const MailboxView& view_;
     SelectionWalk walk_;
     proto::MessageParts parts_;
+    mail::InfoNeeds needs_ = mail::InfoNeeds::all;
     std::vector<uint32_t> wanted_;  // rows of the request under way, then those left of it
     std::optional<async::Task<Result<Reply>>> ahead_;
     size_t missing_ = 0;
+    bool passes_damaged_ = false;
+    std::vector<uint32_t> damaged_;
 };
 using InfoSource = Source<RowInfo>;
 using FileSource = Source<RowFile>;
+
+/// The answer about messages that cannot be read.
+std::string damaged_text(const std::vector<uint32_t>& uids);
 
 /// Rows as a selection.
 Selection to_selection(const std::vector<uint32_t>& indexes);

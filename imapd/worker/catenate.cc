@@ -35,6 +35,7 @@ async::Task<UrlPart> find_part_of_url(Session& session, std::string url) {
     auto mailbox = co_await find_mailbox_of(session, *parsed);
     if (!mailbox) fail_url(url, "no such mailbox");
     auto files = co_await session.ask(proto::OpenMessages{*mailbox, {{parsed->uid}}});
+    if (!files.damaged.empty()) fail_url(url, "the message is damaged on disk");
     if (files.messages.empty()) fail_url(url, "no such message");
     StoredMessage message(std::move(files.messages.front()));
     auto range = message.locate(parsed->section);

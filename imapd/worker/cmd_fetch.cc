@@ -62,8 +62,9 @@ async::Task<Answer> cmd_fetch(Session& session, const Command& command) {
     if (command.numbers == Numbers::uid && !session.features().uidonly) wanted.items |= kFetchUid;
     if (args.changed_since) wanted.items |= kFetchModSeq;  // RFC 7162 3.1.4.1
     auto outcome = co_await fetch_messages(session, std::move(selection), wanted);
+    if (outcome.missing > 0) session.expect_news();
+    if (!outcome.damaged.empty()) co_return Answer{Answer::Status::no, damaged_text(outcome.damaged)};
     if (outcome.missing > 0) {
-        session.expect_news();
         co_return Answer{Answer::Status::no,
                          "[EXPUNGEISSUED] some of the messages do not exist any more"};  // RFC 5530 3
     }

@@ -10,7 +10,8 @@ namespace mox::imapd {
 namespace {
 
 constexpr uint32_t kInfoItems = kFetchEnvelope | kFetchBody | kFetchBodyStructure | kFetchEmailId;
-constexpr size_t kSeenAtOnce = 512;  // messages that get \Seen in one change
+constexpr uint64_t kPreviewed = 64u << 10;  // a preview is made of no more
+constexpr size_t kSeenAtOnce = 512;         // messages that get \Seen in one change
 
 async::Task<void> fetch_rows(Session& session, Selection selection, uint32_t items) {
     size_t written = 0;
@@ -26,6 +27,12 @@ async::Task<void> fetch_rows(Session& session, Selection selection, uint32_t ite
 
 async::Task<FetchOutcome> fetch_infos(Session& session, Selection selection, uint32_t items) {
     InfoSource source(session, std::move(selection));
+    bool structure = (items & (kFetchBody | kFetchBodyStructure)) != 0;
+    bool envelope = (items & kFetchEnvelope) != 0;
+    if (structure && envelope)
+        source.need(mail::InfoNeeds::all);
+    else
+        source.need(structure ? mail::InfoNeeds::structure : mail::InfoNeeds::envelope);
     for (;;) {
         auto batch = co_await source.next();
         if (batch.empty()) break;
@@ -37,7 +44,7 @@ async::Task<FetchOutcome> fetch_infos(Session& session, Selection selection, uin
             co_await session.flush_some();
         }
     }
-    co_return FetchOutcome{source.missing(), false};
+    co_return FetchOutcome{source.missing(), false, {}};
 }
 
 // Gives \Seen to those of the rows that lack it; their UIDs.
@@ -71,6 +78,25 @@ bool is_header_only(const FetchAttributes& wanted) {
     });
 }
 
+bool is_readable(const StoredMessage& message, const FetchAttributes& wanted) {
+    Section beginning;
+    beginning.partial = Section::Partial{0, kPreviewed};
+    if ((wanted.items & kFetchPreview) && !message.is_readable(beginning)) return false;
+    return std::ranges::all_of(wanted.sections, [&](const Section& section) { return message.is_readable(section); });
+}
+
+// That they are \Seen now is all that is told of those that cannot be read.
+void tell_seen(Session& session, const std::vector<uint32_t>& damaged, const std::set<uint32_t>& newly_seen,
+               uint32_t items) {
+    for (uint32_t uid : damaged) {
+        auto index = session.view().find(uid);
+        if (!index || !newly_seen.contains(uid)) continue;
+        FetchAnswer answer(session, *index);
+        answer.write_row_items(items);
+        answer.finish();
+    }
+}
+
 async::Task<FetchOutcome> fetch_files(Session& session, Selection selection, const FetchAttributes& wanted,
                                       const std::set<uint32_t>& newly_seen) {
     // RFC 3501 6.4.5: a change of flags by the fetch is part of the answer; RFC 7162 3.1: its modseq too
@@ -78,14 +104,19 @@ async::Task<FetchOutcome> fetch_files(Session& session, Selection selection, con
     uint32_t seen_items = items | kFetchFlags | (session.features().condstore ? kFetchModSeq : 0);
     auto parts = is_header_only(wanted) ? proto::MessageParts::beginning : proto::MessageParts::whole;
     FileSource source(session, std::move(selection), parts);
+    source.pass_damaged();
     FetchOutcome outcome;
     for (;;) {
         auto batch = co_await source.next();
         if (batch.empty()) break;
         for (const auto& [index, message] : batch) {
+            if (!is_readable(message, wanted)) {
+                source.note_damaged(message.uid());
+                continue;
+            }
             FetchAnswer answer(session, index);
             answer.write_row_items(newly_seen.contains(message.uid()) ? seen_items : items);
-            answer.write_info_items(message.info(), message.content(), items);
+            if (items & kInfoItems) answer.write_info_items(message.info(), message.content(), items);
             if (items & kFetchPreview) answer.write_preview(message);
             for (const auto& section : wanted.sections) {
                 auto written = co_await answer.write_section(message, section);
@@ -96,6 +127,8 @@ async::Task<FetchOutcome> fetch_files(Session& session, Selection selection, con
         }
     }
     outcome.missing = source.missing();
+    outcome.damaged = source.damaged();
+    tell_seen(session, outcome.damaged, newly_seen, seen_items);
     co_return outcome;
 }
 
@@ -116,6 +149,7 @@ async::Task<FetchOutcome> fetch_sections(Session& session, Selection selection, 
         auto piece = co_await fetch_files(session, to_selection(indexes), wanted, newly_seen);
         outcome.missing += piece.missing;
         outcome.unknown_encoding |= piece.unknown_encoding;
+        outcome.damaged.insert(outcome.damaged.end(), piece.damaged.begin(), piece.damaged.end());
     }
     outcome.missing += walk.gone();
     co_return outcome;

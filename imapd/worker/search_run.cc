@@ -33,7 +33,9 @@ class IndexFeeder {
     explicit IndexFeeder(Session& session) : session_(session) {}
     async::Task<void> add(const StoredMessage& message) {
         MessageText text(message);
-        contents_.push_back({message.content().number, mail::word_list(text.source())});
+        std::string words = mail::word_list(text.source());
+        if (message.has_failed()) co_return;  // it has more
+        contents_.push_back({message.content().number, std::move(words)});
         bytes_ += contents_.back().words.size();
         if (contents_.size() >= kMaxContents || bytes_ >= kMaxBytes) co_await flush();
     }
@@ -114,6 +116,7 @@ async::Task<void> decide_by_files(Session& session, const MailboxView& view, con
     size_t done = 0;
     IndexFeeder feeder(session);
     FileSource source(session, view, to_selection(std::exchange(progress.undecided, {})));
+    source.pass_damaged();  // nothing is found in them: the others are worth having
     for (;;) {
         auto batch = co_await source.next();
         if (batch.empty()) break;

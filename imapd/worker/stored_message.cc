@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <span>
-#include <unistd.h>
 
 namespace mox::imapd {
 
@@ -12,11 +11,17 @@ StoredMessage::StoredMessage(proto::MessageFile file)
       file_size_(file.size),
       content_(file.content),
       start_(std::move(file.start)),
-      file_(std::move(file.file)),
-      info_(decode_info(file.info, file.size)) {}
+      file_(std::move(file.file), file.size, file.stored),
+      encoded_info_(std::move(file.info)) {}
+
+const mail::MessageInfo& StoredMessage::info() const {
+    if (!info_) info_ = decode_info(encoded_info_, file_size_);
+    return *info_;
+}
 
 std::optional<mail::Range> StoredMessage::locate(const Section& section) const {
     using Kind = Section::Kind;
+    if (section.kind == Kind::whole && section.numbers.empty()) return mail::Range{0, size()};
     auto kind = mail::SectionKind::whole;
     if (section.kind == Kind::text)
         kind = mail::SectionKind::text;
@@ -24,24 +29,34 @@ std::optional<mail::Range> StoredMessage::locate(const Section& section) const {
         kind = mail::SectionKind::mime;
     else if (section.kind != Kind::whole)
         kind = mail::SectionKind::header;
-    auto range = mail::find_section(info_, section.numbers, kind);
+    auto range = mail::find_section(info(), section.numbers, kind);
     if (!range) return std::nullopt;
     // The prefix is the beginning of the root's header, so what begins with that header begins with the prefix.
     bool root = section.numbers.empty()
                     ? kind != mail::SectionKind::text
-                    : kind == mail::SectionKind::mime && mail::find_part(info_, section.numbers) == 0u;
+                    : kind == mail::SectionKind::mime && mail::find_part(info(), section.numbers) == 0u;
     if (root) return mail::Range{0, prefix_.size() + range->length};
     return mail::Range{prefix_.size() + range->offset, range->length};
+}
+
+bool StoredMessage::is_readable(const Section& section) const {
+    auto range = file_ ? locate(section) : std::nullopt;
+    if (!range) return true;
+    if (const auto& partial = section.partial; partial && section.form == Section::Form::body) {
+        uint64_t skip = std::min<uint64_t>(partial->offset, range->length);
+        range = mail::Range{range->offset + skip, std::min<uint64_t>(partial->count, range->length - skip)};
+    }
+    uint64_t before =
+        std::min<uint64_t>(range->length, prefix_.size() - std::min<uint64_t>(range->offset, prefix_.size()));
+    uint64_t begin = range->offset + before - prefix_.size();
+    return file_.is_whole(begin, range->length - before);
 }
 
 size_t StoredMessage::read(uint64_t offset, std::span<char> into) const {
     if (offset < prefix_.size()) return prefix_.copy(into.data(), into.size(), offset);
     offset -= prefix_.size();
     if (offset < start_.size()) return start_.copy(into.data(), into.size(), offset);
-    if (offset >= file_size_ || !file_) return 0;
-    size_t n = std::min<uint64_t>(into.size(), file_size_ - offset);
-    ssize_t got = ::pread(file_.get(), into.data(), n, static_cast<off_t>(offset));
-    return got > 0 ? static_cast<size_t>(got) : 0;
+    return file_.read(offset, into);
 }
 
 std::string StoredMessage::read(mail::Range range, size_t max) const {

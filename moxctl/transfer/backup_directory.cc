@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/mail/stored_file.h"
 #include "common/pack/record.h"
 #include "common/text/ascii.h"
 #include "moxctl/connection.h"
@@ -172,6 +173,12 @@ std::vector<std::string> StoredCopy::damaged(const proto::FileRow& pack) const {
     constexpr size_t kMax = 20;
     std::vector<std::string> damaged;
     Fd file(open(path_of(pack.number).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    if (file && pack.kind == proto::FileKind::compressed) {
+        auto reader = pack::FrameReader::open(mail::reader_of(file), pack.size);
+        if (!reader || !reader->is_as_written())
+            damaged.push_back(fmt::format("message file {} is damaged", pack.number));
+        return damaged;
+    }
     std::string bytes(pack::kRecordHead + pack::kMaxContent, '\0');
     for (uint64_t offset = 0; file && offset < pack.size && damaged.size() < kMax;) {
         ssize_t n = pread(file.get(), bytes.data(), bytes.size(), static_cast<off_t>(offset));

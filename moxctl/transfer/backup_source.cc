@@ -7,7 +7,8 @@
 #include <unistd.h>
 #include <utility>
 
-#include "common/pack/record.h"
+#include "common/mail/stored_file.h"
+#include "common/pack/compression.h"
 
 namespace mox::moxctl {
 namespace {
@@ -23,14 +24,35 @@ class TextBytes : public Bytes {
     bool given_ = false;
 };
 
+/// A message that has a file of its own.
+class StoredBytes : public Bytes {
+  public:
+    StoredBytes(mail::StoredFile file, uint64_t size, std::string origin)
+        : file_(std::move(file)), size_(size), origin_(std::move(origin)), piece_(pack::kFrameContent, '\0') {}
+    std::string_view read() override {
+        size_t n = file_.read(at_, piece_);
+        if (n == 0 && at_ < size_) throw Skipped(origin_, "its file is damaged in the backup");
+        at_ += n;
+        return std::string_view(piece_).substr(0, n);
+    }
+
+  private:
+    mail::StoredFile file_;
+    uint64_t size_;
+    std::string origin_;
+    std::string piece_;
+    uint64_t at_ = 0;
+};
+
 std::string read_record(const Fd& pack, const proto::StagedMessage& message, const std::string& origin) {
     std::string bytes(pack::kRecordHead + std::min<uint64_t>(message.place.length, pack::kMaxContent), '\0');
     auto offset = static_cast<off_t>(message.place.offset);
     ssize_t n = pack ? pread(pack.get(), bytes.data(), bytes.size(), offset) : -1;
     auto record = pack::parse_record(std::string_view(bytes).substr(0, n > 0 ? static_cast<size_t>(n) : 0));
-    if (!record || record->head.content != message.content || record->head.size != message.file_size)
-        throw Skipped(origin, "it is missing in the backup, or damaged");
-    return bytes.erase(0, pack::kRecordHead);
+    bool right = record && record->head.content == message.content && record->head.size == message.file_size;
+    auto text = right ? pack::restore(*record) : std::nullopt;
+    if (!text) throw Skipped(origin, "it is missing in the backup, or damaged");
+    return std::move(*text);
 }
 
 }  // namespace
@@ -44,14 +66,15 @@ bool BackupSource::next(SourceMessage& message) {
     if (!file && errno != ENOENT) throw Skipped(message.origin, std::strerror(errno));
     prefix_ = std::move(staged.prefix);
     prefix_given_ = false;
-    if (staged.place.file != staged.content) {
+    if (staged.place.kind == proto::FileKind::pack) {
         bytes_ = std::make_unique<TextBytes>(read_record(file, staged, message.origin));
         return true;
     }
-    proto::FileRow row{staged.place.file, staged.file_size, proto::FileKind::message};
-    if (!copy_.missing({row}).empty())
+    if (!copy_.missing({{staged.place.file, staged.place.length, staged.place.kind}}).empty())
         throw Skipped(message.origin, "its file is missing in the backup, or has the wrong size");
-    bytes_ = std::make_unique<FileBytes>(std::move(file), message.origin);
+    bool is_compressed = staged.place.kind == proto::FileKind::compressed;
+    mail::StoredFile stored(std::move(file), staged.file_size, is_compressed ? staged.place.length : 0);
+    bytes_ = std::make_unique<StoredBytes>(std::move(stored), staged.file_size, message.origin);
     return true;
 }
 

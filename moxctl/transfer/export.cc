@@ -93,14 +93,19 @@ async::Task<void> Export::write_rows(const proto::MailboxColumns& columns, const
     }
 }
 
-void Export::write_files(const proto::MailboxColumns& columns, const Rows& rows, const proto::MessageFiles& files) {
+void Export::write_files(const proto::MailboxColumns& columns, const Rows& rows, proto::MessageFiles& files) {
     for (const auto& row : rows) {
         auto found = std::ranges::find(files.messages, row.uid, [](const auto& f) { return f.uid.value; });
         if (found == files.messages.end()) {
             skip(name_of(columns, row), "expunged meanwhile, or damaged");
             continue;
         }
-        target_.write({row, keywords_of(row, columns.keywords), found->prefix, found->start, &found->file});
+        mail::StoredFile file(std::move(found->file), found->size, found->stored);
+        if (file && !file.is_whole()) {
+            skip(name_of(columns, row), "its file is damaged");
+            continue;
+        }
+        target_.write({row, keywords_of(row, columns.keywords), found->prefix, found->start, &file});
         counts_.written++;
         counts_.bytes += row.size;
     }

@@ -40,7 +40,7 @@ class Export {
     using Rows = std::vector<proto::MessageRow>;
     async::Task<void> write_mailbox(const std::string& name);
     async::Task<void> write_rows(const proto::MailboxColumns& columns, const Rows& rows);
-    void write_files(const proto::MailboxColumns& columns, const Rows& rows, const proto::MessageFiles& files);
+    void write_files(const proto::MailboxColumns& columns, const Rows& rows, proto::MessageFiles& files);
     void skip(const std::string& origin, const std::string& reason);
     AccountLink& account_;
     Target& target_;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "common/mail/info_codec.h"
+#include "common/mail/stored_file.h"
 #include "common/mail/words.h"
 
 namespace mox::moxctl {
@@ -14,16 +15,17 @@ namespace {
 constexpr size_t kBatchBytes = 512u << 10;        // of words
 constexpr uint64_t kMaxContents = 1'000'000'000;  // above, a message may be read once for each mailbox it is in
 
-std::string words_of(const proto::MessageFile& file) {
-    mail::ReadAt read = [&file](uint64_t offset, std::span<char> into) -> size_t {
+/// Nothing when not all of it can be read.
+std::optional<std::string> words_of(proto::MessageFile& file) {
+    mail::StoredFile rest(std::move(file.file), file.size, file.stored);
+    mail::ReadAt read = [&file, &rest](uint64_t offset, std::span<char> into) -> size_t {
         if (offset < file.prefix.size()) return file.prefix.copy(into.data(), into.size(), offset);
         offset -= file.prefix.size();
         if (offset < file.start.size()) return file.start.copy(into.data(), into.size(), offset);
-        if (!file.file) return 0;
-        ssize_t n = ::pread(file.file.get(), into.data(), into.size(), static_cast<off_t>(offset));
-        return n > 0 ? static_cast<size_t>(n) : 0;
+        return rest.read(offset, into);
     };
-    return mail::word_list({mail::decode_info(file.info, file.size), read, file.prefix.size()});
+    std::string words = mail::word_list({mail::decode_info(file.info, file.size), read, file.prefix.size()});
+    return rest.has_failed() ? std::nullopt : std::optional(std::move(words));
 }
 
 }  // namespace
@@ -67,15 +69,23 @@ async::Task<void> Reindex::read_messages(proto::MailboxId mailbox, std::vector<p
         bool lost = !files && (files.error().code == ErrorCode::io || files.error().code == ErrorCode::not_found);
         if (!files && !lost) throw Failed(std::move(files.error()));
         if (lost) counts_.lost += uids.size();
+        if (files && files->messages.empty()) counts_.lost += files->damaged.size();
         if (!files || files->messages.empty()) co_return;
-        for (const auto& file : files->messages) {
-            words_.push_back({file.content.number, words_of(file)});
+        uint32_t last = files->messages.back().uid.value;
+        counts_.lost += static_cast<uint64_t>(
+            std::ranges::count_if(files->damaged, [&](proto::Uid uid) { return uid.value < last; }));
+        for (auto& file : files->messages) {
+            auto words = words_of(file);
+            if (!words) {
+                counts_.lost++;
+                continue;
+            }
+            words_.push_back({file.content.number, std::move(*words)});
             bytes_ += words_.back().words.size();
             counts_.bytes += file.size;
             counts_.indexed++;
             if (bytes_ >= kBatchBytes || words_.size() >= proto::kMaxIndexedAtOnce) co_await flush();
         }
-        uint32_t last = files->messages.back().uid.value;
         std::erase_if(uids, [&](proto::Uid uid) { return uid.value <= last; });
         progress_.show("messages", counts_.indexed, counts_.bytes);
     }

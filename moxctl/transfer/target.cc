@@ -36,13 +36,11 @@ std::string_view MessageText::raw() {
     }
     if (file_ == nullptr || !*file_) return {};
     buffer_.resize(kPiece);
-    for (;;) {
-        ssize_t n = pread(file_->get(), buffer_.data(), buffer_.size(), static_cast<off_t>(offset_));
-        if (n < 0 && errno == EINTR) continue;
-        if (n < 0) fail("reading a message");
-        offset_ += static_cast<uint64_t>(n);
-        return std::string_view(buffer_).substr(0, static_cast<size_t>(n));
-    }
+    size_t n = file_->read(offset_, buffer_);
+    if (n == 0 && offset_ < file_->size())
+        throw Failed({Persistence::temporary, ErrorCode::io, "a message file cannot be read"});
+    offset_ += n;
+    return std::string_view(buffer_).substr(0, n);
 }
 
 std::string_view MessageText::read() {

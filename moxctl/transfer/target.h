@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "common/mail/stored_file.h"
 #include "proto/account.h"
 
 namespace mox::moxctl {
@@ -19,8 +20,8 @@ struct StoredMessage {
     proto::MessageRow row;
     std::vector<std::string> keywords;
     std::string_view prefix;
-    std::string_view start;    // the file's first bytes, or all
-    const Fd* file = nullptr;  // the rest; null, or no descriptor, when `start` is all
+    std::string_view start;                  // the file's first bytes, or all
+    const mail::StoredFile* file = nullptr;  // all of it; null, or none, when `start` is all
 };
 
 class Target {
@@ -53,7 +54,7 @@ class MessageText {
     std::string_view raw();
     std::string_view prefix_;
     std::string_view start_;
-    const Fd* file_;
+    const mail::StoredFile* file_;
     uint64_t offset_ = 0;
     std::string buffer_;
     std::string text_;

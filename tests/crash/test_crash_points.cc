@@ -44,7 +44,11 @@ const Workload& recorded_workload() {
         log::set_level(log::Level::error);
         TemporaryDirectory directory(kMemory);
         Recorder::get().start(directory.path());
-        Workload made = run_workload({.seed = seed()});
+        uint64_t compressed = 0;
+        Plan plan{.seed = seed()};
+        plan.end = [&](storaged::test::World& w) { compressed = w.server->engine().counters.compressed; };
+        Workload made = run_workload(plan);
+        REQUIRE(compressed > 0);  // so that the images have that too
         Recorder::get().stop();
         for (const Actor& actor : made.actors) REQUIRE(actor.answered.size() == actor.alice.size() - 1);
         return made;

@@ -92,17 +92,18 @@ def test_damage_is_found(start_suite, tmp_path):
         suite.control("verify", "-b", str(tmp_path))
     live = os.path.join(suite.data, "data", "accounts", "mox")
     pack = sorted(glob.glob(f"{live}/msg/*/*"))[1]
+    place = 100  # in its first record
     with open(pack, "r+b") as f:
-        f.seek(500)
+        f.seek(place)
         byte = f.read(1)
-        f.seek(500)
+        f.seek(place)
         f.write(bytes([byte[0] ^ 1]))
     with pytest.raises(mox.ControlError, match="in pack 3 is damaged"):
         suite.control("verify")
     with pytest.raises(mox.ControlError, match="message file 3 is damaged at byte"):
         suite.control("verify", "-b", backup)
     with open(pack, "r+b") as f:
-        f.seek(500)
+        f.seek(place)
         f.write(byte)
     with open(f"{live}/msg/0/4711", "w") as f:
         f.write("stray")

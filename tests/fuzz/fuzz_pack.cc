@@ -1,10 +1,14 @@
-// Packs: bytes as they are, and a pack of which some bytes were changed: each record that was not touched is found.
+// Packs: bytes as they are, and a pack of which some bytes were changed: each record that was not touched is found. And
+// compressed messages: bytes taken for one, and one that was made comes back.
 #include <cstdint>
 #include <cstdlib>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "common/pack/compression.h"
+#include "common/pack/frames.h"
 #include "common/pack/record.h"
 
 using namespace mox;
@@ -48,6 +52,46 @@ void damage_pack(std::string_view lines, std::string_view damage) {
     }
 }
 
+void restore_bytes(std::string_view bytes) {
+    if (bytes.size() < 2) return;
+    uint64_t size = static_cast<uint8_t>(bytes[0]) * uint64_t{300};
+    uint64_t wanted = static_cast<uint8_t>(bytes[1]) * uint64_t{300};
+    auto message = pack::restore(pack::Method::zstd, bytes.substr(2), size, wanted);
+    require(!message || message->size() == std::min(size, wanted));
+}
+
+void compress_bytes(std::string_view bytes) {
+    auto stored = pack::compress(bytes.substr(0, pack::kMaxContent));
+    if (stored) require(pack::restore(pack::Method::zstd, *stored, bytes.size(), bytes.size()) == bytes);
+}
+
+std::string read_frames(std::string_view file) {
+    auto reader = pack::FrameReader::open(
+        [file](uint64_t offset, std::span<char> into) {
+            if (offset > file.size() || file.size() - offset < into.size()) return false;
+            file.copy(into.data(), into.size(), offset);
+            return true;
+        },
+        file.size());
+    std::string message;
+    std::string piece(1000, '\0');
+    for (size_t n = 1; reader && n > 0; message.append(piece, 0, n)) n = reader->read(message.size(), piece);
+    require(!reader || message.size() <= reader->size());
+    if (reader && message.size() == reader->size()) require(reader->is_whole(0, reader->size()));
+    return message;
+}
+
+/// `damage`: as above.
+void damage_frames(std::string_view message, std::string_view damage) {
+    pack::FrameWriter writer(7);
+    std::string file(writer.add(message));
+    file += writer.finish();
+    require(read_frames(file) == message);
+    for (size_t i = 0; i + 1 < damage.size(); i += 2)
+        file[file.size() * static_cast<uint8_t>(damage[i]) / 256] += damage[i + 1];
+    require(message.starts_with(read_frames(file)));
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -56,5 +100,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     size_t half = input.size() / 2;
     if (data[0] == 'd') damage_pack(input.substr(0, half), input.substr(half));
     if (data[0] == 'b') read_bytes(input);
+    if (data[0] == 'r') restore_bytes(input);
+    if (data[0] == 'c') compress_bytes(input);
+    if (data[0] == 'f' && input.size() > 1)
+        read_frames(input.substr(1), static_cast<uint8_t>(input[0]) * uint64_t{3000});
+    if (data[0] == 'm' && half > 0) damage_frames(input.substr(0, half), input.substr(half));
     return 0;
 }

@@ -17,6 +17,7 @@ namespace mox::dnsd::testing {
 class FakeNameServer {
   public:
     FakeNameServer() : socket_(::socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) {
+        check(static_cast<bool>(socket_));
         sockaddr_in address{};
         address.sin_family = AF_INET;
         address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);

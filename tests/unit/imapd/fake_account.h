@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -254,8 +255,7 @@ class Store {
         proto::MessageInfos infos;
         for (auto uid : message.uids) {
             if (infos.messages.size() >= most_infos) break;
-            if (auto* m = find_message(message.mailbox, uid.value))
-                infos.messages.push_back({uid, static_cast<uint32_t>(m->prefix.size()), m->prefix, m->info, m->id});
+            if (auto* m = find_message(message.mailbox, uid.value)) infos.messages.push_back({uid, m->info, m->id});
         }
         return infos;
     }
@@ -267,9 +267,15 @@ class Store {
     }
     Result<proto::MessageFiles> on(proto::OpenMessages message) {
         proto::MessageFiles files;
-        for (auto uid : message.uids)
-            if (auto* m = find_message(message.mailbox, uid.value); m != nullptr && ++files_opened)
+        for (auto uid : message.uids) {
+            auto* m = find_message(message.mailbox, uid.value);
+            if (m == nullptr) continue;
+            files_opened++;
+            if (damaged.contains(uid.value))
+                files.damaged.push_back(uid);
+            else
                 files.messages.push_back(file_of(message, uid, *m));
+        }
         return files;
     }
     static std::string words_of(const Message& message) {
@@ -416,6 +422,7 @@ class Store {
     bool fail_changes = false;
     bool over_quota = false;
     size_t most_infos = 500;
+    std::set<uint32_t> damaged;  // UIDs of messages whose content cannot be read
     size_t stores = 0, get_changes = 0;
     std::map<uint64_t, std::string> words;  // the index, by content
     bool index_new = true;                  // what comes in is indexed

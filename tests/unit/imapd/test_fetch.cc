@@ -166,6 +166,30 @@ TEST_CASE("answers in parts from the store are put together") {
           45);
 }
 
+TEST_CASE("messages that are damaged on disk do not keep the others from being fetched, and are named") {
+    World world;
+    auto& box = *world.store.find("INBOX");
+    for (int i = 0; i < 150; i++) world.store.add(box, "a: b\r\n\r\nx");
+    auto client = world.login();
+    client.ok("SELECT INBOX");
+    world.store.damaged = {1, 64, 150};
+    auto lines = client.command("FETCH 1:* (BODY.PEEK[])");
+    CHECK(lines.size() == 148);
+    CHECK(lines.back() == "NO [CORRUPTION] damaged on disk, cannot be read: UID 1, 64, 150");
+    CHECK(client.command("FETCH 150 (BODY.PEEK[])") ==
+          Lines{"NO [CORRUPTION] damaged on disk, cannot be read: UID 150"});
+    CHECK(client.ok("FETCH 150 (FLAGS ENVELOPE)").size() == 1);
+    world.store.quiet = true;
+    world.store.remove(box, 2);
+    CHECK(client.command("FETCH 1:2 (BODY.PEEK[])").back().starts_with("NO [CORRUPTION]"));
+    world.store.has_index = false;
+    CHECK(client.ok("SEARCH TEXT x").front().find(" 150") == std::string::npos);
+    CHECK(client.command("APPEND INBOX CATENATE (URL \"/INBOX/;UID=150\")").back().find("BADURL") != std::string::npos);
+    for (uint32_t uid = 1; uid <= 150; uid++) world.store.damaged.insert(uid);
+    CHECK(client.command("FETCH 1:* (BODY.PEEK[])") ==
+          Lines{"NO [CORRUPTION] damaged on disk, cannot be read: UID 1, 3, 4, 5, 6, 7, 8, 9, 10, 11 and 139 more"});
+}
+
 TEST_CASE("flags of a large mailbox come quickly") {
     World world;
     auto& box = *world.store.find("INBOX");

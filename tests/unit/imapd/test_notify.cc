@@ -352,7 +352,6 @@ TEST_CASE("annotations are told by their names") {
     client.ok("SETMETADATA box (/shared/comment \"y\")");
     world.settle();
     CHECK(client.ok("NOOP").empty());
-    std::string names;
     for (int i = 0; i < 1001; i++) {
         world.sessions[0]->account().touch_metadata("box", {"/private/n" + std::to_string(i)}, nullptr);
     }

@@ -314,7 +314,7 @@ TEST_CASE("what is exported as mbox or maildir is read back the same") {
     std::string text =
         "Return-Path: <s@example.org>\r\nSubject: x\r\nStatus: evil\r\n\r\nFrom the\r\n>From y\r\n\r\nFrom z\r\n";
     put("text", text);
-    Fd file(open("text", O_RDONLY | O_CLOEXEC));
+    mail::StoredFile file(Fd(open("text", O_RDONLY | O_CLOEXEC)), text.size(), 0);
     proto::MailboxColumns columns{};
     columns.mailbox.name = "A/b";
     columns.mailbox.uidvalidity = 7;

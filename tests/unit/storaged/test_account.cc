@@ -198,7 +198,7 @@ TEST_CASE("append: all or none, flags and keywords, ascending uids") {
     uint64_t own = f.w.spool(f.alice->channel, "x");
     uint64_t foreign = f.w.spool(*f.w.smtpd, "x");
     proto::AppendMessages request{"Drafts", {{own, 1, 0, {}, {}, ""}, {foreign, 1, 0, {}, {}, ""}}};
-    CHECK(error_of(f.w.call(*f.alice, std::move(request))).code == ErrorCode::not_found);
+    CHECK(error_of(f.w.call(*f.alice, request)).code == ErrorCode::not_found);
     CHECK(f.open("Drafts").count == 3);
     f.w.settle();
     CHECK(f.w.stored("alice") == 3);

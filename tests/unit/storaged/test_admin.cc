@@ -282,3 +282,14 @@ TEST_CASE("the messages of a backup can be looked at without touching the accoun
     w.settle();
     CHECK(count_files("restore") == 0);
 }
+
+TEST_CASE("an account whose place nothing takes is put back") {
+    TemporaryDirectory directory;
+    World w;
+    REQUIRE_FALSE(w.deliver("alice", "", "text"));
+    auto nothing = [](uint64_t) -> Result<std::string> { return "restore/none"; };
+    CHECK_FALSE(w.wait(w.server->accounts().replace("alice", nothing)));
+    CHECK(count(w, "alice") == 1);
+    CHECK(count_files("removed") == 0);
+    CHECK(Admin(w).problems("alice").empty());
+}

@@ -153,6 +153,24 @@ TEST_CASE(
     CHECK(segment.records.size() == 1);
 }
 
+TEST_CASE("a journal of a later version ends the start before anything is changed") {
+    TemporaryDirectory directory;
+    {
+        storaged::Journal journal;
+    }
+    std::string later = storaged::segment_header(7, 1, 5);
+    later.replace(0, 16, "mox journal 1.9\n");
+    std::ofstream(storaged::journal_segment_path(0), std::ios::binary) << later;
+    CHECK_THROWS_AS(storaged::replay_journal(1u << 20), storaged::StoreFailure);
+    std::ifstream file(storaged::journal_segment_path(0), std::ios::binary);
+    std::string bytes{std::istreambuf_iterator<char>(file), {}};
+    CHECK(bytes == later);
+    // One that is torn is no segment at all.
+    later.replace(0, 16, "mox journal 1.1\n");
+    std::ofstream(storaged::journal_segment_path(0), std::ios::binary) << later;
+    CHECK_NOTHROW(storaged::replay_journal(1u << 20));
+}
+
 TEST_CASE("a segment whose first record was cut off does not hide what the next process writes") {
     TemporaryDirectory directory;
     std::filesystem::create_directories("accounts/a/msg/0");

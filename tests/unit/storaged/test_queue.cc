@@ -81,7 +81,7 @@ TEST_CASE("entries come due in the order of their next attempt, but for those na
     auto ids = f.enqueue({"a@x", "b@x", "c@x", "d@x"})->ids;
     auto set = [&](uint64_t id, int64_t when) {
         proto::QueueUpdate update{id, when, when - 1, 3, std::string(3000, 'e'), true};
-        REQUIRE(f.w.call(f.w.queued, std::move(update)));
+        REQUIRE(f.w.call(f.w.queued, update));
     };
     set(ids[0], 4000);
     set(ids[1], 3000);

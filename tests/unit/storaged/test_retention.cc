@@ -61,7 +61,7 @@ TEST_CASE("expiry goes in pieces") {
     for (int i = 0; i < 3; i++) {
         proto::AppendMessages request{"Junk", {}};
         for (int n = 0; n < 500; n++) request.items.push_back({0, 1, 0, {}, {1, 0}, "info", "x"});
-        REQUIRE(w.call(*client, std::move(request)));
+        REQUIRE(w.call(*client, request));
     }
     int64_t later = std::time(nullptr) + 10000;
     Expired first = expire(w, {{"Junk", 3600}}, later);

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "common/ipc/channel.h"
+#include "common/mail/stored_file.h"
 #include "proto/account.h"
 #include "proto/storage.h"
 #include "storaged/check.h"
@@ -75,7 +77,10 @@ struct World {
     std::unique_ptr<ipc::Channel> smtpd, queued, authd;
     std::vector<proto::ConfigureStoraged::Account> accounts = {{"alice", 0}, {"bob", 0}};
 
-    explicit World(Options options = {}) : options_(std::move(options)) { start(); }
+    explicit World(Options options = {}, proto::Compression compression = proto::Compression::off)
+        : options_(std::move(options)), compression_(compression) {
+        start();
+    }
     ~World() { crash(); }
 
     std::unique_ptr<ipc::Channel> connect(Role role) {
@@ -96,6 +101,7 @@ struct World {
     void configure() {
         proto::ConfigureStoraged config{};
         config.accounts = accounts;
+        config.compression = compression_;
         server->configure(config);
     }
     /// Ends without any farewell, as kill -9 does.
@@ -140,8 +146,11 @@ struct World {
         auto work = [](MailStore& store) -> Result<uint64_t> {
             Problems problems;
             uint64_t count = 0;
-            for (uint64_t directory : directories_to_check(store))
-                count += check_directory(store, directory, proto::Strays::leave, problems).known;
+            for (uint64_t directory : directories_to_check(store)) {
+                auto checked = check_directory(store, directory, proto::Strays::leave, problems);
+                count += checked.known;
+                for (const auto& file : checked.unread) count += check_contents(store, file, problems);
+            }
             if (!problems.empty()) return permanent(ErrorCode::io, problems.take().front());
             return count;
         };
@@ -209,6 +218,7 @@ struct World {
 
   private:
     Options options_;
+    proto::Compression compression_;
 };
 
 /// The rows of an opened mailbox.
@@ -226,9 +236,15 @@ inline std::string text_of(const Fd& file) {
     text.resize(static_cast<size_t>(n));
     return text;
 }
-/// A message of an answer: what is in a pack comes as bytes.
+/// A message of an answer: what is in a pack comes as bytes. Shorter than the message when it is damaged.
 inline std::string text_of(const proto::MessageFile& message) {
-    return message.file ? text_of(message.file) : message.start;
+    if (!message.file) return message.start;
+    mail::StoredFile file(Fd(dup(message.file.get())), message.size, message.stored);
+    std::string text(message.size, '\0');
+    size_t got = 0;
+    for (size_t n = 1; n > 0; got += n) n = file.read(got, std::span(text).subspan(got));
+    text.resize(got);
+    return text;
 }
 /// Files in a directory tree.
 inline size_t count_files(const std::string& path) {

@@ -48,6 +48,10 @@ TEST_CASE("a head that says more than a record may have is none") {
     append_record(bytes, 3, 10, Method::raw, "five!");  // raw bytes are as many as the message has
     CHECK_FALSE(parse_head(bytes));
     bytes.clear();
-    append_record(bytes, 3, 1, static_cast<Method>(200), "x");
+    append_record(bytes, 3, 1, Method::raw, "x");
+    bytes[4] = static_cast<char>(200);  // a method of the future
+    CHECK_FALSE(parse_head(bytes));
+    bytes.clear();
+    append_record(bytes, 3, 1, Method::zstd, "x");  // then it would not have been compressed
     CHECK_FALSE(parse_head(bytes));
 }
