@@ -42,6 +42,12 @@ size_t Rested::bytes() const {
     return sum;
 }
 
+size_t Rested::files() const {
+    size_t sum = 1;  // the account's channel
+    for (const auto& session : sessions) sum += session.hand_back ? 2 : 1;
+    return sum;
+}
+
 // At rest nothing is half said to a client: an untagged answer is in its place (RFC 3501 7.1.5).
 void Rested::dismiss(std::string_view text) const {
     std::string bye = fmt::format("* BYE {}\r\n", text);
@@ -95,6 +101,7 @@ void Sleepers::add(const std::string& account, Rested rested) {
     auto& sleeper = *(accounts_[account] = std::make_unique<Sleeper>(account, std::move(rested), false));
     sessions_ += sleeper.rested.sessions.size();
     bytes_ += sleeper.rested.bytes();
+    files_ += sleeper.rested.files();
     sleeper.watches.spawn(watch(sleeper, sleeper.rested.account_channel.get()));
     for (const auto& session : sleeper.rested.sessions) sleeper.watches.spawn(watch(sleeper, session.stream.get()));
     sleeper.watches.spawn(watch_clock(sleeper));
@@ -108,6 +115,7 @@ std::optional<Rested> Sleepers::take(const std::string& account) {
     Rested rested = std::move(sleeper.rested);
     sessions_ -= rested.sessions.size();
     bytes_ -= rested.bytes();
+    files_ -= rested.files();
     accounts_.erase(found);
     return rested;
 }
@@ -166,6 +174,7 @@ void Sleepers::client_gone(Sleeper& sleeper, int fd) {
     if (found == sessions.end()) return;
     sessions_--;
     bytes_ -= found->state.size();
+    files_ -= found->hand_back ? 2 : 1;
     sessions.erase(found);
     if (sessions.empty()) take(std::string(sleeper.account));
 }

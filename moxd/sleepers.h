@@ -26,6 +26,8 @@ struct Rested {
     async::Deadline wake_at = async::kNever;
 
     size_t bytes() const;
+    /// Descriptors that are kept for it.
+    size_t files() const;
     /// Tells the clients `* BYE` and the text.
     void dismiss(std::string_view text) const;
 };
@@ -69,6 +71,8 @@ class Sleepers {
     size_t sessions() const { return sessions_; }
     /// Bytes of the states.
     size_t bytes() const { return bytes_; }
+    /// Descriptors.
+    size_t files() const { return files_; }
 
   private:
     /// What made a watch fire, -1 for the clock.
@@ -89,6 +93,7 @@ class Sleepers {
     async::Notify fired_event_;
     size_t sessions_ = 0;
     size_t bytes_ = 0;
+    size_t files_ = 0;
     async::Scope scope_;
 };
 

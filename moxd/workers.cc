@@ -19,7 +19,7 @@ constexpr auto kConfigureLimit = 5s;
 constexpr size_t kMaxWorkers = 5000;
 constexpr size_t kMaxGreeting = 64 * 1024;  // bytes of text in a session handed over
 constexpr size_t kMaxAsleep = 64u << 20;    // bytes of the states of all sessions that sleep
-constexpr uint64_t kOtherFiles = 10'000;    // descriptors that are not for those
+constexpr uint64_t kOtherFiles = 6000;      // descriptors that are not for those: channels of workers, and some more
 constexpr size_t kMaxWaking = 16;           // accounts that are being woken at the same time
 constexpr auto kWakeAgain = 1s;             // when there are too many workers
 constexpr auto kWakeLimit = 60s;
@@ -220,14 +220,13 @@ void Supervisor::rest_session(Child& child, proto::RestSession session) {
 bool Supervisor::has_room() const {
     rlimit limit{};
     getrlimit(RLIMIT_NOFILE, &limit);
-    constexpr uint64_t kFilesOfSession = 2;
     uint64_t bytes = sleepers_.bytes();
-    uint64_t files = kFilesOfSession * sleepers_.sessions() + sleepers_.accounts();
+    uint64_t files = sleepers_.files();
     for (const Worker& worker : workers_) {
         const Rested& told = worker.granted ? *worker.granted : worker.told.rested();
         if (told.sessions.empty()) continue;
         bytes += told.bytes();
-        files += kFilesOfSession * told.sessions.size() + 1;
+        files += told.files();
     }
     return bytes <= kMaxAsleep && files + kOtherFiles <= limit.rlim_cur;
 }

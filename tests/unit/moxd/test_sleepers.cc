@@ -50,6 +50,7 @@ TEST_CASE("what has something to say wakes its account, once, and loses nothing"
     CHECK(w.sleepers.accounts() == 1);
     CHECK(w.sleepers.sessions() == 2);
     CHECK(w.sleepers.bytes() == 10);
+    CHECK(w.sleepers.files() == 3);
     CHECK(w.woken.empty());
     REQUIRE(send(w.clients[1].get(), "a NOOP\r\n", 8, 0) == 8);
     REQUIRE(send(w.storaged.get(), "event", 5, 0) == 5);
@@ -59,7 +60,7 @@ TEST_CASE("what has something to say wakes its account, once, and loses nothing"
     REQUIRE(rested);
     CHECK(w.read(rested->sessions[1].stream) == "a NOOP\r\n");
     CHECK(w.read(rested->account_channel) == "event");
-    CHECK(w.sleepers.accounts() + w.sleepers.sessions() + w.sleepers.bytes() == 0);
+    CHECK(w.sleepers.accounts() + w.sleepers.sessions() + w.sleepers.bytes() + w.sleepers.files() == 0);
     CHECK_FALSE(w.sleepers.take("alice"));
 }
 
@@ -95,6 +96,7 @@ TEST_CASE("clients that leave need no worker, and the last one takes the account
     w.settle();
     CHECK(w.sleepers.sessions() == 1);
     CHECK(w.sleepers.bytes() == 5);
+    CHECK(w.sleepers.files() == 2);
     w.clients[1].reset();
     w.settle();
     CHECK(w.sleepers.accounts() == 0);
