@@ -113,6 +113,7 @@ class Supervisor {
     void wake(const std::string& account);
     async::Task<void> wake_some();
     async::Task<void> wake_one(std::string account);
+    async::Task<void> make_blank_worker_soon();
     async::Task<Result<ipc::Done>> wake_worker(std::shared_ptr<ipc::Channel> channel, std::string account);
     async::Task<void> end_if_stuck(std::shared_ptr<ipc::Channel> channel, std::string account);
     async::Task<void> end_granted(pid_t pid, async::Clock::time_point granted_at);

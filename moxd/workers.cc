@@ -21,6 +21,7 @@ constexpr size_t kMaxGreeting = 64 * 1024;  // bytes of text in a session handed
 constexpr size_t kMaxAsleep = 64u << 20;    // bytes of the states of all sessions that sleep
 constexpr uint64_t kOtherFiles = 6000;      // descriptors that are not for those: channels of workers, and some more
 constexpr size_t kMaxWaking = 16;           // accounts that are being woken at the same time
+constexpr auto kBlankAfter = 10ms;
 constexpr auto kWakeAgain = 1s;             // when there are too many workers
 constexpr auto kWakeLimit = 60s;
 constexpr auto kNewSessionLimit = 10s;
@@ -133,8 +134,14 @@ async::Task<Result<ipc::Done>> Supervisor::begin_work(std::string account) {
             channel->send(proto::ResumeSession{std::move(session.state), std::move(session.stream),
                                                std::move(session.hand_back)});
     }
-    ensure_blank_worker();
+    scope_.spawn(make_blank_worker_soon());
     co_return ipc::Done{};
+}
+
+// Who waits for the one that was there is served first: a start takes milliseconds when many descriptors are open.
+async::Task<void> Supervisor::make_blank_worker_soon() {
+    co_await async::sleep_for(kBlankAfter);
+    ensure_blank_worker();
 }
 
 // When it does not take the channel nobody knows what was said on that: then the sessions are over.

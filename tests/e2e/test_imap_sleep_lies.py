@@ -197,9 +197,15 @@ def test_one_that_cannot_decide(lies):
         client.socket.close()
 
 
-def blank_worker(suite):
-    """The one that waits for an account: it was started last."""
-    return max((p for p in suite.status() if p["role"] == "imapd-worker"), key=lambda p: int(p["name"].rpartition("/")[2]))["pid"]
+def blank_worker(suite, others):
+    """The one that waits for an account, beside so many others: it was started last."""
+
+    def find():
+        workers = [p for p in suite.status() if p["role"] == "imapd-worker"]
+        return workers if len(workers) == others + 1 else None
+
+    workers = mox.wait_for(find, 10, "a worker that waits")
+    return max(workers, key=lambda p: int(p["name"].rpartition("/")[2]))["pid"]
 
 
 @pytest.mark.slow
@@ -208,7 +214,7 @@ def test_an_honest_one_is_stopped_while_awake(lies):
     suite = lies.suite
     suite.control("password", "admin", stdin=PASSWORD + "\n")
     with Bystanders(lies):
-        worker = blank_worker(suite)
+        worker = blank_worker(suite, 2)
         client = lies.log_in("admin")
         client.write("a SELECT INBOX\r\nb IDLE\r\n")
         client.next_with(b"+ idling")
