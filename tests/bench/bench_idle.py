@@ -39,6 +39,7 @@ import mox  # noqa: E402
 
 PASSWORD = "bench-password"
 PORTS_OF_ADDRESS = 20_000  # connections from one address
+BETWEEN = 0.05  # seconds: one at a time, when a worker waits again; the herd is another thing
 OTHER_FILES = 7000  # of moxd, besides those that it keeps for connections
 
 CONFIG = """
@@ -259,7 +260,10 @@ def tell(name, seconds):
 def measure_push(suites, idlers):
     deliveries = {suite: Delivery(suite) for suite in suites}
     for state in ("asleep", "awake"):
-        times = [deliveries[idler.suite].push(idler) for idler in idlers]
+        times = []
+        for idler in idlers:
+            time.sleep(BETWEEN)
+            times.append(deliveries[idler.suite].push(idler))
         tell(f"push, {state}, from 250", [t[1] for t in times])
         tell(f"push, {state}, from the end of DATA", [t[0] for t in times])
 
@@ -275,6 +279,7 @@ def measure_wake(idlers):
     for state in ("asleep", "awake"):
         times = []
         for idler in idlers:
+            time.sleep(BETWEEN)
             times.append(answer_to_done(idler))
             idler.idle()
         tell(f"answer to DONE, {state}", times)
