@@ -4,12 +4,17 @@
 #include <cerrno>
 #include <fmt/format.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #include <utility>
 
 #include "common/log/log.h"
 
 namespace mox::moxd {
 namespace {
+
+constexpr size_t kMaxRestedOfAccount = 4u << 20;  // bytes of states
+constexpr std::chrono::seconds kShortestSleep{1};
+constexpr std::chrono::hours kLongestSleep{24};
 
 // Whether a descriptor that can be read has come to its end.
 bool at_end(int fd) {
@@ -18,12 +23,62 @@ bool at_end(int fd) {
     return n == 0 || (n < 0 && errno != EAGAIN && errno != EINTR);
 }
 
+// A DEFLATE block that is not compressed (RFC 1951 3.2.4); the peer stands at the beginning of a byte.
+std::string stored_block(std::string_view text) {
+    auto size = static_cast<uint16_t>(std::min<size_t>(text.size(), UINT16_MAX));
+    std::string block(1, '\0');
+    for (unsigned number : {unsigned{size}, ~unsigned{size}}) {
+        block += static_cast<char>(number & 0xff);
+        block += static_cast<char>(number >> 8 & 0xff);
+    }
+    return block.append(text.substr(0, size));
+}
+
 }  // namespace
 
 size_t Rested::bytes() const {
     size_t sum = 0;
     for (const auto& session : sessions) sum += session.state.size();
     return sum;
+}
+
+size_t Rested::files() const {
+    size_t sum = 1;  // the account's channel
+    for (const auto& session : sessions) sum += session.hand_back ? 2 : 1;
+    return sum;
+}
+
+// At rest nothing is half said to a client: an untagged answer is in its place (RFC 3501 7.1.5).
+void Rested::dismiss(std::string_view text) const {
+    std::string bye = fmt::format("* BYE {}\r\n", text);
+    for (const auto& session : sessions) {
+        std::string bytes = session.form == proto::StreamForm::deflate ? stored_block(bye) : bye;
+        (void)send(session.stream.get(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    }
+}
+
+void Told::add(proto::RestSession session) {
+    if (too_much_) return;
+    bool fits = session.stream && session.state.size() <= proto::kMaxRestedState &&
+                rested_.sessions.size() < proto::kMaxRestedSessions &&
+                rested_.bytes() + session.state.size() <= kMaxRestedOfAccount;
+    if (!fits) return drop();
+    rested_.sessions.push_back(std::move(session));
+}
+
+void Told::drop() {
+    rested_ = {};
+    too_much_ = true;
+}
+
+Result<Rested> Told::take(proto::Sleep sleep) {
+    Told told = std::exchange(*this, {});
+    if (told.too_much_ || told.rested_.sessions.empty() || told.rested_.sessions.size() != sleep.sessions ||
+        !sleep.account_channel)
+        return permanent(ErrorCode::bad_request, "not all of it was told");
+    told.rested_.account_channel = std::move(sleep.account_channel);
+    told.rested_.wake_at = async::in(std::clamp<std::chrono::seconds>(sleep.wake_after, kShortestSleep, kLongestSleep));
+    return std::move(told.rested_);
 }
 
 struct Sleepers::Sleeper {
@@ -42,9 +97,11 @@ Sleepers::~Sleepers() {
 }
 
 void Sleepers::add(const std::string& account, Rested rested) {
+    take(account);
     auto& sleeper = *(accounts_[account] = std::make_unique<Sleeper>(account, std::move(rested), false));
     sessions_ += sleeper.rested.sessions.size();
     bytes_ += sleeper.rested.bytes();
+    files_ += sleeper.rested.files();
     sleeper.watches.spawn(watch(sleeper, sleeper.rested.account_channel.get()));
     for (const auto& session : sleeper.rested.sessions) sleeper.watches.spawn(watch(sleeper, session.stream.get()));
     sleeper.watches.spawn(watch_clock(sleeper));
@@ -58,8 +115,14 @@ std::optional<Rested> Sleepers::take(const std::string& account) {
     Rested rested = std::move(sleeper.rested);
     sessions_ -= rested.sessions.size();
     bytes_ -= rested.bytes();
+    files_ -= rested.files();
     accounts_.erase(found);
     return rested;
+}
+
+Fd Sleepers::duplicate_channel(const std::string& account) const {
+    auto found = accounts_.find(account);
+    return found == accounts_.end() ? Fd() : Fd(::dup(found->second->rested.account_channel.get()));
 }
 
 // The watches only say what they saw: a task must not end the scope that it is in.
@@ -111,17 +174,13 @@ void Sleepers::client_gone(Sleeper& sleeper, int fd) {
     if (found == sessions.end()) return;
     sessions_--;
     bytes_ -= found->state.size();
+    files_ -= found->hand_back ? 2 : 1;
     sessions.erase(found);
     if (sessions.empty()) take(std::string(sleeper.account));
 }
 
 void Sleepers::end(const std::string& account, std::string_view text) {
-    auto rested = take(account);
-    if (!rested) return;
-    // At rest nothing is half said to a client: an untagged answer is in its place (RFC 3501 7.1.5).
-    std::string bye = fmt::format("* BYE {}\r\n", text);
-    for (const auto& session : rested->sessions)
-        (void)send(session.stream.get(), bye.data(), bye.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (auto rested = take(account)) rested->dismiss(text);
 }
 
 void Sleepers::end_all(std::string_view text) {

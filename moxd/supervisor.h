@@ -72,8 +72,9 @@ class Supervisor {
         size_t sessions_coming = 0;
         async::Clock::time_point claimed = {};  // when it got its account
         bool configuring = false;               // and is being told so
-        Rested rested = {};                     // as far as it told
-        bool going_to_sleep = false;            // all of it is told; it ends now
+        Told told = {};                         // before it sleeps
+        std::optional<Rested> granted = {};     // it was told to end and to leave this
+        async::Clock::time_point granted_at = {};
     };
 
     Entry& add(ipc::Role role, std::string name);
@@ -112,8 +113,12 @@ class Supervisor {
     void wake(const std::string& account);
     async::Task<void> wake_some();
     async::Task<void> wake_one(std::string account);
-    async::Task<void> end_granted(pid_t pid);
+    async::Task<void> make_blank_worker_soon();
+    async::Task<Result<ipc::Done>> wake_worker(std::shared_ptr<ipc::Channel> channel, std::string account);
+    async::Task<void> end_if_stuck(std::shared_ptr<ipc::Channel> channel, std::string account);
+    async::Task<void> end_granted(pid_t pid, async::Clock::time_point granted_at);
     bool has_room() const;
+    bool is_of_front(const Fd& socket);
     void ensure_blank_worker();
 
     SupervisorOptions options_;

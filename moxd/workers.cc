@@ -19,14 +19,19 @@ constexpr auto kConfigureLimit = 5s;
 constexpr size_t kMaxWorkers = 5000;
 constexpr size_t kMaxGreeting = 64 * 1024;  // bytes of text in a session handed over
 constexpr size_t kMaxAsleep = 64u << 20;    // bytes of the states of all sessions that sleep
-constexpr uint64_t kOtherFiles = 10'000;    // descriptors that are not for those
-constexpr size_t kMaxAsleepOfAccount = 4u << 20;
-constexpr size_t kMaxWaking = 16;  // accounts that are being woken at the same time
-constexpr auto kWakeAgain = 1s;    // when there are too many workers
+constexpr uint64_t kOtherFiles = 6000;      // descriptors that are not for those: channels of workers, and some more
+constexpr size_t kMaxWaking = 16;           // accounts that are being woken at the same time
+constexpr auto kBlankAfter = 1ms;
+constexpr auto kWakeAgain = 1s;  // when there are too many workers
 constexpr auto kWakeLimit = 60s;
-constexpr auto kShortestSleep = 1s;
+constexpr auto kNewSessionLimit = 10s;
+constexpr auto kStuckLimit = 10s;
+constexpr auto kWakeUpLimit = 12s;   // a worker gives storaged 10 s to say whose the channel is
 constexpr auto kShortestWork = 20s;  // or sleep-after, before a worker may sleep: an honest one asks no sooner
 constexpr auto kFallAsleepLimit = 5s;
+constexpr auto kGrantAgain = 200ms;  // an honest worker that stayed awake asks no sooner
+
+constexpr std::string_view kLostText = "[UNAVAILABLE] the session cannot go on; connect again";
 
 /// Who made the socket pair: the kernel noted it then, and no one can change it.
 pid_t maker_of(const Fd& socket) {
@@ -42,14 +47,16 @@ void Supervisor::worker_ended(pid_t pid, int wait_status) {
     auto is_it = [&](const auto& entry) { return entry->child.pid() == pid; };
     auto found = std::ranges::find_if(workers_, [&](auto& w) { return is_it(w.entry); });
     if (found != workers_.end()) {
-        bool asleep = found->going_to_sleep && wait_status == 0;
-        if (asleep) {
-            sleepers_.add(found->account, std::move(found->rested));
-            if (stopping_) sleepers_.end_all("server is shutting down");
-        } else
+        // What it left is true when it ended as it was told to; else who knows what it has done since.
+        bool asleep = found->granted && wait_status == 0;
+        if (!asleep)
             log::error("account worker ended", {{"process", found->entry->child.name()},
                                                 {"account", found->account},
                                                 {"how", how_it_ended(wait_status)}});
+        if (found->granted && (!asleep || stopping_))
+            found->granted->dismiss(stopping_ ? "server is shutting down" : kLostText);
+        else if (asleep)
+            sleepers_.add(found->account, std::move(*found->granted));
         // One that dies at once must not be started over and over.
         bool early = found->account.empty();
         found->entry->child.ended();
@@ -93,9 +100,9 @@ Supervisor::Worker* Supervisor::claim_worker(const std::string& account) {
     return worker;
 }
 
-// The worker takes its account first. Only then the sessions that slept are given to it: one that does not start, or is
-// dead already, must not take them along. Messages on a channel stay in order, so those that come later find them
-// there.
+// The worker takes its account first, and the channel of one that slept. Only then the sessions that slept are given to
+// it: one that does not start, or is dead already, must not take them along. Messages on a channel stay in order, so
+// those that come later find them there.
 async::Task<Result<ipc::Done>> Supervisor::begin_work(std::string account) {
     Worker* worker = worker_of(account);
     try {
@@ -110,25 +117,43 @@ async::Task<Result<ipc::Done>> Supervisor::begin_work(std::string account) {
     auto channel = worker->entry->child.channel();
     auto message = for_imapd_worker(settings_, account);
     message.log = log_config();
-    auto configured = co_await channel->call(std::move(message), async::in(kConfigureLimit));
+    auto begun = co_await channel->call(std::move(message), async::in(kConfigureLimit));
+    if (begun && sleepers_.has(account)) begun = co_await wake_worker(channel, account);
     worker = worker_of(account);  // the list may have moved
     if (worker == nullptr || worker->entry->child.channel() != channel)
         co_return temporary(ErrorCode::unavailable, "the account's worker ended");
     worker->configuring = false;
     changed_.notify_all();
-    if (!configured) {
+    if (!begun) {
         worker->entry->child.kill(SIGKILL);
-        co_return configured;
+        co_return begun;
     }
     worker->entry->child.ready = true;
     if (auto rested = sleepers_.take(account)) {
-        channel->send(proto::WakeUp{std::move(rested->account_channel)});
         for (auto& session : rested->sessions)
             channel->send(proto::ResumeSession{std::move(session.state), std::move(session.stream),
                                                std::move(session.hand_back)});
     }
-    ensure_blank_worker();
+    scope_.spawn(make_blank_worker_soon());
     co_return ipc::Done{};
+}
+
+// Who waits for the one that was there is served first: a start takes milliseconds when many descriptors are open.
+async::Task<void> Supervisor::make_blank_worker_soon() {
+    co_await async::sleep_for(kBlankAfter);
+    ensure_blank_worker();
+}
+
+// When it does not take the channel nobody knows what was said on that: then the sessions are over.
+async::Task<Result<ipc::Done>> Supervisor::wake_worker(std::shared_ptr<ipc::Channel> channel, std::string account) {
+    Fd account_channel = sleepers_.duplicate_channel(account);
+    if (!account_channel) co_return temporary(ErrorCode::busy, "no descriptor is left");
+    auto woken = co_await channel->call(proto::WakeUp{std::move(account_channel)}, async::in(kWakeUpLimit));
+    if (!woken) {
+        log::error("an account does not wake", {{"account", account}, {"reason", woken.error().text}});
+        sleepers_.end(account, kLostText);
+    }
+    co_return woken;
 }
 
 async::Task<Result<ipc::Done>> Supervisor::start_session(proto::StartSession session) {
@@ -145,7 +170,7 @@ async::Task<Result<ipc::Done>> Supervisor::start_session(proto::StartSession ses
     // One that goes to sleep takes no session any more; the next one takes this and those.
     try {
         auto deadline = async::in(kFallAsleepLimit);
-        for (Worker* w = worker_of(session.account); w != nullptr && w->going_to_sleep; w = worker_of(session.account))
+        for (Worker* w = worker_of(session.account); w != nullptr && w->granted; w = worker_of(session.account))
             co_await changed_.wait(deadline);
     } catch (const async::DeadlinePassed&) {
         co_return temporary(ErrorCode::busy, "the account's worker does not end");
@@ -163,70 +188,89 @@ async::Task<Result<ipc::Done>> Supervisor::start_session(proto::StartSession ses
         }
     } coming{*this, channel};
     worker->sessions_coming++;
-    if (auto begun = co_await begin_work(session.account); !begun) co_return begun;
-    co_return co_await channel->call(proto::NewSession{std::move(session)}, async::in(10s));
+    std::string account = session.account;
+    if (auto begun = co_await begin_work(account); !begun) co_return begun;
+    auto begun = co_await channel->call(proto::NewSession{std::move(session)}, async::in(kNewSessionLimit));
+    if (!begun && begun.error().code == ErrorCode::timeout) scope_.spawn(end_if_stuck(channel, account));
+    co_return begun;
+}
+
+// That the storage is slow is not the worker's fault; but its configuration it takes at once.
+async::Task<void> Supervisor::end_if_stuck(std::shared_ptr<ipc::Channel> channel, std::string account) {
+    auto message = for_imapd_worker(settings_, account);
+    message.log = log_config();
+    auto answered = co_await channel->call(std::move(message), async::in(kStuckLimit));
+    if (answered || answered.error().code != ErrorCode::timeout) co_return;
+    log::error("an account's worker does not answer: killed", {{"account", account}});
+    for (Worker& worker : workers_)
+        if (worker.entry->child.channel() == channel) worker.entry->child.kill(SIGKILL);
+}
+
+// A front made it: nothing else that a worker may hold is kept and looked at here.
+bool Supervisor::is_of_front(const Fd& socket) {
+    pid_t maker = maker_of(socket);
+    return std::ranges::any_of(children_, [&](const auto& entry) {
+        return entry->child.spec().role == Role::imapd && entry->child.running() && entry->child.pid() == maker;
+    });
 }
 
 void Supervisor::rest_session(Child& child, proto::RestSession session) {
     Worker* worker = worker_of(child);
-    if (worker == nullptr || worker->account.empty() || worker->going_to_sleep) return;
-    worker->rested.sessions.push_back(std::move(session));
-    const auto& told = worker->rested.sessions;
-    bool fits = told.back().stream && told.back().state.size() <= proto::kMaxRestedState &&
-                told.size() <= proto::kMaxRestedSessions && worker->rested.bytes() <= kMaxAsleepOfAccount;
-    // What is too much is dropped, all of it, and the count that comes does not match.
-    if (!fits || !has_room()) worker->rested = {};
+    if (worker == nullptr || !child.ready || worker->granted) return;
+    if (!is_of_front(session.stream) || (session.hand_back && !is_of_front(session.hand_back)))
+        return worker->told.drop();
+    worker->told.add(std::move(session));
+    if (!has_room()) worker->told.drop();
 }
 
 // With what workers have told so far: that too is kept here.
 bool Supervisor::has_room() const {
     rlimit limit{};
     getrlimit(RLIMIT_NOFILE, &limit);
-    constexpr uint64_t kFilesOfSession = 2;
     uint64_t bytes = sleepers_.bytes();
-    uint64_t files = kFilesOfSession * sleepers_.sessions() + sleepers_.accounts();
+    uint64_t files = sleepers_.files();
     for (const Worker& worker : workers_) {
-        if (worker.rested.sessions.empty()) continue;
-        bytes += worker.rested.bytes();
-        files += kFilesOfSession * worker.rested.sessions.size() + 1;
+        const Rested& told = worker.granted ? *worker.granted : worker.told.rested();
+        if (told.sessions.empty()) continue;
+        bytes += told.bytes();
+        files += told.files();
     }
     return bytes <= kMaxAsleep && files + kOtherFiles <= limit.rlim_cur;
 }
 
 Result<ipc::Done> Supervisor::let_sleep(Child& child, proto::Sleep sleep) {
     Worker* worker = worker_of(child);
-    if (worker == nullptr || worker->account.empty() || worker->going_to_sleep)
+    if (worker == nullptr || !child.ready || worker->granted)
         return permanent(ErrorCode::bad_request, "not the worker of an account");
-    Rested rested = std::exchange(worker->rested, {});
-    if (rested.sessions.empty() || rested.sessions.size() != sleep.sessions || !sleep.account_channel)
-        return permanent(ErrorCode::bad_request, "not all of it was told");
+    auto rested = worker->told.take(std::move(sleep));
+    if (!rested) return std::unexpected(std::move(rested.error()));
     Child& storaged = child_of(Role::storaged);
-    if (!storaged.running() || maker_of(sleep.account_channel) != storaged.pid())
+    if (!storaged.running() || maker_of(rested->account_channel) != storaged.pid())
         return permanent(ErrorCode::denied, "the account channel is not of storaged's making");
     // A worker that another has taken over must not have its successors started over and over.
+    auto now = async::Clock::now();
     auto shortest = std::min<async::Clock::duration>(settings_.config.imap.sleep_after, kShortestWork);
-    bool too_soon = async::Clock::now() - worker->claimed < shortest;
+    bool too_soon = now - worker->claimed < shortest || now - worker->granted_at < kGrantAgain;
     if (worker->sessions_coming > 0 || stopping_ || too_soon) return temporary(ErrorCode::busy, "not now");
-    rested.account_channel = std::move(sleep.account_channel);
-    rested.wake_at = async::in(std::clamp<std::chrono::seconds>(sleep.wake_after, kShortestSleep, 24h));
-    worker->rested = std::move(rested);
-    worker->going_to_sleep = true;
-    scope_.spawn(end_granted(child.pid()));
+    worker->granted = std::move(*rested);
+    worker->granted_at = now;
+    scope_.spawn(end_granted(child.pid(), now));
     return ipc::Done{};
 }
 
 // It was to end, or to say that it stays. While it does neither its account has no worker.
-async::Task<void> Supervisor::end_granted(pid_t pid) {
+async::Task<void> Supervisor::end_granted(pid_t pid, async::Clock::time_point granted_at) {
     co_await async::sleep_for(kFallAsleepLimit);
     for (Worker& worker : workers_)
-        if (worker.going_to_sleep && worker.entry->child.pid() == pid) worker.entry->child.kill(SIGKILL);
+        if (worker.granted && worker.granted_at == granted_at && worker.entry->child.pid() == pid)
+            worker.entry->child.kill(SIGKILL);
 }
 
 void Supervisor::stay_awake(Child& child) {
     Worker* worker = worker_of(child);
     if (worker == nullptr) return;
-    worker->going_to_sleep = false;
-    worker->rested = {};
+    worker->granted.reset();
+    worker->told.forget();
     changed_.notify_all();
 }
 

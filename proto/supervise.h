@@ -289,15 +289,21 @@ struct Retire {
 constexpr size_t kMaxRestedSessions = 1000;     // of one account; one that has more does not sleep
 constexpr size_t kMaxRestedState = 32u * 1024;  // bytes of one session
 
-/// A session at rest. The worker's copy of `stream` stays in use until the worker ends.
+/// How the bytes on a session's stream are to be read (RFC 4978); at rest, from a byte on.
+enum class StreamForm : uint8_t { plain, deflate, kEnd };
+
+/// A session at rest. The worker's copy of `stream` stays in use until the worker ends. Both descriptors are ends of a
+/// front's making, or nothing is taken.
 struct RestSession {
     MOX_MESSAGE(RestSession, 0x0125, NoReply, from(Role::imapd_worker))
     std::string state;  // encoded imapd::RestedSession; nobody but another worker of the account reads it
-    Fd stream;          // plain text to and from the client
+    Fd stream;          // to and from the client
     Fd hand_back = {};  // see StartSession
+    StreamForm form = StreamForm::plain;
 };
 /// The account's sessions were told, each by a RestSession. When this is answered the worker ends at once, with status
-/// 0, or says StayAwake. Error `busy` when a session is on its way to it, or when moxd keeps too much already.
+/// 0, or says StayAwake; one that does neither is killed, and its clients are told BYE. Error `busy` when a session is
+/// on its way to it, or when moxd keeps too much already.
 struct Sleep {
     MOX_MESSAGE(Sleep, 0x0126, Done, from(Role::imapd_worker))
     uint32_t sessions;
@@ -308,12 +314,13 @@ struct Sleep {
 struct StayAwake {
     MOX_MESSAGE(StayAwake, 0x0127, NoReply, from(Role::imapd_worker))
 };
-/// The first message to the worker of an account that slept, behind its configuration.
+/// The first message to the worker of an account that slept, behind its configuration. It answers when storaged has
+/// said that the channel is this account's.
 struct WakeUp {
-    MOX_MESSAGE(WakeUp, 0x0128, NoReply, from(Role::moxd))
+    MOX_MESSAGE(WakeUp, 0x0128, Done, from(Role::moxd))
     Fd account_channel;
 };
-/// Each session that slept.
+/// Each session that slept, once WakeUp is answered.
 struct ResumeSession {
     MOX_MESSAGE(ResumeSession, 0x0129, NoReply, from(Role::moxd))
     std::string state;

@@ -57,7 +57,7 @@ int main(int argc, char** argv) {
         .files = sandbox::Files::directory,
         .network = sandbox::Network::none,
         .threads = sandbox::Threads::allowed,
-        .max_files = 16384,
+        .max_files = 65536,  // a channel for each account with a worker, or whose sessions sleep
     });
     Storaged storaged(process);
     return process.run(proto::ToStoraged{}, storaged);

@@ -134,8 +134,7 @@ struct Storage {
 };
 
 struct Imap {
-    Seconds sleep_after{24 * 60 *
-                        60};  // all sessions at rest, before an account's worker sleeps; longer than any rests
+    Seconds sleep_after{20};  // all sessions at rest, before an account's worker sleeps
     bool operator==(const Imap&) const = default;
 };
 

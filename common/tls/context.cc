@@ -88,8 +88,18 @@ async::Task<std::unique_ptr<TlsTransport>> connect(Fd socket, std::string server
     co_return std::move(transport);
 }
 
+namespace {
+
+// Called for each new context. libtls has no way to say this: a connection that waits holds no buffers, of 34 KB else.
+void release_buffers(void* context, void*, CRYPTO_EX_DATA*, int, long, void*) {
+    SSL_CTX_set_mode(static_cast<SSL_CTX*>(context), SSL_MODE_RELEASE_BUFFERS);
+}
+
+}  // namespace
+
 void prepare() {
     OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, nullptr);
+    [[maybe_unused]] static int once = SSL_CTX_get_ex_new_index(0, nullptr, release_buffers, nullptr, nullptr);
     tls_init();
     // The random generator and the algorithms are fetched at first use otherwise, and would look for configuration
     // files.

@@ -1,5 +1,10 @@
 #include "imapd/worker/rest.h"
 
+#include <algorithm>
+
+#include "imapd/grammar/command.h"
+#include "imapd/worker/deflate_transport.h"
+
 namespace mox::imapd {
 namespace {
 
@@ -19,7 +24,42 @@ std::optional<uint32_t> take(std::string_view& bytes) {
     return std::nullopt;
 }
 
+bool is_count_within(const std::vector<SequenceRange>& ranges, uint64_t limit) {
+    uint64_t count = 0;
+    for (auto [first, last] : ranges) count += uint64_t{last} - first + 1;
+    return count <= limit;
+}
+
+bool is_known(const RestedView& view) {
+    auto uids = unpack_uids(view.uids);
+    auto saved = unpack_uids(view.saved);
+    bool changes = std::ranges::all_of(view.changes, [&](const auto& change) {
+        return change.modseq > view.told_modseq && unpack_uids(change.uids).has_value();
+    });
+    return uids && saved && changes && is_count_within(*uids, kMaxRestedMessages) &&
+           (uids->empty() || uids->back().last < view.uid_floor) && view.keywords.size() <= proto::kMaxKeywords &&
+           view.changes.size() <= kMaxRestedChanges && view.uid_bytes() <= kMaxRestedUids;
+}
+
 }  // namespace
+
+size_t RestedView::uid_bytes() const {
+    size_t sum = uids.size() + saved.size();
+    for (const auto& change : changes) sum += change.uids.size();
+    return sum;
+}
+
+Result<RestedSession> parse_rested(std::string_view bytes) {
+    if (bytes.size() > proto::kMaxRestedState) return permanent(ErrorCode::bad_request, "too large");
+    auto rested = ipc::decode<RestedSession>(bytes);
+    if (!rested || rested->version != kRestVersion) return permanent(ErrorCode::bad_request, "of another version");
+    // It goes to the client as it is.
+    bool tag = rested->idle_tag.empty() || find_tag(rested->idle_tag + ' ') == rested->idle_tag;
+    bool window = !rested->window || unpack_window(*rested->window);
+    if (!tag || !window || (rested->view && !is_known(*rested->view)))
+        return permanent(ErrorCode::bad_request, "out of bounds");
+    return std::move(*rested);
+}
 
 std::string pack_uids(std::span<const SequenceRange> ranges) {
     std::string out;

@@ -9,9 +9,8 @@
 namespace mox::imapd {
 namespace {
 
-constexpr size_t kFlushAt = 64 * 1024;        // bytes of answers collected before they are sent
-constexpr size_t kMaxRestedUids = 16 * 1024;  // bytes of UIDs of a session at rest
-constexpr int kMaxBadInRow = 100;             // commands that were no commands, before the session ends
+constexpr size_t kFlushAt = 64 * 1024;  // bytes of answers collected before they are sent
+constexpr int kMaxBadInRow = 100;       // commands that were no commands, before the session ends
 constexpr std::chrono::seconds kLastWords{5};
 constexpr std::chrono::seconds kHandBack{10};
 constexpr size_t kMaxHandBack = 1 << 20;  // more than all buffers on the way hold
@@ -63,6 +62,7 @@ Session::Session(Account& account, RestedSession rested, Fd stream, Fd hand_back
               counters, limits) {
     features_ = Features::of_bits(rested.features);
     bad_in_row_ = static_cast<int>(std::min<uint32_t>(rested.bad_in_row, kMaxBadInRow));
+    if (rested.window) deflate(unpack_window(*rested.window).value_or(""));
     rested_ = std::move(rested);
 }
 
@@ -377,7 +377,11 @@ async::Task<void> Session::run_command(RawCommand raw) {
 async::Task<void> Session::start_compression() {
     co_await flush();
     if (!stream_.buffered().empty()) throw FatalInput("text behind COMPRESS");
-    stream_.replace_transport(std::make_unique<DeflateTransport>(stream_.release_transport()));
+    deflate({});
+}
+
+void Session::deflate(std::string_view window) {
+    stream_.replace_transport(std::make_unique<DeflateTransport>(stream_.release_transport(), window));
     compression_ = Compression::on;
 }
 
@@ -428,8 +432,11 @@ std::optional<async::Clock::time_point> Session::resting_since() const {
     return resting_since_;
 }
 
-std::optional<RestedSession> Session::rest() const {
-    if (!resting_since() || is_compressed()) return std::nullopt;  // the state of a compressor is large
+std::optional<RestedSession> Session::rest() {
+    if (!resting_since()) return std::nullopt;
+    std::optional<std::string> window;
+    if (is_compressed()) window = static_cast<DeflateTransport&>(stream_.transport()).rest();
+    if (is_compressed() && !window) return std::nullopt;
     RestedSession rested{kRestVersion,
                          start_.login,
                          start_.remote_address,
@@ -441,10 +448,11 @@ std::optional<RestedSession> Session::rest() const {
                          static_cast<uint32_t>(bad_in_row_),
                          std::chrono::ceil<std::chrono::milliseconds>(autologout_.time_since_epoch()),
                          idling_ ? tag_ : "",
+                         std::move(window),
                          {}};
     if (!view_) return rested;
     rested.view = view_->rest();
-    if (rested.view->uids.size() + rested.view->saved.size() > kMaxRestedUids) return std::nullopt;
+    if (!rested.view) return std::nullopt;
     return rested;
 }
 

@@ -90,7 +90,7 @@ class Session : private AccountObserver {
     /// Since when it has been; nothing when it is not at rest.
     std::optional<async::Clock::time_point> resting_since() const;
     /// What another worker needs to go on from here; nothing when that would not be all, or be too much.
-    std::optional<RestedSession> rest() const;
+    std::optional<RestedSession> rest();
     Fd duplicate_stream() const;
     /// Not valid where UNAUTHENTICATE is not offered.
     Fd duplicate_hand_back() const;
@@ -221,6 +221,7 @@ class Session : private AccountObserver {
     void add_modseq(Answer& answer, Refreshed refreshed);
     bool find_buffered_line() const;
     async::Task<void> start_compression();
+    void deflate(std::string_view window);
     async::Task<void> hand_back();
     async::Task<void> say_bye();
 

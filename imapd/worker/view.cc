@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <map>
 #include <sys/mman.h>
 
 #include "common/text/ascii.h"
@@ -29,6 +30,13 @@ void sort_unique(std::vector<uint32_t>& uids) {
     std::ranges::sort(uids);
     auto extra = std::ranges::unique(uids);
     uids.erase(extra.begin(), extra.end());
+}
+
+void add_uid(std::vector<SequenceRange>& ranges, uint32_t uid) {
+    if (!ranges.empty() && ranges.back().last + 1 == uid)
+        ranges.back().last = uid;
+    else
+        ranges.push_back({uid, uid});
 }
 
 }  // namespace
@@ -67,23 +75,38 @@ Result<MailboxView> MailboxView::load(proto::MailboxColumns columns, Access acce
     return view;
 }
 
-// News that wait are found again by comparing: the rows still are what the client knows, and told_modseq_ is below all
-// that it was not told.
-RestedView MailboxView::rest() const {
-    std::vector<SequenceRange> uids;
+// What the client knows of rows above told_modseq_: it changed them itself, or their change came to nothing. By modseq,
+// of which one command makes one.
+std::vector<RestedChange> MailboxView::known_changes() const {
+    auto pending = reflagged_;
+    sort_unique(pending);
+    std::map<uint64_t, std::vector<SequenceRange>> changes;
     for (const auto& row : rows_) {
-        if (!uids.empty() && uids.back().last + 1 == row.uid)
-            uids.back().last = row.uid;
-        else
-            uids.push_back({row.uid, row.uid});
+        if (row.modseq <= told_modseq_ || std::ranges::binary_search(pending, row.uid)) continue;
+        add_uid(changes[row.modseq], row.uid);
+        if (changes.size() > kMaxRestedChanges) break;  // too many to be kept
     }
-    return {mailbox_,        access_ == Access::read_only,
-            told_modseq_,    uid_floor_,
-            pack_uids(uids), pack_uids(saved_),
-            keywords_,       keywords_changed_};
+    std::vector<RestedChange> out;
+    for (const auto& [modseq, uids] : changes) out.push_back({modseq, pack_uids(uids)});
+    return out;
 }
 
-// With rows that have nothing but their UIDs.
+// News that wait are found again by comparing: the rows still are what the client knows, and told_modseq_ is below all
+// that it was not told.
+std::optional<RestedView> MailboxView::rest() const {
+    if (rows_.size() > kMaxRestedMessages) return std::nullopt;
+    std::vector<SequenceRange> uids;
+    for (const auto& row : rows_) add_uid(uids, row.uid);
+    RestedView rested{mailbox_,        access_ == Access::read_only,
+                      told_modseq_,    uid_floor_,
+                      pack_uids(uids), pack_uids(saved_),
+                      keywords_,       keywords_changed_,
+                      known_changes()};
+    if (rested.changes.size() > kMaxRestedChanges || rested.uid_bytes() > kMaxRestedUids) return std::nullopt;
+    return rested;
+}
+
+// With rows that have nothing but their UIDs, and the modseqs of those whose flags the client knows.
 std::optional<MailboxView> MailboxView::known_to(const RestedView& known) {
     auto uids = unpack_uids(known.uids);
     auto saved = unpack_uids(known.saved);
@@ -95,12 +118,22 @@ std::optional<MailboxView> MailboxView::known_to(const RestedView& known) {
     view.keywords_changed_ = known.keywords_changed;
     uint64_t count = 0;
     for (auto [first, last] : *uids) count += uint64_t{last} - first + 1;
-    if (count > kMaxRows) return std::nullopt;
+    if (count > kMaxRestedMessages) return std::nullopt;
     view.rows_.reserve(count);
     for (auto [first, last] : *uids) {
         for (uint64_t uid = first; uid <= last; uid++) view.rows_.push_back({.uid = static_cast<uint32_t>(uid)});
     }
+    for (const auto& change : known.changes) {
+        auto changed = unpack_uids(change.uids);
+        if (!changed) return std::nullopt;
+        for (auto range : *changed) view.note_known(range, change.modseq);
+    }
     return view;
+}
+
+void MailboxView::note_known(SequenceRange uids, uint64_t modseq) {
+    auto at = std::ranges::lower_bound(rows_, uids.first, {}, &MessageRow::uid);
+    for (; at != rows_.end() && at->uid <= uids.last; ++at) at->modseq = modseq;
 }
 
 Result<MailboxView> MailboxView::resume(RestedView known, proto::MailboxColumns columns) {
@@ -133,9 +166,9 @@ void MailboxView::compare(std::span<const MessageRow> now) {
             note_gone(row.uid);
             continue;
         }
-        row = now[at];
+        uint64_t known = std::exchange(row, now[at]).modseq;
         // What flags it had is not known any more: a change is told whether it changed flags or not.
-        if (row.modseq > told_modseq_) reflagged_.push_back(row.uid);
+        if (row.modseq > told_modseq_ && row.modseq != known) reflagged_.push_back(row.uid);
     }
     for (const auto& row : now)
         if (row.uid >= uid_floor_) arrived_.push_back(row);

@@ -53,13 +53,13 @@ class MailboxView {
     /// should.
     static Result<MailboxView> load(proto::MailboxColumns columns, Access access);
 
-    /// Goes on where a session rested: the rows are those that the client knows, and what has become of them since,
-    /// by the columns of now, waits to be announced.
+    /// Goes on where a session rested, by what parse_rested() took: the rows are those that the client knows, and what
+    /// has become of them since, by the columns of now, waits to be announced.
     static Result<MailboxView> resume(RestedView known, proto::MailboxColumns columns);
     /// The same when the mailbox is gone.
     static Result<MailboxView> resume_deleted(RestedView known);
-    /// What the client knows.
-    RestedView rest() const;
+    /// What the client knows; nothing when that is more than is kept of a session at rest.
+    std::optional<RestedView> rest() const;
 
     proto::MailboxId id() const { return mailbox_.id; }
     const proto::Mailbox& mailbox() const { return mailbox_; }
@@ -131,6 +131,8 @@ class MailboxView {
   private:
     MailboxView(proto::Mailbox mailbox, std::vector<std::string> keywords, Access access);
     static std::optional<MailboxView> known_to(const RestedView& known);
+    std::vector<RestedChange> known_changes() const;
+    void note_known(SequenceRange uids, uint64_t modseq);
     void compare(std::span<const proto::MessageRow> now);
     void take_keywords(std::vector<std::string> keywords);
     void take_row(const proto::MessageRow& row);

@@ -1,6 +1,7 @@
 #include "imapd/worker/worker.h"
 
 #include <algorithm>
+#include <sys/socket.h>
 
 #include "common/log/log.h"
 
@@ -13,6 +14,12 @@ constexpr std::chrono::seconds kSleepLimit{10};
 constexpr std::chrono::milliseconds kFirstPause{250};  // between looks whether all rest
 constexpr std::chrono::minutes kLongestPause{10};
 constexpr std::chrono::milliseconds kGoodbye{2500};  // for the sessions to say BYE at shutdown
+
+// Ends a session that has not begun. At rest nothing is half said, so an untagged answer is in its place.
+void dismiss(const Fd& stream, std::string_view text) {
+    std::string bye = fmt::format("* BYE {}\r\n", text);
+    (void)send(stream.get(), bye.data(), bye.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+}
 
 }  // namespace
 
@@ -34,8 +41,6 @@ async::Task<Result<proto::Done>> Worker::on(proto::NewSession message) {
         log::error("session for another account", {{"account", start.account}});
         co_return permanent(ErrorCode::denied, "wrong account");
     }
-    // Those that slept come first: with them comes the account's channel.
-    while (waking_) co_await woken_.wait();  // as long as resume() takes at most
     generation_++;
     arriving_++;
     auto admitted = co_await account_->admit(std::move(start.account_channel));
@@ -48,37 +53,26 @@ async::Task<Result<proto::Done>> Worker::on(proto::NewSession message) {
     co_return proto::Done{};
 }
 
-void Worker::on(proto::WakeUp message) {
-    if (account_ == nullptr || account_->connected() || arriving_ > 0 || waking_) {
+async::Task<Result<proto::Done>> Worker::on(proto::WakeUp message) {
+    if (account_ == nullptr || account_->connected() || arriving_ > 0 || !sessions_.empty()) {
         log::error("woken without having slept");
-        return;
+        co_return permanent(ErrorCode::bad_request, "did not sleep");
     }
-    waking_ = true;
-    scope_.spawn(wake_up(std::move(message.account_channel)));
-}
-
-// The sessions come behind; they begin when the channel is known to be the account's.
-async::Task<void> Worker::wake_up(Fd account_channel) {
-    auto resumed = co_await account_->resume(std::move(account_channel));
+    arriving_++;
+    auto resumed = co_await account_->resume(std::move(message.account_channel));
+    arriving_--;
     if (!resumed) log::error("sessions at rest cannot go on", {{"reason", resumed.error().text}});
-    waking_ = false;
-    for (auto& message : std::exchange(resumed_, {})) resume(std::move(message));
-    woken_.notify_all();
-    if (sessions_.empty()) scope_.spawn(retire_when_idle(generation_));
+    // Unless those that slept come now.
+    scope_.spawn(retire_when_idle(generation_));
+    co_return resumed;
 }
 
 void Worker::on(proto::ResumeSession message) {
-    if (account_ == nullptr || resumed_.size() >= proto::kMaxRestedSessions) return;
-    if (waking_)
-        resumed_.push_back(std::move(message));
-    else
-        resume(std::move(message));
-}
-
-void Worker::resume(proto::ResumeSession message) {
-    auto rested = ipc::decode<RestedSession>(message.state);
-    if (!rested || rested->version != kRestVersion) {
-        log::error("a session at rest cannot be read");  // its client is disconnected
+    if (account_ == nullptr || sessions_.size() >= proto::kMaxRestedSessions) return;
+    auto rested = parse_rested(message.state);
+    if (!rested) {
+        log::error("a session at rest cannot be read", {{"reason", rested.error().text}});
+        dismiss(message.stream, "[SERVERBUG] the session cannot go on; connect again");
         return;
     }
     auto session = std::make_unique<Session>(*account_, std::move(*rested), std::move(message.stream),
@@ -97,7 +91,7 @@ void Worker::begin(std::unique_ptr<Session> session) {
 }
 
 std::optional<async::Clock::time_point> Worker::resting_since() const {
-    if (sessions_.empty() || arriving_ > 0 || waking_ || ending_) return std::nullopt;
+    if (sessions_.empty() || arriving_ > 0 || ending_) return std::nullopt;
     async::Clock::time_point latest{};
     for (const auto* session : sessions_) {
         auto since = session->resting_since();
@@ -122,16 +116,16 @@ async::Task<void> Worker::sleep_when_all_rest() {
 // Tells moxd of all sessions; false when that cannot be done.
 bool Worker::give_to_sleep(proto::Sleep& sleep) {
     if (sessions_.size() > proto::kMaxRestedSessions) return false;
-    if (std::ranges::any_of(sessions_, [](const auto* session) { return session->is_compressed(); })) return false;
     std::vector<proto::RestSession> resting;
     std::chrono::milliseconds now =
         std::chrono::floor<std::chrono::milliseconds>(async::Clock::now().time_since_epoch());
     std::chrono::milliseconds left = std::chrono::hours(24);
-    for (const auto* session : sessions_) {
+    for (auto* session : sessions_) {
         auto rested = session->rest();
         if (!rested) return false;
         left = std::min(left, rested->autologout - now);
-        resting.push_back({ipc::encode(*rested), session->duplicate_stream(), session->duplicate_hand_back()});
+        auto form = session->is_compressed() ? proto::StreamForm::deflate : proto::StreamForm::plain;
+        resting.push_back({ipc::encode(*rested), session->duplicate_stream(), session->duplicate_hand_back(), form});
         bool whole = resting.back().stream && (resting.back().hand_back || session->reuse() == Reuse::refused);
         if (!whole || resting.back().state.size() > proto::kMaxRestedState) return false;
     }
@@ -167,7 +161,7 @@ async::Task<void> Worker::serve(std::unique_ptr<Session> session) {
 
 async::Task<void> Worker::retire_when_idle(uint64_t generation) {
     co_await async::sleep_for(kLinger);
-    if (!sessions_.empty() || arriving_ > 0 || waking_ || generation != generation_) co_return;
+    if (!sessions_.empty() || arriving_ > 0 || generation != generation_) co_return;
     auto retired = co_await process().parent().call(proto::Retire{}, async::in(kRetireLimit));
     if (retired && sessions_.empty() && arriving_ == 0) {
         log::debug("no sessions left: ending", {{"account", account_->name()}});

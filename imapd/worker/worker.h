@@ -16,7 +16,7 @@ class Worker : public process::Common {
 
     Result<proto::Done> on(proto::ConfigureImapdWorker message);
     async::Task<Result<proto::Done>> on(proto::NewSession message);
-    void on(proto::WakeUp message);
+    async::Task<Result<proto::Done>> on(proto::WakeUp message);
     void on(proto::ResumeSession message);
     using Common::on;
 
@@ -26,8 +26,6 @@ class Worker : public process::Common {
 
   private:
     void begin(std::unique_ptr<Session> session);
-    async::Task<void> wake_up(Fd account_channel);
-    void resume(proto::ResumeSession message);
     async::Task<void> serve(std::unique_ptr<Session> session);
     async::Task<void> sleep_when_all_rest();
     async::Task<void> fall_asleep();
@@ -41,12 +39,9 @@ class Worker : public process::Common {
     std::set<Session*> sessions_;
     std::chrono::seconds sleep_after_{0};
     bool ending_ = false;
-    bool waking_ = false;  // storaged is asked whose the channel is that was kept
-    async::Notify woken_;
-    std::vector<proto::ResumeSession> resumed_;  // wait for that
-    size_t arriving_ = 0;                        // sessions whose channel is being looked at
-    uint64_t generation_ =
-        0;  // counts sessions that came and went, so that a timer knows whether it still means what it meant
+    size_t arriving_ = 0;  // channels that are being looked at
+    // Counts sessions that came and went, so that a timer knows whether it still means what it meant.
+    uint64_t generation_ = 0;
     async::Scope scope_;
 };
 

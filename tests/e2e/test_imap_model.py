@@ -118,7 +118,7 @@ class Session:
             self.told.add(uid)
 
     def until(self, tag, command):
-        self.highest, code = 0, None
+        self.highest, self.lines, code = 0, 0, None
         self.told = set()
         self.plain_fetch = "FETCH" in command and "MODSEQ" not in command
         while True:
@@ -128,6 +128,7 @@ class Session:
             if line.startswith(tag.encode() + b" "):
                 break
             self.take(line, command)
+            self.lines += 1
         self.log.append(("<", line))
         # RFC 7162 6: what a client may come back with
         if code is not None:
@@ -183,6 +184,7 @@ class Model:
     def __init__(self, suite, mailbox, seed, kinds=KINDS):
         self.suite, self.mailbox, self.random = suite, mailbox, random.Random(seed)
         self.sessions = [Session(suite, kind, mailbox) for kind in kinds]
+        self.by_number = False  # whether messages are named so where they can be
 
     def pick(self, session):
         """A set of messages: (prefix of the command, set, UIDs that it names)."""
@@ -190,7 +192,7 @@ class Model:
         if not known:
             return None
         chosen = sorted(self.random.sample(known, min(len(known), self.random.randint(1, 4))))
-        if session.kind in BY_UID or self.random.random() < 0.5:
+        if session.kind in BY_UID or (not self.by_number and self.random.random() < 0.5):
             return "UID ", ",".join(map(str, chosen)), chosen
         return "", ",".join(str(session.uids.index(uid) + 1) for uid in chosen), chosen
 
@@ -330,19 +332,92 @@ class Model:
         new.select()
         self.sessions[self.sessions.index(old)] = new
 
-    def run(self, rounds, rest=0):
-        """With `rest` (seconds) the clients rest for a while now and then: their worker sleeps."""
+    def run(self, rounds):
         for _ in range(rounds):
-            self.random.choice([self.sequential, self.at_once])()
-            if rest and self.random.random() < 0.25:
-                time.sleep(rest)
-            if self.random.random() < 0.15:
-                self.come_back()
-            if self.random.random() < 0.4:
-                self.compare()
+            self.round()
         self.compare()
         for session in self.sessions:
             session.close()
+
+    def round(self):
+        self.random.choice([self.sequential, self.at_once])()
+        if self.random.random() < 0.15:
+            self.come_back()
+        if self.random.random() < 0.4:
+            self.compare()
+
+
+class RestingModel(Model):
+    """Now and then all clients rest, in IDLE or before a command, until their worker sleeps or nearly so."""
+
+    def sleep(self):
+        """Until they do."""
+        mox.wait_for(lambda: self.suite.control_json("status")["sessions_asleep"] == len(self.sessions), 20, "all asleep")
+
+    def nap(self):
+        time.sleep(self.random.uniform(0.7, 1.5))  # the moment of falling asleep is somewhere in it
+
+    def rest(self):
+        idle = self.random.sample(self.sessions, self.random.randint(0, len(self.sessions) - 1))
+        for session in idle:
+            session.send("IDLE")
+        self.random.choice([self.sleep, self.nap])()
+        if self.random.random() < 0.7:
+            for session in self.random.choices([s for s in self.sessions if s not in idle], k=self.random.randint(1, 3)):
+                self.step(session)
+                session.finish()
+                session.fill_in()
+            self.random.choice([self.sleep, self.nap])()
+        for session in idle:
+            session.client.write("DONE\r\n")
+        for session in self.sessions:
+            session.finish()
+            session.fill_in()
+
+    def quiet_rest(self):
+        """Who was told everything, and made the last changes itself, hears nothing after a sleep."""
+        self.compare()
+        last = self.random.choice(self.sessions)
+        for _ in range(self.random.randint(1, 3)):
+            self.random.choice([self.store, self.store, self.append, self.expunge, self.move])(last)
+            last.finish()
+            last.fill_in()
+        self.sleep_and_hear(last, "")
+
+    def rest_with_news_withheld(self):
+        """It changes messages by their numbers while it may not be told that others are gone: then it hears of those alone."""
+        self.compare()
+        last = self.random.choice([session for session in self.sessions if session.kind not in BY_UID])
+        other = self.random.choice([session for session in self.sessions if session is not last])
+        if len(last.uids) < 3:
+            return
+        gone = self.random.choice(last.uids)
+        other.run(f"UID STORE {gone} +FLAGS.SILENT (\\Deleted)")
+        other.run(f"UID EXPUNGE {gone}")
+        self.by_number = True
+        for _ in range(self.random.randint(1, 3)):
+            self.store(last)
+            last.finish()
+        self.by_number = False
+        self.sleep_and_hear(last, r"\* (\d+ EXPUNGE|VANISHED )")
+
+    def sleep_and_hear(self, last, only):
+        """All others know everything; all sleep; then nobody but `last` hears anything, and that only what matches."""
+        for session in self.sessions:
+            if session is not last:
+                session.run("NOOP")
+                session.fill_in()
+        self.sleep()
+        for session in self.sessions:
+            session.run("NOOP")
+            heard = [line.decode() for _, line in session.log[-1 - session.lines : -1]]
+            right = session is last and only and all(re.match(only, line) for line in heard)
+            session.check(right or not heard, f"told again after a rest: {heard}")
+
+    def round(self):
+        super().round()
+        if self.random.random() < 0.7:
+            self.random.choice([self.rest, self.rest, self.quiet_rest, self.rest_with_news_withheld])()
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -365,13 +440,16 @@ class AsAlice:
     def imap_raw(self, **options):
         return self.suite.imap_raw(user="alice@test.example", password=mox.PASSWORDS["alice"], **options)
 
+    def control_json(self, *arguments):
+        return self.suite.control_json(*arguments)
+
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_model_with_rests(start_suite, seed):
     """As above, but the sessions rest so long that their worker ends and another goes on. With NOTIFY none rests."""
-    suite = mox.start_configured(start_suite, extra="imap { sleep-after 1s }")
-    with suite.imap_raw(login=True, port="imaps", user="alice@test.example", password=mox.PASSWORDS["alice"]) as client:
+    suite = AsAlice(mox.start_configured(start_suite, extra="imap { sleep-after 1s }"))
+    with suite.imap_raw(login=True, port="imaps") as client:
         client.ok("CREATE model")
         client.ok("CREATE model-other")
-    Model(AsAlice(suite), "model", seed, [kind for kind in KINDS if kind != "notify"]).run(ROUNDS // 8, rest=1.7)
-    assert suite.log().count("sleeping") > 0
+    RestingModel(suite, "model", seed, [kind for kind in KINDS if kind != "notify"]).run(max(ROUNDS // 10, 5))
+    assert suite.suite.log().count("session goes on") > 10

@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+import zlib
 
 import pytest
 
@@ -89,6 +90,88 @@ def test_the_next_worker_is_dead(suite):
             for pid in suite.pids("imapd-worker"):
                 os.kill(pid, signal.SIGKILL)
             client.ok("NOOP")
+
+
+def stays_awake(suite, seconds=3):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        assert suite.control_json("status")["sessions_asleep"] == 0
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("keeps", ["NOTIFY", "CONTEXT"])
+def test_what_is_not_kept_keeps_the_worker_awake(suite, keeps):
+    """imapd(8): such a session keeps all of its account awake, and none of another."""
+    with log_in(suite) as client, log_in(suite) as other:
+        if keeps == "NOTIFY":
+            client.ok("NOTIFY SET (PERSONAL (MessageNew MessageExpunge FlagChange MailboxName))")
+        else:
+            client.ok("SEARCH RETURN (UPDATE COUNT) UNSEEN")
+        with suite.imap_raw(login=True, port="imaps", user="bob@test.example", password=mox.PASSWORDS["bob"]) as bob:
+            mox.wait_for(lambda: suite.control_json("status")["sessions_asleep"] == 1, 10, "bob asleep")
+            bob.ok("NOOP")
+            bob.ok("LOGOUT")
+        stays_awake(suite)
+        if keeps == "NOTIFY":
+            client.ok("NOTIFY NONE")
+            stays_awake(suite, 1.5)
+        client.socket.close()
+        # Bob's worker is there for a while yet.
+        mox.wait_for(lambda: suite.control_json("status")["sessions_asleep"] == 1, 10, "the other one asleep")
+        other.ok("NOOP")
+
+
+class Deflated:
+    """Takes the place of a client's socket after COMPRESS."""
+
+    def __init__(self, sock):
+        self.sock = sock
+        self.out, self.into = zlib.compressobj(wbits=-15), zlib.decompressobj(-15)
+
+    def sendall(self, data):
+        self.sock.sendall(self.out.compress(data) + self.out.flush(zlib.Z_SYNC_FLUSH))
+
+    def recv(self, size):
+        while data := self.sock.recv(size):
+            if text := self.into.decompress(data):
+                return text
+        return b""
+
+    def close(self):
+        self.sock.close()
+
+
+def test_a_compressed_session_sleeps(suite):
+    with log_in(suite) as client:
+        client.ok("COMPRESS DEFLATE")
+        client.socket = Deflated(client.socket)
+        asleep(suite, 1)
+        for _ in range(2):
+            client.ok("UID FETCH 1:* (UID FLAGS ENVELOPE)")
+            asleep(suite, 1)
+        tag = idle(client)
+        asleep(suite, 1)
+        suite.deliver(mox.message(), ALICE)
+        assert client.line() == b"* 1 EXISTS"
+        client.write("DONE\r\n")
+        assert client.line() == tag + b" OK idled"
+        asleep(suite, 1)
+        suite.control("restart", "storaged")
+        assert client.line().startswith(b"* BYE [UNAVAILABLE]")
+
+
+def test_own_changes_are_not_told_again(suite):
+    suite.deliver(mox.message(), ALICE)
+    with log_in(suite) as client:
+        client.ok("STORE 1 +FLAGS.SILENT (\\Seen word)")
+        asleep(suite, 1)
+        assert len(client.ok("NOOP")) == 1
+        client.ok("STORE 1 -FLAGS (\\Seen)")
+        asleep(suite, 1)
+        tag = idle(client)
+        asleep(suite, 1)
+        client.write("DONE\r\n")
+        assert client.line() == tag + b" OK idled"
 
 
 def test_two_leave_of_three_while_they_sleep(suite):

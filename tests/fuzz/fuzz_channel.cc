@@ -51,7 +51,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     auto role = static_cast<ipc::Role>(data[1] % ipc::kRoleCount);
     const uint8_t* rest = data + 2;
     size -= 2;
-    switch (data[0] % 10) {
+    switch (data[0] % 11) {
         case 0:
             run(proto::StorageMessages{}, role, rest, size);
             break;
@@ -75,6 +75,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
             break;
         case 8:
             run(proto::AdminAccountMessages{}, role, rest, size);
+            break;
+        case 10:
+            run(proto::ToImapdWorker{}, role, rest, size);
             break;
         case 9:
             run(proto::StoreAdminMessages{}, role, rest, size);

@@ -77,7 +77,7 @@ class World {
         settle();
         auto rested = sessions.at(number)->rest();
         REQUIRE(rested);
-        auto state = ipc::decode<RestedSession>(ipc::encode(*rested));
+        auto state = parse_rested(ipc::encode(*rested));
         REQUIRE(state);
         Fd stream = sessions[number]->duplicate_stream();
         Fd hand_back = sessions[number]->duplicate_hand_back();

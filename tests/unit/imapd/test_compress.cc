@@ -96,3 +96,70 @@ TEST_CASE("nothing may be pipelined behind COMPRESS") {
     CHECK(client.until("a").back() == "a BAD text behind COMPRESS");
     CHECK(client.until("b").back() == "b OK done");
 }
+
+TEST_CASE("a compressed session rests, and goes on with what the client may refer to") {
+    World world;
+    inbox(world, 2);
+    auto client = world.login();
+    client.ok("SELECT INBOX");
+    CHECK(client.answer("COMPRESS DEFLATE") == "OK DEFLATE active");
+    Peer peer;
+    world.move(0);  // before a byte of it has come
+    for (int i = 0; i < 6; i++) {
+        // Nearly all of it is a reference to what came before.
+        client.write(peer.deflate("tag FETCH 1:2 (UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODYSTRUCTURE)\r\n"));
+        auto answer = read_until(world, client, peer, "tag OK fetched\r\n");
+        CHECK(answer.find("* 2 FETCH (UID 2 ") != std::string::npos);
+        auto rested = (world.settle(), world.sessions[0]->rest());
+        REQUIRE(rested);
+        REQUIRE(rested->window);
+        CHECK(unpack_window(*rested->window)->ends_with("BODYSTRUCTURE)\r\n"));
+        world.move(0);
+    }
+    client.write(peer.deflate("i IDLE\r\n"));
+    CHECK(read_until(world, client, peer, "+ idling\r\n") == "+ idling\r\n");
+    world.move(0, [&] { world.store.add(*world.store.find("INBOX"), std::string(kPlain)); });
+    CHECK(read_until(world, client, peer, "EXISTS\r\n") == "* 3 EXISTS\r\n");
+    auto done = peer.deflate("DONE\r\n");
+    SECTION("but not within a block") {
+        client.write(done.substr(0, done.size() - 2));
+        world.settle();
+        CHECK_FALSE(world.sessions[0]->rest());
+        client.write(done.substr(done.size() - 2));
+    }
+    SECTION("or with input at once") {
+        client.write(done);
+    }
+    CHECK(read_until(world, client, peer, "i OK idled\r\n") == "i OK idled\r\n");
+    // But not with a window that takes too much.
+    std::string noise;
+    for (uint32_t state = 1; noise.size() < 34'000;) {
+        state = state * 1664525 + 1013904223;
+        noise += "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-"[state >> 26];
+    }
+    for (size_t at = 0; at < noise.size(); at += 1000)
+        client.write(peer.deflate("n SEARCH SUBJECT " + noise.substr(at, 1000) + "\r\n"));
+    client.write(peer.deflate("last NOOP\r\n"));
+    read_until(world, client, peer, "last OK");
+    world.settle();
+    REQUIRE(world.sessions[0]);
+    CHECK_FALSE(world.sessions[0]->rest());
+}
+
+TEST_CASE("a window that rest() does not make is not taken") {
+    auto pack = [](const std::string& text) {
+        std::string packed(compressBound(text.size()), '\0');
+        uLongf size = packed.size();
+        REQUIRE(compress(reinterpret_cast<Bytef*>(packed.data()), &size, reinterpret_cast<const Bytef*>(text.data()),
+                         text.size()) == Z_OK);
+        packed.resize(size);
+        return packed;
+    };
+    CHECK(unpack_window(pack("abc")) == "abc");
+    CHECK(unpack_window(pack(std::string(32 * 1024, 'x')))->size() == 32 * 1024);
+    CHECK_FALSE(unpack_window(pack(std::string(32 * 1024 + 1, 'x'))));
+    CHECK_FALSE(unpack_window(pack(std::string(8 << 20, 'x'))));
+    CHECK_FALSE(unpack_window(pack("abc") + "x"));
+    CHECK_FALSE(unpack_window(""));
+    CHECK_FALSE(unpack_window(std::string(kMaxPackedWindow + 1, '\0')));
+}

@@ -102,6 +102,129 @@ TEST_CASE("a session goes on where it rested") {
     }
 }
 
+TEST_CASE("what the client did itself is not told to it after a rest") {
+    World world;
+    auto& box = inbox(world, 4);
+    auto a = world.login();
+    auto b = world.login();
+    a.ok("SELECT INBOX");
+    b.ok("SELECT INBOX");
+    std::string silent = GENERATE("", ".SILENT");
+    SECTION("nobody else changed anything") {
+        a.ok("STORE 1:2,4 +FLAGS" + silent + " (\\Seen)");
+        world.move(0);
+        CHECK(a.ok("NOOP").empty());
+        world.move(0);
+        CHECK(a.ok("NOOP").empty());
+    }
+    SECTION("news of others that it has not been told stand beside it") {
+        // The removal may not be told by a STORE, so all that comes later stays untold.
+        b.ok("STORE 3 +FLAGS.SILENT (\\Deleted)");
+        b.ok("EXPUNGE");
+        world.settle();
+        a.ok("STORE 1:2 +FLAGS" + silent + " (\\Seen)");
+        a.ok("STORE 4 +FLAGS" + silent + " (\\Draft)");
+        world.move(0);
+        world.move(0, [&] { b.ok("STORE 1 +FLAGS (\\Answered)"); });
+        CHECK(a.ok("NOOP") == Lines{"* 3 EXPUNGE", "* 1 FETCH (UID 1 FLAGS (\\Answered \\Seen))"});
+        CHECK(a.ok("NOOP").empty());
+    }
+    SECTION("with modseqs") {
+        a.ok("ENABLE CONDSTORE");
+        a.ok("STORE 2 +FLAGS" + silent + " (\\Seen)");
+        world.move(0, [&] { b.ok("STORE 4 +FLAGS (\\Seen)"); });
+        auto lines = a.ok("NOOP");
+        REQUIRE(lines.size() == 1);
+        CHECK(lines[0].starts_with("* 4 FETCH (UID 4 FLAGS (\\Seen) MODSEQ ("));
+    }
+    SECTION("messages it added, removed and moved") {
+        a.ok("APPEND INBOX {2+}\r\nhi");
+        b.ok("CREATE Other");
+        a.ok("MOVE 1 Other");
+        a.ok("STORE 1 +FLAGS.SILENT (\\Deleted)");
+        a.ok("EXPUNGE");
+        world.move(0);
+        CHECK(a.ok("NOOP").empty());
+        CHECK(a.ok("FETCH 1:* UID").size() == box.messages.size());
+    }
+}
+
+TEST_CASE("a session with more changes of its own than are kept stays") {
+    World world;
+    inbox(world, kMaxRestedChanges + 1);
+    auto a = world.login();
+    a.ok("SELECT INBOX");
+    a.ok("NOOP");
+    world.store.quiet = true;  // so that it is not brought up to date in between
+    auto rests = [&] {
+        world.settle();
+        return world.sessions[0]->rest().has_value();
+    };
+    for (size_t i = 1; i <= kMaxRestedChanges; i++) a.ok("STORE " + std::to_string(i) + " +FLAGS.SILENT (\\Seen)");
+    CHECK(rests());
+    a.ok("STORE " + std::to_string(kMaxRestedChanges + 1) + " +FLAGS.SILENT (\\Seen)");
+    CHECK_FALSE(rests());
+}
+
+TEST_CASE("what no worker leaves is not taken") {
+    World world;
+    inbox(world, 3);
+    auto a = world.login();
+    a.ok("SELECT INBOX");
+    a.write("i1 IDLE\r\n");
+    CHECK(a.line() == "+ idling");
+    world.settle();
+    auto rested = world.sessions[0]->rest();
+    REQUIRE(rested);
+    auto taken = [&](const RestedSession& session) { return parse_rested(ipc::encode(session)).has_value(); };
+    auto bytes = ipc::encode(*rested);
+    CHECK(taken(*rested));
+    CHECK(ipc::encode(*parse_rested(bytes)) == bytes);
+    CHECK_FALSE(parse_rested(bytes + '\0'));
+    for (size_t size = 0; size < bytes.size(); size++) CHECK_FALSE(parse_rested(bytes.substr(0, size)));
+    auto& view = *rested->view;
+    SECTION("another version") {
+        rested->version++;
+    }
+    SECTION("a tag that is none") {
+        rested->idle_tag = GENERATE("a b", "a\r\n* BYE", "+", "a{3}");
+    }
+    SECTION("UIDs that are none") {
+        view.uids = "\x01";
+    }
+    SECTION("saved UIDs that are none") {
+        view.saved = std::string(2, '\0');
+    }
+    SECTION("a message that has yet to arrive") {
+        view.uids = pack_uids(std::vector<SequenceRange>{{1, 4}});
+    }
+    SECTION("more messages than are kept") {
+        view.uid_floor = kMaxRestedMessages + 2;
+        view.uids = pack_uids(std::vector<SequenceRange>{{1, kMaxRestedMessages}});
+        CHECK(taken(*rested));
+        view.uids = pack_uids(std::vector<SequenceRange>{{1, kMaxRestedMessages + 1}});
+    }
+    SECTION("changes of which all was told") {
+        view.changes.push_back({view.told_modseq, "\x01\x01"});
+    }
+    SECTION("changed UIDs that are none") {
+        view.changes.push_back({view.told_modseq + 1, "\x01"});
+    }
+    SECTION("too many changes") {
+        view.changes.resize(kMaxRestedChanges + 1, {view.told_modseq + 1, ""});
+    }
+    SECTION("too many keywords") {
+        view.keywords.resize(proto::kMaxKeywords + 1);
+    }
+    SECTION("too many UIDs") {
+        for (uint32_t i = 0; i < kMaxRestedUids; i++) view.saved += "\x02\x01";
+    }
+    SECTION("too large") {
+        rested->hostname.resize(proto::kMaxRestedState);
+    }
+    CHECK_FALSE(taken(*rested));
+}
+
 TEST_CASE("an IDLE goes on") {
     World world;
     auto& box = inbox(world, 2);

@@ -1,4 +1,5 @@
 // Handshakes between this library's two ends, with the key outside of the server's context.
+#include <openssl/ssl.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -173,6 +174,13 @@ TEST_CASE("a remote signer survives a channel that dies") {
     CHECK_FALSE(remote.sign({std::string(32, 'x'), proto::SignatureScheme::ecdsa_digest, std::string(32, 'x')}));
     CHECK_FALSE(remote.sign({std::string(32, 'x'), proto::SignatureScheme::ecdsa_digest, std::string(32, 'x')}));
     CHECK(lost == 2);  // said each time, for moxd makes a new one once a second at most
+}
+
+TEST_CASE("a connection that waits holds no buffers") {
+    tls::prepare();
+    std::unique_ptr<SSL_CTX, decltype(&SSL_CTX_free)> context(SSL_CTX_new(TLS_method()), SSL_CTX_free);
+    REQUIRE(context);
+    CHECK((SSL_CTX_get_mode(context.get()) & SSL_MODE_RELEASE_BUFFERS) != 0);
 }
 
 TEST_CASE("a certificate that does not parse is refused") {
