@@ -1,7 +1,6 @@
-#include "common/mail/info_codec.h"
-
 #include "common/ipc/codec.h"
 #include "common/mail/imap_text.h"
+#include "common/mail/info_codec.h"
 #include "common/mail/mime_parser.h"
 #include "tests/unit/catch.h"
 
@@ -17,8 +16,8 @@ const std::vector<std::string> kMessages = {
     "From: a@example.org\r\nTo: b@example.org\r\nSubject: plain\r\nReferences: <1@x> <2@x>\r\n\r\ntext\r\n",
     "From: a@example.org\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\none\r\n--b\r\n"
     "Content-Type: image/png; name=p.png\r\nContent-Transfer-Encoding: base64\r\n\r\nAAAA\r\n--b--\r\n",
-    "From: a@example.org\r\nContent-Type: multipart/digest; boundary=b\r\n\r\n--b\r\n\r\n" + kInner + "\r\n--b\r\n\r\n" +
-        kInner + "\r\n--b--\r\n",
+    "From: a@example.org\r\nContent-Type: multipart/digest; boundary=b\r\n\r\n--b\r\n\r\n" + kInner +
+        "\r\n--b\r\n\r\n" + kInner + "\r\n--b--\r\n",
     "Content-Type: message/rfc822\r\n\r\n" + kInner,
     "",
 };
