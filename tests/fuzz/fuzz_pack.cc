@@ -102,8 +102,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     if (data[0] == 'b') read_bytes(input);
     if (data[0] == 'r') restore_bytes(input);
     if (data[0] == 'c') compress_bytes(input);
-    if (data[0] == 'f' && input.size() > 1)
-        read_frames(input.substr(1), static_cast<uint8_t>(input[0]) * uint64_t{3000});
+    if (data[0] == 'f') read_frames(input);
     if (data[0] == 'm' && half > 0) damage_frames(input.substr(0, half), input.substr(half));
     return 0;
 }
