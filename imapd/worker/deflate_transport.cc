@@ -61,6 +61,7 @@ async::IoResult DeflateTransport::read(std::span<char> into) {
         if (got.state != async::IoResult::State::done) return got;
         in_.next_in = bytes_of(input_.data());
         in_.avail_in = static_cast<uInt>(got.count);
+        received_ += got.count;
     }
 }
 

@@ -32,6 +32,8 @@ class DeflateTransport : public async::Transport {
     std::optional<std::string> plain_rest() const;
     /// The window, packed; nothing when the peer is within a block, bytes of it wait, or it is too large.
     std::optional<std::string> rest();
+    /// Bytes taken from below: those of a part of a block become nothing that is read here.
+    uint64_t received() const { return received_; }
     std::unique_ptr<async::Transport> release() { return std::move(below_); }
     void close_write() override { below_->close_write(); }
     int fd() const override { return below_->fd(); }
@@ -48,7 +50,8 @@ class DeflateTransport : public async::Transport {
     size_t sent_ = 0;      // of pending_
     bool ended_ = false;   // the peer's DEFLATE
     bool more_ = false;    // the last piece was full: there may be more without further input
-    size_t taken_ = 0;     // bytes of the writer that pending_ stands for
+    uint64_t received_ = 0;
+    size_t taken_ = 0;  // bytes of the writer that pending_ stands for
 };
 
 /// The window that rest() packed; nothing for bytes that it does not make.

@@ -432,6 +432,10 @@ std::optional<async::Clock::time_point> Session::resting_since() const {
     return resting_since_;
 }
 
+uint64_t Session::compressed_received() {
+    return is_compressed() ? static_cast<DeflateTransport&>(stream_.transport()).received() : 0;
+}
+
 std::optional<RestedSession> Session::rest() {
     if (!resting_since()) return std::nullopt;
     std::optional<std::string> window;

@@ -188,6 +188,8 @@ class Session : private AccountObserver {
     bool ending() const { return !over_.empty(); }
     void end(std::string text) { over_ = std::move(text); }
     bool is_compressed() const { return compression_ == Compression::on; }
+    /// Compressed bytes that came: more of them may have changed nothing else yet.
+    uint64_t compressed_received();
     /// What follows the answer to the present command is compressed, both ways.
     void compress_after_answer() { compression_ = Compression::next; }
     /// Whether the client's stream can go back to the front: it wants it, and all that came can be given along.

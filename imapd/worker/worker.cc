@@ -101,6 +101,12 @@ std::optional<async::Clock::time_point> Worker::resting_since() const {
     return latest;
 }
 
+uint64_t Worker::compressed_received() const {
+    uint64_t sum = 0;
+    for (auto* session : sessions_) sum += session->compressed_received();
+    return sum;
+}
+
 async::Task<void> Worker::sleep_when_all_rest() {
     async::Clock::duration pause = kFirstPause;
     for (;;) {
@@ -140,10 +146,11 @@ bool Worker::give_to_sleep(proto::Sleep& sleep) {
 // Between what moxd is told and the end of this process nothing may happen here: else it was told what is not true.
 async::Task<void> Worker::fall_asleep() {
     proto::Sleep sleep{};
-    auto before = std::tuple(resting_since(), generation_, account_->events());
+    auto state = [&] { return std::tuple(resting_since(), generation_, account_->events(), compressed_received()); };
+    auto before = state();
     if (!give_to_sleep(sleep)) co_return;
     auto asleep = co_await process().parent().call(std::move(sleep), async::in(kSleepLimit));
-    bool same = before == std::tuple(resting_since(), generation_, account_->events()) && account_->duplicate_channel();
+    bool same = before == state() && account_->duplicate_channel();
     if (asleep && same) {
         log::debug("all sessions rest: sleeping", {{"account", account_->name()}, {"sessions", sessions_.size()}});
         std::_Exit(0);  // in order, Channel and Stream would shut down the sockets that moxd keeps copies of

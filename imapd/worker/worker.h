@@ -30,6 +30,7 @@ class Worker : public process::Common {
     async::Task<void> sleep_when_all_rest();
     async::Task<void> fall_asleep();
     std::optional<async::Clock::time_point> resting_since() const;
+    uint64_t compressed_received() const;
     bool give_to_sleep(proto::Sleep& sleep);
     async::Task<void> retire_when_idle(uint64_t generation);
     async::Task<void> end_soon();
