@@ -125,6 +125,7 @@ class Account : public std::enable_shared_from_this<Account> {
     async::Task<void> build_index();
     async::Task<void> rewrite_packs();
     async::Task<void> compress_messages();
+    /// The first behind the content `last`, which outlives this and is set to it; whether there may be more.
     async::Task<bool> compress_one(uint64_t& last);
     Engine& engine_;
     Accounts& accounts_;

@@ -34,8 +34,11 @@ def memory_kb(pid):
                     return int(line.split()[1])
     except OSError:
         pass
-    with open(f"/proc/{pid}/statm") as f:
-        return int(f.read().split()[1]) * os.sysconf("SC_PAGESIZE") // 1024
+    try:
+        with open(f"/proc/{pid}/statm") as f:
+            return int(f.read().split()[1]) * os.sysconf("SC_PAGESIZE") // 1024
+    except OSError:
+        return 0  # it has ended
 
 
 def suite_memory_kb(suite):

@@ -36,13 +36,15 @@ import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "e2e"))
 import mox  # noqa: E402
+from bench import memory_kb  # noqa: E402
 
 PASSWORD = "bench-password"
 PORTS_OF_ADDRESS = 20_000  # connections from one address
 BETWEEN = 0.05  # seconds: one at a time, when a worker waits again; the herd is another thing
 OTHER_FILES = 7000  # of moxd, besides those that it keeps for connections
 
-CONFIG = """
+CONFIG = (
+    """
 hostname "mail.test.example"
 data-directory "{dir}/data"
 control-socket "{dir}/control"
@@ -57,29 +59,10 @@ listen bench {
     allow-unauthenticate UNAUTHENTICATE
     max-connections LIMIT
     max-connections-per-address LIMIT
-    smtp { port {port[smtp]} }
-    submission { port {port[submission]} }
-    submissions { port {port[submissions]} }
-    imap { port {port[imap]} }
-    imaps { port {port[imaps]} }
-    http { port {port[http]} }
-    https { port {port[https]} }
-    metrics { port {port[metrics]} }
-}
 """
-
-
-def memory_kb(pid):
-    try:
-        with open(f"/proc/{pid}/smaps_rollup") as f:
-            return next(int(line.split()[1]) for line in f if line.startswith("Pss:"))
-    except (OSError, StopIteration):
-        pass
-    try:
-        with open(f"/proc/{pid}/statm") as f:
-            return int(f.read().split()[1]) * resource.getpagesize() // 1024
-    except OSError:
-        return 0  # it has ended
+    + mox.SERVICES
+    + "}\n"
+)
 
 
 def role_of(pid):

@@ -936,8 +936,21 @@ class ExternalSuite(Suite):
 
 # ------------------------------------------------------------------------------------ the rest of the world
 
+#: Every service of a listener, each on the port of its name.
+SERVICES = """\
+    smtp { port {port[smtp]} }
+    submission { port {port[submission]} }
+    submissions { port {port[submissions]} }
+    imap { port {port[imap]} }
+    imaps { port {port[imaps]} }
+    http { port {port[http]} }
+    https { port {port[https]} }
+    metrics { port {port[metrics]} }
+"""
+
 #: A mox.conf that is not local mode: the fixed part, with the resolver's and the queue's statements to be filled in.
-CONFIG = """
+CONFIG = (
+    """
 hostname "mail.test.example"
 data-directory "{dir}/data"
 control-socket "{dir}/control"
@@ -949,16 +962,10 @@ listen test {
     address 127.0.0.1
     tls self-signed
     max-message-size 40M
-    smtp { port {port[smtp]} }
-    submission { port {port[submission]} }
-    submissions { port {port[submissions]} }
-    imap { port {port[imap]} }
-    imaps { port {port[imaps]} }
-    http { port {port[http]} }
-    https { port {port[https]} }
-    metrics { port {port[metrics]} }
-}
 """
+    + SERVICES
+    + "}\n"
+)
 
 #: Two domains and accounts to go with CONFIG; the passwords are set by start_configured.
 DOMAINS = """

@@ -4,8 +4,10 @@
 #include "common/pack/compression.h"
 #include "common/pack/dictionary.h"
 #include "tests/unit/catch.h"
+#include "tests/unit/common/pack/hex.h"
 
 using namespace mox::pack;
+using mox::pack::test::from_hex;
 
 namespace {
 
@@ -20,14 +22,6 @@ std::string noise(size_t size) {
     std::mt19937_64 random(7);
     std::string bytes(size, '\0');
     for (char& byte : bytes) byte = static_cast<char>(random());
-    return bytes;
-}
-
-/// Bytes out of hexadecimal digits.
-std::string from_hex(std::string_view digits) {
-    std::string bytes;
-    for (size_t i = 0; i + 1 < digits.size(); i += 2)
-        bytes += static_cast<char>(std::stoi(std::string(digits.substr(i, 2)), nullptr, 16));
     return bytes;
 }
 

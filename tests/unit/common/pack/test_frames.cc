@@ -2,8 +2,10 @@
 
 #include "common/pack/frames.h"
 #include "tests/unit/catch.h"
+#include "tests/unit/common/pack/hex.h"
 
 using namespace mox::pack;
+using mox::pack::test::from_hex;
 
 namespace {
 
@@ -44,14 +46,6 @@ std::string read_all(FrameReader& reader, size_t piece) {
         if (n == 0) return out;
         out.append(bytes, 0, n);
     }
-}
-
-/// Bytes out of hexadecimal digits.
-std::string from_hex(std::string_view digits) {
-    std::string bytes;
-    for (size_t i = 0; i + 1 < digits.size(); i += 2)
-        bytes += static_cast<char>(std::stoi(std::string(digits.substr(i, 2)), nullptr, 16));
-    return bytes;
 }
 
 }  // namespace
