@@ -78,7 +78,8 @@ void check_parentheses(const std::string& out) {
 std::string text_of(const MessageInfo& info, InfoNeeds needs) {
     std::string out;
     if (needs == InfoNeeds::structure) append_body(out, info, 0, BodyForm::bodystructure);
-    if (needs == InfoNeeds::envelope) append_envelope(out, info.envelopes.at(info.parts.at(0).envelope.value_or(0)));
+    auto root = info.parts.at(0).envelope;
+    if (needs == InfoNeeds::envelope) append_envelope(out, root ? info.envelopes.at(*root) : Envelope{});
     return out;
 }
 
