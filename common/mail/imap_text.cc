@@ -111,11 +111,9 @@ class BodyWriter {
     void message(uint32_t index, unsigned depth) {
         auto below = depth < kMaxDepth ? children(info_, index) : std::vector<uint32_t>();
         out_ += ' ';
-        if (!below.empty() && info_.parts[below[0]].envelope < info_.envelopes.size()) {
-            append_envelope(out_, info_.envelopes[info_.parts[below[0]].envelope.value_or(0)], utf8_);
-        } else {
-            append_envelope(out_, Envelope{}, utf8_);
-        }
+        auto envelope = below.empty() ? std::nullopt : info_.parts[below[0]].envelope;
+        bool is_there = envelope && *envelope < info_.envelopes.size();
+        append_envelope(out_, is_there ? info_.envelopes[*envelope] : Envelope{}, utf8_);
         out_ += ' ';
         if (below.empty()) {
             empty_text();

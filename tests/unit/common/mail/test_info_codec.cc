@@ -24,7 +24,8 @@ const std::vector<std::string> kMessages = {
 
 std::string envelope_of(const MessageInfo& info) {
     std::string text;
-    append_envelope(text, info.envelopes[info.parts[0].envelope.value_or(0)], Utf8::forbidden);
+    auto root = info.parts[0].envelope;
+    append_envelope(text, root ? info.envelopes[*root] : Envelope{}, Utf8::forbidden);
     return text;
 }
 
@@ -44,6 +45,16 @@ TEST_CASE("what is wanted of a parse is the same without the rest") {
         CHECK(envelope_of(decode_info(encoded, InfoNeeds::envelope)) == envelope_of(info));
         CHECK(structure_of(decode_info(encoded, InfoNeeds::structure)) == structure_of(info));
     }
+}
+
+TEST_CASE("a message within a message that has no envelope is shown with an empty one") {
+    MessageInfo info = parse_message(kMessages[3]);
+    info.envelopes.clear();
+    for (Part& part : info.parts) part.envelope.reset();
+    std::string encoded = ipc::encode(info);
+    for (auto needs : {InfoNeeds::all, InfoNeeds::structure})
+        CHECK(structure_of(decode_info(encoded, needs)).find("(NIL NIL NIL NIL NIL NIL NIL NIL NIL NIL)") !=
+              std::string::npos);
 }
 
 TEST_CASE("a parse that is damaged stands for an opaque text, whatever is wanted of it") {
