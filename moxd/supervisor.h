@@ -71,7 +71,7 @@ class Supervisor {
         std::string account;  // empty: blank
         size_t sessions_coming = 0;
         async::Clock::time_point claimed = {};  // when it got its account
-        bool configuring = false;               // and is being told so
+        bool begun = false;                     // and was told so, or is being told
         Told told = {};                         // before it sleeps
         std::optional<Rested> granted = {};     // it was told to end and to leave this
         async::Clock::time_point granted_at = {};
@@ -110,6 +110,7 @@ class Supervisor {
     Worker* worker_of(const Child& child);
     Worker* claim_worker(const std::string& account);
     async::Task<Result<ipc::Done>> begin_work(std::string account);
+    async::Task<void> configure_worker(std::shared_ptr<ipc::Channel> channel, std::string account);
     void wake(const std::string& account);
     async::Task<void> wake_some();
     async::Task<void> wake_one(std::string account);

@@ -100,33 +100,38 @@ Supervisor::Worker* Supervisor::claim_worker(const std::string& account) {
     return worker;
 }
 
-// The worker takes its account first, and the channel of one that slept. Only then the sessions that slept are given to
-// it: one that does not start, or is dead already, must not take them along. Messages on a channel stay in order, so
-// those that come later find them there.
+// Who asked first may be gone before it is done: then it is done for those who ask next.
 async::Task<Result<ipc::Done>> Supervisor::begin_work(std::string account) {
     Worker* worker = worker_of(account);
+    if (worker != nullptr && !worker->begun) {
+        worker->begun = true;
+        scope_.spawn(configure_worker(worker->entry->child.channel(), account));
+    }
     try {
-        auto deadline = async::in(kConfigureLimit);
-        for (; worker != nullptr && worker->configuring; worker = worker_of(account)) co_await changed_.wait(deadline);
+        auto deadline = async::in(kConfigureLimit + kWakeUpLimit);
+        for (; worker != nullptr && !worker->entry->child.ready; worker = worker_of(account))
+            co_await changed_.wait(deadline);
     } catch (const async::DeadlinePassed&) {
         worker = nullptr;
     }
     if (worker == nullptr) co_return temporary(ErrorCode::unavailable, "the account's worker does not start");
-    if (worker->entry->child.ready) co_return ipc::Done{};
-    worker->configuring = true;
-    auto channel = worker->entry->child.channel();
+    co_return ipc::Done{};
+}
+
+// The worker takes its account first, and the channel of one that slept. Only then the sessions that slept are given to
+// it: one that does not start, or is dead already, must not take them along. Messages on a channel stay in order, so
+// those that come later find them there.
+async::Task<void> Supervisor::configure_worker(std::shared_ptr<ipc::Channel> channel, std::string account) {
     auto message = for_imapd_worker(settings_, account);
     message.log = log_config();
-    auto begun = co_await channel->call(std::move(message), async::in(kConfigureLimit));
-    if (begun && sleepers_.has(account)) begun = co_await wake_worker(channel, account);
-    worker = worker_of(account);  // the list may have moved
-    if (worker == nullptr || worker->entry->child.channel() != channel)
-        co_return temporary(ErrorCode::unavailable, "the account's worker ended");
-    worker->configuring = false;
-    changed_.notify_all();
-    if (!begun) {
+    auto taken = co_await channel->call(std::move(message), async::in(kConfigureLimit));
+    if (taken && sleepers_.has(account)) taken = co_await wake_worker(channel, account);
+    Worker* worker = worker_of(account);
+    if (worker == nullptr || worker->entry->child.channel() != channel) co_return;  // it ended, and that is logged
+    if (!taken) {
+        log::error("an account's worker does not start", {{"account", account}, {"reason", taken.error().text}});
         worker->entry->child.kill(SIGKILL);
-        co_return begun;
+        co_return;
     }
     worker->entry->child.ready = true;
     if (auto rested = sleepers_.take(account)) {
@@ -134,8 +139,8 @@ async::Task<Result<ipc::Done>> Supervisor::begin_work(std::string account) {
             channel->send(proto::ResumeSession{std::move(session.state), std::move(session.stream),
                                                std::move(session.hand_back)});
     }
+    changed_.notify_all();
     scope_.spawn(make_blank_worker_soon());
-    co_return ipc::Done{};
 }
 
 // Who waits for the one that was there is served first: a start takes milliseconds when many descriptors are open.

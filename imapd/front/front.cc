@@ -4,7 +4,7 @@ namespace mox::imapd {
 namespace {
 
 constexpr std::chrono::seconds kLoginLimit{30};  // authd slows failures down and hashes passwords
-constexpr std::chrono::seconds kStartLimit{10};
+constexpr std::chrono::seconds kStartLimit{35};  // longer than all that moxd and the worker have for it
 constexpr std::chrono::milliseconds kGoodbye{2500};
 
 std::string refusal_text(const front::ListenerState& listener, front::Refusal reason) {

@@ -17,7 +17,7 @@ import time
 HERE = os.path.dirname(sys.argv[0])
 HEADER = struct.Struct("<IIHBB")
 CONFIGURE, NEW_SESSION, REST_SESSION, SLEEP, STAY_AWAKE = 0x0106, 0x0122, 0x0125, 0x0126, 0x0127
-LIES = ("deaf", "awake", "stopped", "malformed", "unwoken", "oversized", "foreign", "restless")
+LIES = ("deaf", "awake", "stopped", "malformed", "unwoken", "oversized", "foreign", "restless", "late")
 
 
 def note(account, word, text=""):
@@ -91,7 +91,9 @@ class Liar:
     def serve(self):
         while True:
             kind, number, _, payload, fds = self.channel.receive()
-            if kind == CONFIGURE and self.account != "deaf":
+            if kind == CONFIGURE and self.account in ("deaf", "late"):
+                note(self.account, "asked")
+            elif kind == CONFIGURE:
                 self.channel.reply(kind, number)
             elif kind == NEW_SESSION:
                 self.log_in(payload, fds)
@@ -185,7 +187,7 @@ def main():
     if len(start) > HEADER.size and HEADER.unpack_from(start)[2] == CONFIGURE:
         reader = Reader(start[HEADER.size + 2 :])
         account = reader.string().decode()
-    reformed = account == "malformed" and noted(account, "granted")
+    reformed = (account == "malformed" and noted(account, "granted")) or (account == "late" and noted(account, "asked"))
     if account not in LIES or reformed:
         real = os.path.join(HERE, "real-imapd-worker")
         os.execv(real, [real, *sys.argv[1:]])

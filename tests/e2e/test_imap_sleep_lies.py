@@ -12,7 +12,7 @@ import pytest
 
 pytestmark = [pytest.mark.imap, pytest.mark.death]
 
-LIES = ["deaf", "awake", "stopped", "malformed", "unwoken", "oversized", "foreign", "restless"]
+LIES = ["deaf", "awake", "stopped", "malformed", "unwoken", "oversized", "foreign", "restless", "late"]
 PROGRAMS = ["storaged", "authd", "dnsd", "smtpd", "imapd", "httpd", "queued"]
 PASSWORD = "a-password"
 MOST_MEMORY = 40_000  # KiB that moxd may grow by, whatever it is told; four accounts' worth of states
@@ -164,6 +164,17 @@ def test_one_that_does_not_take_its_account(lies):
             with lies.suite.imap_raw(port="imaps") as client:
                 assert client.no(f'LOGIN "deaf@test.example" "{PASSWORD}"').startswith(b"NO [UNAVAILABLE]")
     assert lies.suite.log().count("account worker ended") >= 2
+
+
+@pytest.mark.slow
+def test_the_front_ends_while_a_worker_does_not_start(lies):
+    """Nobody waits for that worker any more; the account is not without one for ever."""
+    client = lies.suite.imap_raw(port="imaps")
+    client.write(f'a LOGIN "late@test.example" "{PASSWORD}"\r\n')
+    lies.wait_noted("late", "asked")
+    os.kill(lies.suite.pids("imapd")[0], signal.SIGKILL)
+    assert client.closed()
+    works_again(lies, "late")
 
 
 def test_states_without_measure(lies):
