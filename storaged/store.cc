@@ -47,7 +47,7 @@ Store::Store(std::string database, FileTree tree, Upgrades upgrades, Journal& jo
     : path_(std::move(database)), tree_(std::move(tree)), upgrades_(upgrades), journal_(journal), counters_(counters) {}
 
 Store::~Store() {
-    abandon();
+    close_database();
 }
 
 void Store::open() {
@@ -181,8 +181,12 @@ void Store::close() {
 }
 
 void Store::abandon() {
+    if (db_ != nullptr) forget_rows();
+    close_database();
+}
+
+void Store::close_database() {
     if (db_ == nullptr) return;
-    forget_rows();
     db_.reset();
     remove_placed(operation_effects_);
     remove_placed(effects_);

@@ -131,6 +131,7 @@ class Store {
     virtual void unpack_stray(uint64_t) {}
 
   private:
+    void close_database();
     void create();
     void upgrade();
     void recover();
