@@ -304,6 +304,7 @@ struct MessageInfoBlob {
     Uid uid;
     std::string info;  // encoded mail::MessageInfo of the file (without the prefix)
     ContentId content = {};
+    std::string prefix = {};  // when it was wanted
 };
 struct MessageInfos {
     std::vector<MessageInfoBlob>
@@ -313,6 +314,7 @@ struct FetchInfos {
     MOX_MESSAGE(FetchInfos, 0x0422, MessageInfos, from(Role::imapd_worker))
     MailboxId mailbox;
     std::vector<Uid> uids;  // ascending, at most kMaxInfosPerFetch
+    bool prefix = false;    // is wanted too
 };
 struct MessageFile {
     Uid uid;
@@ -324,6 +326,7 @@ struct MessageFile {
     ContentId content = {};
     std::string start = {};  // its first bytes, as many as were wanted, or all
     uint64_t stored = 0;     // how many bytes `file` has when it is compressed (common/pack/frames.h), else 0
+    bool packed = false;     // `start` is all, as a pack has it: compressed (common/pack/compression.h)
 };
 struct MessageFiles {
     /// Those that exist, ascending; may be fewer than asked for, never none while any is left that can be read.

@@ -224,7 +224,7 @@ async::Task<bool> Attempt::open_message() {
         co_return false;
     }
     file_size_ = static_cast<uint64_t>(end);
-    if (auto info = ipc::decode<mail::MessageInfo>(message_->info)) has_8bit_header_ = info->has_8bit_header;
+    has_8bit_header_ = mail::decode_info(message_->info).has_8bit_header;
     co_return true;
 }
 

@@ -320,8 +320,7 @@ async::Task<Result<proto::MailboxChanges>> AccountChannel::on(proto::GetChanges 
 }
 
 async::Task<Result<proto::MessageInfos>> AccountChannel::on(proto::FetchInfos message) {
-    return carry_out(Access::read, std::move(message),
-                     [](MailStore& store, auto& m) { return store.infos(m.mailbox, m.uids); });
+    return carry_out(Access::read, std::move(message), [](MailStore& store, auto& m) { return store.infos(m); });
 }
 
 async::Task<Result<proto::MessageFiles>> AccountChannel::on(proto::OpenMessages message) {

@@ -118,7 +118,7 @@ class MailStore : public Store {
     // ---- reading messages (reading.cc)
     Result<proto::MailboxColumns> open_mailbox(const proto::OpenMailbox& which);
     Result<proto::MailboxChanges> changes(proto::MailboxId mailbox, uint64_t since);
-    Result<proto::MessageInfos> infos(proto::MailboxId mailbox, const std::vector<proto::Uid>& uids);
+    Result<proto::MessageInfos> infos(const proto::FetchInfos& wanted);
     Result<proto::MessageFiles> files(const proto::OpenMessages& wanted);
 
     // ---- changing messages (changing.cc, adding.cc)
@@ -251,6 +251,10 @@ class MailStore : public Store {
     void add_subscription(std::string_view name);
 
     bool use_kept(proto::MailboxColumns& columns);
+    /// Calls `take` with each of the messages that exists, in order, until it returns false. `sql` has the mailbox, the
+    /// first and the last UID as values, and selects the UID first.
+    template <class Take>
+    void each_wanted(const char* sql, proto::MailboxId mailbox, std::span<const proto::Uid> uids, Take take);
     bool read_content(proto::MessageFile& message, const ContentPlace& place, const proto::OpenMessages& wanted,
                       PackReader& packs);
     std::vector<std::string> keywords_of(uint64_t mailbox);

@@ -44,15 +44,14 @@ bool PackReader::open(uint64_t file) {
     return static_cast<bool>(file_);
 }
 
-std::optional<std::string> PackReader::read(uint64_t content, uint64_t size, const ContentPlace& place,
-                                            uint64_t wanted) {
+std::optional<std::string> PackReader::read(uint64_t content, uint64_t size, const ContentPlace& place) {
     if (place.length <= pack::kMaxContent && open(place.file)) {
         std::string bytes = read_at(file_, place.offset, pack::kRecordHead + place.length);
         auto record = pack::parse_record(bytes);
         bool right = record && record->head.content == content && record->head.size == size &&
-                     record->head.length == place.length && record->head.method == place.method;
-        auto message = right ? pack::restore(place.method, record->stored, size, wanted) : std::nullopt;
-        if (message) return message;
+                     record->head.length == place.length && record->head.method == place.method &&
+                     (place.method == pack::Method::raw ? place.length == size : place.method == pack::Method::zstd);
+        if (right) return std::string(record->stored);
     }
     log::error("a message in a pack is missing or damaged",
                {{"tree", tree_.root}, {"pack", place.file}, {"content", content}});

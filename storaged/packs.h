@@ -45,8 +45,8 @@ struct ContentPlace {
 class PackReader {
   public:
     explicit PackReader(const FileTree& tree) : tree_(tree) {}
-    /// The first `wanted` bytes of a content of `size` bytes; nothing when they are damaged, which is logged.
-    std::optional<std::string> read(uint64_t content, uint64_t size, const ContentPlace& place, uint64_t wanted);
+    /// The stored bytes of a content of `size` bytes; nothing when they are damaged, which is logged.
+    std::optional<std::string> read(uint64_t content, uint64_t size, const ContentPlace& place);
 
   private:
     bool open(uint64_t file);

@@ -122,33 +122,56 @@ Result<proto::MailboxChanges> MailStore::changes(proto::MailboxId id, uint64_t s
     return changes;
 }
 
-Result<proto::MessageInfos> MailStore::infos(proto::MailboxId mailbox, const std::vector<proto::Uid>& uids) {
-    if (uids.size() > proto::kMaxInfosPerFetch) return permanent(ErrorCode::bad_request, "too many messages at once");
-    if (!find(mailbox)) return permanent(ErrorCode::not_found, "the mailbox is gone");
+// Those that lie close together are read by one statement, and what nobody asked for between them is passed over.
+template <class Take>
+void MailStore::each_wanted(const char* sql, proto::MailboxId mailbox, std::span<const proto::Uid> uids, Take take) {
+    constexpr uint32_t kMaxGap = 8;
+    while (!uids.empty()) {
+        size_t end = 1;
+        while (end < uids.size() && uids[end - 1] < uids[end] && uids[end].value - uids[end - 1].value <= kMaxGap)
+            end++;
+        auto rows = db().query(sql, mailbox.value, uids[0].value, uids[end - 1].value);
+        for (auto run = uids.first(end); rows.next();) {
+            proto::Uid uid{rows.small(0)};
+            while (!run.empty() && run[0] < uid) run = run.subspan(1);
+            if (run.empty() || run[0] != uid) continue;
+            if (!take(uid, rows)) return;
+        }
+        uids = uids.subspan(end);
+    }
+}
+
+Result<proto::MessageInfos> MailStore::infos(const proto::FetchInfos& wanted) {
+    if (wanted.uids.size() > proto::kMaxInfosPerFetch)
+        return permanent(ErrorCode::bad_request, "too many messages at once");
+    if (!find(wanted.mailbox)) return permanent(ErrorCode::not_found, "the mailbox is gone");
     proto::MessageInfos infos;
     size_t bytes = 0;
-    for (proto::Uid uid : uids) {
-        auto row = db().query(
-            "SELECT info, content.id, stored FROM message JOIN content ON content.id = message.content"
-            " WHERE mailbox = ? AND uid = ?",
-            mailbox.value, uid.value);
-        if (!row.next()) continue;
-        proto::MessageInfoBlob blob{uid, row.bytes(0), {row.number(1), row.integer(2)}};
-        bytes += blob.info.size();
-        if (bytes > kMaxReplyBytes && !infos.messages.empty()) break;
-        infos.messages.push_back(std::move(blob));
-    }
+    each_wanted(
+        "SELECT uid, info, content.id, stored, prefix FROM message CROSS JOIN content ON content.id = message.content"
+        " WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid",
+        wanted.mailbox, wanted.uids, [&](proto::Uid uid, const Query& row) {
+            proto::MessageInfoBlob blob{uid, row.bytes(1), {row.number(2), row.integer(3)}};
+            if (wanted.prefix) blob.prefix = row.bytes(4);
+            bytes += blob.info.size() + blob.prefix.size();
+            if (bytes > kMaxReplyBytes && !infos.messages.empty()) return false;
+            infos.messages.push_back(std::move(blob));
+            return true;
+        });
     return infos;
 }
 
-// What is in a pack is handed out as bytes: a descriptor would show the messages beside it.
+// What is in a pack is handed out as bytes: a descriptor would show the messages beside it. They are decompressed by
+// who asked, which has a process of its own for that.
 bool MailStore::read_content(proto::MessageFile& message, const ContentPlace& place, const proto::OpenMessages& wanted,
                              PackReader& packs) {
     bool beginning = wanted.parts == proto::MessageParts::beginning;
     proto::FileKind kind = place.kind_for(message.content.number);
     if (kind == proto::FileKind::pack) {
-        auto bytes = packs.read(message.content.number, message.size, place, beginning ? wanted.start : message.size);
+        auto bytes = packs.read(message.content.number, message.size, place);
         if (!bytes) return false;
+        message.packed = place.method == pack::Method::zstd;
+        if (beginning && !message.packed && bytes->size() > wanted.start) bytes->resize(wanted.start);
         message.start = std::move(*bytes);
         return true;
     }
@@ -168,24 +191,24 @@ Result<proto::MessageFiles> MailStore::files(const proto::OpenMessages& wanted) 
     PackReader packs(tree());
     size_t bytes = 0;
     size_t descriptors = 0;
-    for (proto::Uid uid : wanted.uids) {
-        if (bytes > kMaxReplyBytes || descriptors == proto::kMaxFilesPerOpen) break;
-        auto row = db().query(
-            "SELECT content.id, file_size, prefix, info, stored, file, offset, length, method FROM message"
-            " JOIN content ON content.id = message.content WHERE mailbox = ? AND uid = ?",
-            wanted.mailbox.value, uid.value);
-        if (!row.next()) continue;
-        proto::MessageFile file{uid, row.bytes(2), row.bytes(3), row.number(1), {}, {row.number(0), row.integer(4)}};
-        ContentPlace place{row.number(5), row.number(6), row.number(7), static_cast<pack::Method>(row.small(8))};
-        // A file that is lost is not the same as a message that is gone: the answer says so.
-        if (!read_content(file, place, wanted, packs)) {
-            files.damaged.push_back(uid);
-            continue;
-        }
-        descriptors += static_cast<bool>(file.file);
-        bytes += file.prefix.size() + file.info.size() + file.start.size();
-        files.messages.push_back(std::move(file));
-    }
+    each_wanted(
+        "SELECT uid, content.id, file_size, prefix, info, stored, file, offset, length, method FROM message"
+        " CROSS JOIN content ON content.id = message.content WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid",
+        wanted.mailbox, wanted.uids, [&](proto::Uid uid, const Query& row) {
+            if (bytes > kMaxReplyBytes || descriptors == proto::kMaxFilesPerOpen) return false;
+            proto::MessageFile file{uid,           row.bytes(3), row.bytes(4),
+                                    row.number(2), {},           {row.number(1), row.integer(5)}};
+            ContentPlace place{row.number(6), row.number(7), row.number(8), static_cast<pack::Method>(row.small(9))};
+            // A file that is lost is not the same as a message that is gone: the answer says so.
+            if (!read_content(file, place, wanted, packs)) {
+                files.damaged.push_back(uid);
+                return true;
+            }
+            descriptors += static_cast<bool>(file.file);
+            bytes += file.prefix.size() + file.info.size() + file.start.size();
+            files.messages.push_back(std::move(file));
+            return true;
+        });
     return files;
 }
 

@@ -1,6 +1,8 @@
 #include "common/mail/imap_text.h"
 
 #include <algorithm>
+#include <array>
+#include <cstdint>
 
 #include "common/mail/scanner.h"
 #include "common/mail/utf8.h"
@@ -11,14 +13,26 @@ namespace {
 
 constexpr size_t kMaxQuoted = 1000;  // longer strings go out as literals, for readers with line limits
 
-bool is_quotable(std::string_view s, Utf8 utf8) {
-    if (s.size() > kMaxQuoted) return false;
-    bool ascii = true;
-    for (char c : s) {
-        if (is_8bit(c)) ascii = false;
-        if (!is_8bit(c) && (c < ' ' || c == 0x7f) && c != '\t') return false;
-    }
-    return ascii || (utf8 == Utf8::allowed && is_utf8(s));
+// What of a string matters for how it is written.
+enum : uint8_t { kEscaped = 1, kControl = 2, k8bit = 4 };
+
+constexpr auto kClasses = [] {
+    std::array<uint8_t, 256> classes{};
+    for (size_t c = 0; c < classes.size(); c++)
+        classes[c] = c >= 0x80 ? k8bit : (c < ' ' || c == 0x7f) && c != '\t' ? kControl : 0;
+    classes['"'] = classes['\\'] = kEscaped;
+    return classes;
+}();
+
+uint8_t classes_of(std::string_view s) {
+    uint8_t classes = 0;
+    for (char c : s) classes |= kClasses[static_cast<unsigned char>(c)];
+    return classes;
+}
+
+bool is_quotable(std::string_view s, uint8_t classes, Utf8 utf8) {
+    if (s.size() > kMaxQuoted || (classes & kControl) != 0) return false;
+    return (classes & k8bit) == 0 || (utf8 == Utf8::allowed && is_utf8(s));
 }
 
 bool is_atom(std::string_view s) {
@@ -182,7 +196,8 @@ class BodyWriter {
 }  // namespace
 
 void append_string(std::string& out, std::string_view s, Utf8 utf8) {
-    if (!is_quotable(s, utf8)) {
+    uint8_t classes = classes_of(s);
+    if (!is_quotable(s, classes, utf8)) {
         out += '{' + std::to_string(s.size()) + "}\r\n";
         auto start = out.size();
         out += s;
@@ -190,9 +205,13 @@ void append_string(std::string& out, std::string_view s, Utf8 utf8) {
         return;
     }
     out += '"';
-    for (char c : s) {
-        if (c == '"' || c == '\\') out += '\\';
-        out += c;
+    if ((classes & kEscaped) == 0) {
+        out += s;
+    } else {
+        for (char c : s) {
+            if (c == '"' || c == '\\') out += '\\';
+            out += c;
+        }
     }
     out += '"';
 }

@@ -55,6 +55,27 @@ bool get_first(ipc::Decoder& decoder, std::vector<T>& items, uint32_t wanted) {
     return true;
 }
 
+/// Those that were made before there were listed fields end without that optional.
+std::optional<MessageInfo> decode_all(std::string_view encoded) {
+    if (auto info = ipc::decode<MessageInfo>(encoded)) return std::move(*info);
+    auto info = ipc::decode<MessageInfo>(std::string(encoded) + '\0');
+    return info ? std::optional(std::move(*info)) : std::nullopt;
+}
+
+template <class... Members>
+bool skip_to_last(std::string_view& rest, const std::tuple<Members&...>*) {
+    size_t left = sizeof...(Members) - 1;
+    return ((left-- == 0 || ipc::skip<Members>(rest)) && ...);
+}
+
+std::optional<MessageInfo> decode_listed(std::string_view encoded) {
+    MessageInfo info;
+    if (!skip_to_last(encoded, static_cast<decltype(ipc::fields(info))*>(nullptr))) return std::nullopt;
+    ipc::Decoder decoder(encoded);
+    if (!encoded.empty() && !decoder.get(info.listed_fields)) return std::nullopt;
+    return info;
+}
+
 /// The fields up to `size`, in their order.
 std::optional<MessageInfo> decode_beginning(std::string_view encoded, InfoNeeds needs) {
     MessageInfo info;
@@ -70,13 +91,14 @@ std::optional<MessageInfo> decode_beginning(std::string_view encoded, InfoNeeds 
 }  // namespace
 
 MessageInfo decode_info(std::string_view encoded, InfoNeeds needs) {
-    auto info = needs == InfoNeeds::all ? ipc::decode<MessageInfo>(encoded) : decode_beginning(encoded, needs);
+    if (needs == InfoNeeds::listed) return decode_listed(encoded).value_or(MessageInfo{});
+    auto info = needs == InfoNeeds::all ? decode_all(encoded) : decode_beginning(encoded, needs);
     if (info && is_consistent(*info)) return std::move(*info);
     return opaque(info ? info->size : 0);
 }
 
 MessageInfo decode_info(std::string_view encoded, uint64_t file_size) {
-    auto info = ipc::decode<MessageInfo>(encoded);
+    auto info = decode_all(encoded);
     if (info && is_consistent(*info) && info->size == file_size) return std::move(*info);
     return opaque(file_size);
 }

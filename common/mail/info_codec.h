@@ -13,6 +13,7 @@ enum class InfoNeeds : uint8_t {
     all,
     structure,  // parts, and the envelopes of messages within them
     envelope,   // the first part, and its envelope
+    listed,     // the listed fields, and nothing else: not even a part
 };
 
 /// The parse of a message of `file_size` bytes; when it is damaged, that of an opaque text.

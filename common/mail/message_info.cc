@@ -1,8 +1,14 @@
 #include "common/mail/message_info.h"
 
+#include <algorithm>
+
 #include "common/text/ascii.h"
 
 namespace mox::mail {
+
+bool is_listed_field(std::string_view name) {
+    return std::ranges::any_of(kListedFields, [&](std::string_view listed) { return text::iequals(listed, name); });
+}
 
 bool is_multipart(const Part& part) {
     return text::iequals(part.type, "multipart");

@@ -8,6 +8,7 @@
 // range lies within the body of its parent; siblings do not overlap.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -94,6 +95,54 @@ struct Part {
     friend bool operator==(const Part&, const Part&) = default;
 };
 
+/// What clients ask of many messages at once, in lower case; most messages lack most of it. A name more or less would
+/// make the listed fields of the parses before wrong: those have to be a member of their own then.
+constexpr std::string_view kListedFields[] = {"bcc",
+                                              "cc",
+                                              "content-description",
+                                              "content-language",
+                                              "content-type",
+                                              "date",
+                                              "disposition-notification-to",
+                                              "followup-to",
+                                              "from",
+                                              "importance",
+                                              "in-reply-to",
+                                              "lines",
+                                              "list-id",
+                                              "list-post",
+                                              "list-subscribe",
+                                              "list-unsubscribe",
+                                              "mail-followup-to",
+                                              "mail-reply-to",
+                                              "message-id",
+                                              "newsgroups",
+                                              "path",
+                                              "precedence",
+                                              "priority",
+                                              "references",
+                                              "reply-to",
+                                              "resent-date",
+                                              "resent-from",
+                                              "resent-to",
+                                              "return-path",
+                                              "sender",
+                                              "status",
+                                              "subject",
+                                              "to",
+                                              "x-draft-info",
+                                              "x-evolution",
+                                              "x-evolution-source",
+                                              "x-k9mail-identity",
+                                              "x-label",
+                                              "x-priority",
+                                              "x-spam-flag",
+                                              "x-status",
+                                              "x-tuid",
+                                              "xref"};
+/// Bytes; more are not kept.
+constexpr size_t kMaxListed = 2048;
+
 struct MessageInfo {
     std::vector<Part> parts;
     std::vector<Envelope> envelopes;
@@ -108,10 +157,15 @@ struct MessageInfo {
     bool has_bare_lf = false;  // a line that does not end in CRLF
     bool has_nul = false;
     bool truncated = false;  // a limit was reached somewhere
+    // The root's fields with a name in kListedFields, byte for byte and in order, and the empty line that ends the
+    // header. Nothing when that is long, and in parses that are older than this member.
+    std::optional<std::string> listed_fields;
 
     friend bool operator==(const MessageInfo&, const MessageInfo&) = default;
 };
 
+/// Whether a name, in whatever case, is in kListedFields.
+bool is_listed_field(std::string_view name);
 /// True for multipart/*.
 bool is_multipart(const Part& part);
 /// True for message/rfc822 and message/global (RFC 6532 3.7).

@@ -22,6 +22,10 @@ size_t cost(const EnvelopeAddress& entry) {
     return size(entry.name) + size(entry.adl) + size(entry.mailbox) + size(entry.host);
 }
 
+bool is_empty_line(std::string_view line) {
+    return line == "\r\n" || line == "\n";
+}
+
 // RFC 3282 2: language tags separated by commas.
 std::vector<std::string> parse_languages(std::string_view value) {
     std::vector<std::string> out;
@@ -37,6 +41,12 @@ std::vector<std::string> parse_languages(std::string_view value) {
 }
 
 }  // namespace
+
+void MimeParser::list_bytes(std::string_view bytes) {
+    if (!info_.listed_fields) return;
+    if (field_cut_ || bytes.size() > kMaxListed - info_.listed_fields->size()) return info_.listed_fields.reset();
+    *info_.listed_fields += bytes;
+}
 
 bool MimeParser::keep(size_t bytes) {
     if (bytes > limits_.header_bytes - kept_bytes_) {
@@ -77,6 +87,7 @@ void MimeParser::flush_field() {
     auto field = parse_field(field_);
     auto& frame = frames_.back();
     auto& part = info_.parts[frame.part];
+    if (frame.part == 0 && (is_listed_field(field.name) || is_empty_line(field_))) list_bytes(field_);
     if (!field.name.empty()) {
         if (text::iequals(field.name, "content-type")) {
             take_content_type(frame, part, field.value);

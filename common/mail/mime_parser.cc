@@ -31,6 +31,7 @@ MimeParser::MimeParser(const MimeLimits& limits) : limits_(limits) {
     open_part(0, 1, false);
     info_.parts[0].envelope = 0;
     info_.envelopes.emplace_back();
+    info_.listed_fields.emplace();
 }
 
 void MimeParser::feed(std::string_view bytes) {

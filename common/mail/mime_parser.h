@@ -71,6 +71,7 @@ class MimeParser {
 
     // mime_fields.cc: what header fields mean
     void flush_field();
+    void list_bytes(std::string_view bytes);
     void take_content_field(Part& part, std::string_view name, std::string_view value);
     void take_envelope_field(Envelope& envelope, std::string_view name, std::string_view value);
     void take_root_field(std::string_view name, std::string_view value);

@@ -4,6 +4,8 @@
 #include <cerrno>
 #include <unistd.h>
 
+#include "common/pack/compression.h"
+
 namespace mox::mail {
 namespace {
 
@@ -29,6 +31,15 @@ pack::FrameReader::ReadAt reader_of(const Fd& file) {
     };
 }
 
+const std::string& StoredFile::start() const {
+    if (!packed_) return start_;
+    packed_ = false;
+    auto message = pack::restore(pack::Method::zstd, start_, size_, size_);
+    has_failed_ |= !message;
+    start_ = std::move(message).value_or("");
+    return start_;
+}
+
 pack::FrameReader* StoredFile::frames() const {
     if (frames_ == nullptr && file_) {
         auto reader = pack::FrameReader::open(reader_of(file_), stored_);
@@ -43,13 +54,16 @@ size_t StoredFile::read_some(uint64_t offset, std::span<char> into) const {
 }
 
 size_t StoredFile::read(uint64_t offset, std::span<char> into) const {
-    if (!file_ || offset >= size_ || into.empty()) return 0;
+    if (offset >= size_ || into.empty()) return 0;
+    if (offset < start().size()) return start().copy(into.data(), into.size(), offset);
+    if (!file_) return 0;
     size_t n = read_some(offset, into);
     has_failed_ |= n == 0;
     return n;
 }
 
 bool StoredFile::is_whole(uint64_t offset, uint64_t length) const {
+    if (packed_) return start().size() == size_;
     if (!file_ || stored_ == 0) return true;
     return frames() != nullptr && frames()->is_whole(offset, length);
 }

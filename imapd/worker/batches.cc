@@ -62,7 +62,7 @@ Source<Item>::Source(Session& session, const MailboxView& view, Selection select
 template <class Item>
 typename Source<Item>::Request Source<Item>::request(std::vector<proto::Uid> uids) const {
     if constexpr (std::is_same_v<Item, RowInfo>) {
-        return {view_.id(), std::move(uids)};
+        return {view_.id(), std::move(uids), wants_prefix_};
     } else {
         uint32_t start = parts_ == proto::MessageParts::whole ? proto::kMaxMessageStart : kHeaderStart;
         return {view_.id(), std::move(uids), start, parts_};
@@ -105,7 +105,7 @@ std::vector<Item> Source<Item>::take(Reply reply) {
             note_absent(reply, view_.rows()[wanted_[at++]].uid);
         if (at == wanted_.size() || view_.rows()[wanted_[at]].uid != message.uid.value) continue;
         if constexpr (std::is_same_v<Item, RowInfo>)
-            out.push_back({wanted_[at], decode_info(message.info, needs_), message.content});
+            out.push_back({wanted_[at], decode_info(message.info, needs_), message.content, std::move(message.prefix)});
         else
             out.push_back({wanted_[at], StoredMessage(std::move(message))});
         at++;

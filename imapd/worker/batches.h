@@ -32,6 +32,7 @@ struct RowInfo {
     uint32_t index;
     mail::MessageInfo info;
     proto::ContentId content;
+    std::string prefix;  // when it was wanted
 };
 /// A row with its parse and file.
 struct RowFile {
@@ -52,6 +53,7 @@ class Source {
            proto::MessageParts parts = proto::MessageParts::whole);
     /// What of the parses is wanted, of RowInfo.
     void need(mail::InfoNeeds needs) { needs_ = needs; }
+    void want_prefix() { wants_prefix_ = true; }
     /// Empty at the end. Storage errors throw CommandFailed.
     async::Task<std::vector<Item>> next();
     /// Messages that do not exist any more.
@@ -77,6 +79,7 @@ class Source {
     SelectionWalk walk_;
     proto::MessageParts parts_;
     mail::InfoNeeds needs_ = mail::InfoNeeds::all;
+    bool wants_prefix_ = false;
     std::vector<uint32_t> wanted_;  // rows of the request under way, then those left of it
     std::optional<async::Task<Result<Reply>>> ahead_;
     size_t missing_ = 0;

@@ -27,7 +27,8 @@ void append_literal_start(std::string& out, uint64_t size) {
 
 }  // namespace
 
-FetchAnswer::FetchAnswer(Session& session, uint32_t index) : session_(session), index_(index) {
+FetchAnswer::FetchAnswer(Session& session, uint32_t index)
+    : session_(session), index_(index), out_(session.take_scratch()) {
     session_.view().append_fetch_start(out_, index, session_.features());
 }
 
@@ -94,6 +95,10 @@ void FetchAnswer::write_info_items(const mail::MessageInfo& info, const proto::C
         mail::append_body(item("BODYSTRUCTURE"), info, 0, mail::BodyForm::bodystructure, utf8, revision);
 }
 
+void FetchAnswer::write_listed(const std::string& prefix, const mail::MessageInfo& info, const Section& section) {
+    write_fields(item(section.label), prefix + *info.listed_fields, section);
+}
+
 // When the file fails, the promised size cannot be kept: the connection ends.
 async::Task<void> FetchAnswer::send_range(const StoredMessage& message, mail::Range range) {
     std::array<char, 32 * 1024> piece;
@@ -110,10 +115,9 @@ async::Task<void> FetchAnswer::send_range(const StoredMessage& message, mail::Ra
     }
 }
 
-void FetchAnswer::write_fields(std::string& out, const StoredMessage& message, const Section& section,
-                               mail::Range header) {
+void FetchAnswer::write_fields(std::string& out, std::string_view header, const Section& section) {
     auto select = section.kind == Section::Kind::header_fields ? mail::Select::listed : mail::Select::not_listed;
-    auto fields = mail::select_header_fields(message.read(header, kMaxHeader), section.fields, select);
+    auto fields = mail::select_header_fields(header, section.fields, select);
     auto part = cut({0, fields.size()}, section.partial);
     append_literal_start(out, part.length);
     out += std::string_view(fields).substr(part.offset, part.length);
@@ -167,7 +171,7 @@ async::Task<FetchAnswer::Written> FetchAnswer::write_section(const StoredMessage
     if (section.form != Section::Form::body) co_return co_await write_binary(message, section, *range);
     auto& out = item(section.label);
     if (section.kind == Kind::header_fields || section.kind == Kind::header_fields_not) {
-        write_fields(out, message, section, *range);
+        write_fields(out, message.read(*range, kMaxHeader), section);
         co_return Written::done;
     }
     auto part = cut(*range, section.partial);

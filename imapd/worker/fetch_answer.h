@@ -16,6 +16,9 @@ namespace mox::imapd {
 class FetchAnswer {
   public:
     FetchAnswer(Session& session, uint32_t index);
+    ~FetchAnswer() { session_.keep_scratch(std::move(out_)); }
+    FetchAnswer(const FetchAnswer&) = delete;
+    FetchAnswer& operator=(const FetchAnswer&) = delete;
     /// Begins an item: what is appended to the string is its value.
     std::string& item(std::string_view name);
     /// Hands what is written so far to the stream, before content that goes there directly.
@@ -24,13 +27,15 @@ class FetchAnswer {
 
     void write_row_items(uint32_t items);
     void write_info_items(const mail::MessageInfo& info, const proto::ContentId& content, uint32_t items);
+    /// Of a parse that has listed fields, for a section that wants no others.
+    void write_listed(const std::string& prefix, const mail::MessageInfo& info, const Section& section);
     void write_preview(const StoredMessage& message);
     /// How it went: `unknown_encoding` was answered with NIL (RFC 3516 4.3).
     enum class Written : uint8_t { done, unknown_encoding, kEnd };
     async::Task<Written> write_section(const StoredMessage& message, const Section& section);
 
   private:
-    void write_fields(std::string& out, const StoredMessage& message, const Section& section, mail::Range header);
+    static void write_fields(std::string& out, std::string_view header, const Section& section);
     async::Task<void> send_range(const StoredMessage& message, mail::Range range);
     async::Task<Written> write_binary(const StoredMessage& message, const Section& section, mail::Range range);
     async::Task<void> send_decoded(const StoredMessage& message, mail::Range range, mail::TransferEncoding encoding,

@@ -25,28 +25,6 @@ async::Task<void> fetch_rows(Session& session, Selection selection, uint32_t ite
     }
 }
 
-async::Task<FetchOutcome> fetch_infos(Session& session, Selection selection, uint32_t items) {
-    InfoSource source(session, std::move(selection));
-    bool structure = (items & (kFetchBody | kFetchBodyStructure)) != 0;
-    bool envelope = (items & kFetchEnvelope) != 0;
-    if (structure && envelope)
-        source.need(mail::InfoNeeds::all);
-    else
-        source.need(structure ? mail::InfoNeeds::structure : mail::InfoNeeds::envelope);
-    for (;;) {
-        auto batch = co_await source.next();
-        if (batch.empty()) break;
-        for (const auto& [index, info, content] : batch) {
-            FetchAnswer answer(session, index);
-            answer.write_row_items(items);
-            answer.write_info_items(info, content, items);
-            answer.finish();
-            co_await session.flush_some();
-        }
-    }
-    co_return FetchOutcome{source.missing(), false, {}};
-}
-
 // Gives \Seen to those of the rows that lack it; their UIDs.
 async::Task<std::set<uint32_t>> set_seen(Session& session, const std::vector<uint32_t>& indexes) {
     std::vector<uint32_t> unseen;
@@ -68,6 +46,11 @@ async::Task<std::set<uint32_t>> set_seen(Session& session, const std::vector<uin
     co_return uids;
 }
 
+// RFC 3501 6.4.5: a change of flags by the fetch is part of the answer; RFC 7162 3.1: its modseq too
+uint32_t with_seen(const Session& session, uint32_t items) {
+    return items | kFetchFlags | (session.features().condstore ? kFetchModSeq : 0);
+}
+
 // Whether the header of the message is all that is looked at.
 bool is_header_only(const FetchAttributes& wanted) {
     using Kind = Section::Kind;
@@ -76,6 +59,23 @@ bool is_header_only(const FetchAttributes& wanted) {
                       section.kind == Kind::header_fields_not;
         return section.numbers.empty() && section.form == Section::Form::body && header;
     });
+}
+
+// Whether the stored parses have all that is looked at, of nearly all messages.
+bool is_listed_only(const FetchAttributes& wanted) {
+    return !(wanted.items & kFetchPreview) && std::ranges::all_of(wanted.sections, [](const Section& section) {
+        return section.kind == Section::Kind::header_fields && section.numbers.empty() &&
+               section.form == Section::Form::body && std::ranges::all_of(section.fields, mail::is_listed_field);
+    });
+}
+
+mail::InfoNeeds needs_of(const FetchAttributes& wanted) {
+    bool structure = (wanted.items & (kFetchBody | kFetchBodyStructure)) != 0;
+    bool envelope = (wanted.items & kFetchEnvelope) != 0;
+    bool listed = !wanted.sections.empty();
+    if (structure + envelope + listed > 1) return mail::InfoNeeds::all;
+    if (listed) return mail::InfoNeeds::listed;
+    return structure ? mail::InfoNeeds::structure : mail::InfoNeeds::envelope;
 }
 
 bool is_readable(const StoredMessage& message, const FetchAttributes& wanted) {
@@ -99,9 +99,8 @@ void tell_seen(Session& session, const std::vector<uint32_t>& damaged, const std
 
 async::Task<FetchOutcome> fetch_files(Session& session, Selection selection, const FetchAttributes& wanted,
                                       const std::set<uint32_t>& newly_seen) {
-    // RFC 3501 6.4.5: a change of flags by the fetch is part of the answer; RFC 7162 3.1: its modseq too
     uint32_t items = wanted.items;
-    uint32_t seen_items = items | kFetchFlags | (session.features().condstore ? kFetchModSeq : 0);
+    uint32_t seen_items = with_seen(session, items);
     auto parts = is_header_only(wanted) ? proto::MessageParts::beginning : proto::MessageParts::whole;
     FileSource source(session, std::move(selection), parts);
     source.pass_damaged();
@@ -132,13 +131,50 @@ async::Task<FetchOutcome> fetch_files(Session& session, Selection selection, con
     co_return outcome;
 }
 
+// From the stored parses; the messages whose parse lacks what is wanted, from their files.
+async::Task<FetchOutcome> fetch_infos(Session& session, Selection selection, const FetchAttributes& wanted,
+                                      const std::set<uint32_t>& newly_seen) {
+    InfoSource source(session, std::move(selection));
+    source.need(needs_of(wanted));
+    if (!wanted.sections.empty()) source.want_prefix();
+    uint32_t items = wanted.items;
+    FetchOutcome outcome;
+    for (;;) {
+        auto batch = co_await source.next();
+        if (batch.empty()) break;
+        std::vector<uint32_t> unlisted;
+        for (const auto& row : batch) {
+            if (!wanted.sections.empty() && !row.info.listed_fields) {
+                unlisted.push_back(row.index);
+                continue;
+            }
+            FetchAnswer answer(session, row.index);
+            bool seen = newly_seen.contains(session.view().rows()[row.index].uid);
+            answer.write_row_items(seen ? with_seen(session, items) : items);
+            answer.write_info_items(row.info, row.content, items);
+            for (const auto& section : wanted.sections) answer.write_listed(row.prefix, row.info, section);
+            answer.finish();
+            co_await session.flush_some();
+        }
+        if (!unlisted.empty()) outcome.add(co_await fetch_files(session, to_selection(unlisted), wanted, newly_seen));
+    }
+    outcome.missing += source.missing();
+    co_return outcome;
+}
+
+async::Task<FetchOutcome> fetch_contents(Session& session, Selection selection, const FetchAttributes& wanted,
+                                         const std::set<uint32_t>& newly_seen) {
+    return is_listed_only(wanted) ? fetch_infos(session, std::move(selection), wanted, newly_seen)
+                                  : fetch_files(session, std::move(selection), wanted, newly_seen);
+}
+
 async::Task<FetchOutcome> fetch_sections(Session& session, Selection selection, const FetchAttributes& wanted) {
     bool sets_seen = session.view().access() == Access::read_write &&  // RFC 3501 6.3.2: EXAMINE changes nothing
                      session.view().may(proto::kSeenRight) &&          // RFC 4314 4
                      std::ranges::any_of(wanted.sections, [](const auto& section) { return !section.peek; });
     if (!sets_seen) {
         const std::set<uint32_t> none;
-        co_return co_await fetch_files(session, std::move(selection), wanted, none);
+        co_return co_await fetch_contents(session, std::move(selection), wanted, none);
     }
     SelectionWalk walk(session.view(), std::move(selection));
     FetchOutcome outcome;
@@ -146,10 +182,7 @@ async::Task<FetchOutcome> fetch_sections(Session& session, Selection selection, 
         auto indexes = walk.next(kSeenAtOnce);
         if (indexes.empty()) break;
         auto newly_seen = co_await set_seen(session, indexes);
-        auto piece = co_await fetch_files(session, to_selection(indexes), wanted, newly_seen);
-        outcome.missing += piece.missing;
-        outcome.unknown_encoding |= piece.unknown_encoding;
-        outcome.damaged.insert(outcome.damaged.end(), piece.damaged.begin(), piece.damaged.end());
+        outcome.add(co_await fetch_contents(session, to_selection(indexes), wanted, newly_seen));
     }
     outcome.missing += walk.gone();
     co_return outcome;
@@ -157,10 +190,17 @@ async::Task<FetchOutcome> fetch_sections(Session& session, Selection selection, 
 
 }  // namespace
 
+void FetchOutcome::add(FetchOutcome other) {
+    missing += other.missing;
+    unknown_encoding |= other.unknown_encoding;
+    damaged.insert(damaged.end(), other.damaged.begin(), other.damaged.end());
+}
+
 async::Task<FetchOutcome> fetch_messages(Session& session, Selection selection, const FetchAttributes& wanted) {
     if (!wanted.sections.empty() || (wanted.items & kFetchPreview))
         co_return co_await fetch_sections(session, std::move(selection), wanted);
-    if (wanted.items & kInfoItems) co_return co_await fetch_infos(session, std::move(selection), wanted.items);
+    const std::set<uint32_t> none;
+    if (wanted.items & kInfoItems) co_return co_await fetch_infos(session, std::move(selection), wanted, none);
     co_await fetch_rows(session, std::move(selection), wanted.items);
     co_return FetchOutcome{};
 }

@@ -100,11 +100,11 @@ async::Task<void> decide_by_infos(Session& session, const MailboxView& view, con
         if (batch.empty()) break;
         co_await session.tell_progress(done, goal);
         done += batch.size();
-        for (const auto& [index, info, content] : batch) {
-            auto what = candidate(view, index, words);
-            what.info = &info;
-            what.content = &content;
-            note(progress, index, search.decide(what));
+        for (const auto& row : batch) {
+            auto what = candidate(view, row.index, words);
+            what.info = &row.info;
+            what.content = &row.content;
+            note(progress, row.index, search.decide(what));
         }
         co_await async::Yield();
     }

@@ -10,7 +10,8 @@ namespace mox::imapd {
 namespace {
 
 constexpr size_t kFlushAt = 64 * 1024;  // bytes of answers collected before they are sent
-constexpr int kMaxBadInRow = 100;       // commands that were no commands, before the session ends
+constexpr size_t kMaxScratch = 64 * 1024;
+constexpr int kMaxBadInRow = 100;  // commands that were no commands, before the session ends
 constexpr std::chrono::seconds kLastWords{5};
 constexpr std::chrono::seconds kHandBack{10};
 constexpr size_t kMaxHandBack = 1 << 20;  // more than all buffers on the way hold
@@ -141,6 +142,12 @@ async::Task<void> Session::flush_some() {
     if (stream_.pending_output() < kFlushAt) co_return;
     co_await flush();
     co_await async::Yield();  // the other sessions of the account have their turn
+}
+
+void Session::keep_scratch(std::string used) {
+    if (used.capacity() > kMaxScratch) return;
+    used.clear();
+    scratch_ = std::move(used);
 }
 
 async::Task<void> Session::tell_progress(uint64_t done, uint64_t goal) {

@@ -112,6 +112,9 @@ class Session : private AccountObserver {
     async::Deadline patience(async::Clock::duration limit);
 
     async::Stream& stream() { return stream_; }
+    /// An empty string with the memory of the one that was kept last: for many answers one after the other.
+    std::string take_scratch() { return std::exchange(scratch_, {}); }
+    void keep_scratch(std::string used);
     Account& account() { return account_; }
     const log::Logger& log() const { return log_; }
     const SessionLimits& limits() const { return limits_; }
@@ -233,6 +236,7 @@ class Session : private AccountObserver {
     SessionLimits limits_;
     log::Logger log_;
     async::Stream stream_;
+    std::string scratch_;
     Features features_;
     std::optional<RestedSession> rested_;  // what it goes on from
     std::optional<async::Clock::time_point> resting_since_;

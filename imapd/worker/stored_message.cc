@@ -10,8 +10,7 @@ StoredMessage::StoredMessage(proto::MessageFile file)
       prefix_(std::move(file.prefix)),
       file_size_(file.size),
       content_(file.content),
-      start_(std::move(file.start)),
-      file_(std::move(file.file), file.size, file.stored),
+      file_(std::move(file.start), file.packed, std::move(file.file), file.size, file.stored),
       encoded_info_(std::move(file.info)) {}
 
 const mail::MessageInfo& StoredMessage::info() const {
@@ -40,7 +39,7 @@ std::optional<mail::Range> StoredMessage::locate(const Section& section) const {
 }
 
 bool StoredMessage::is_readable(const Section& section) const {
-    auto range = file_ ? locate(section) : std::nullopt;
+    auto range = locate(section);
     if (!range) return true;
     if (const auto& partial = section.partial; partial && section.form == Section::Form::body) {
         uint64_t skip = std::min<uint64_t>(partial->offset, range->length);
@@ -54,9 +53,7 @@ bool StoredMessage::is_readable(const Section& section) const {
 
 size_t StoredMessage::read(uint64_t offset, std::span<char> into) const {
     if (offset < prefix_.size()) return prefix_.copy(into.data(), into.size(), offset);
-    offset -= prefix_.size();
-    if (offset < start_.size()) return start_.copy(into.data(), into.size(), offset);
-    return file_.read(offset, into);
+    return file_.read(offset - prefix_.size(), into);
 }
 
 std::string StoredMessage::read(mail::Range range, size_t max) const {

@@ -39,7 +39,7 @@ class StoredMessage {
     std::optional<mail::Range> locate(const Section& section) const;
 
     /// Whether the header of the message can be read; all of it can, unless only the beginning was asked for.
-    bool has_header() const { return static_cast<bool>(file_) || start_.size() >= info().parts[0].range.body_offset; }
+    bool has_header() const { return file_.reaches(info().parts[0].range.body_offset); }
 
     /// Whether the bytes that a section means can be read, as far as that can be told before they are promised.
     bool is_readable(const Section& section) const;
@@ -56,8 +56,7 @@ class StoredMessage {
     std::string prefix_;
     uint64_t file_size_;
     proto::ContentId content_;
-    std::string start_;      // the first bytes of the file
-    mail::StoredFile file_;  // not there when they are all there is
+    mail::StoredFile file_;
     std::string encoded_info_;
     mutable std::optional<mail::MessageInfo> info_;  // once it was wanted: whole messages are sent without it
 };

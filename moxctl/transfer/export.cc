@@ -100,12 +100,13 @@ void Export::write_files(const proto::MailboxColumns& columns, const Rows& rows,
             skip(name_of(columns, row), "expunged meanwhile, or damaged");
             continue;
         }
-        mail::StoredFile file(std::move(found->file), found->size, found->stored);
-        if (file && !file.is_whole()) {
-            skip(name_of(columns, row), "its file is damaged");
+        mail::StoredFile bytes(std::move(found->start), found->packed, std::move(found->file), found->size,
+                               found->stored);
+        if (!bytes.is_whole()) {
+            skip(name_of(columns, row), "it is damaged");
             continue;
         }
-        target_.write({row, keywords_of(row, columns.keywords), found->prefix, found->start, &file});
+        target_.write({row, keywords_of(row, columns.keywords), found->prefix, bytes});
         counts_.written++;
         counts_.bytes += row.size;
     }

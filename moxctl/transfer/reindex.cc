@@ -17,15 +17,13 @@ constexpr uint64_t kMaxContents = 1'000'000'000;  // above, a message may be rea
 
 /// Nothing when not all of it can be read.
 std::optional<std::string> words_of(proto::MessageFile& file) {
-    mail::StoredFile rest(std::move(file.file), file.size, file.stored);
-    mail::ReadAt read = [&file, &rest](uint64_t offset, std::span<char> into) -> size_t {
+    mail::StoredFile bytes(std::move(file.start), file.packed, std::move(file.file), file.size, file.stored);
+    mail::ReadAt read = [&file, &bytes](uint64_t offset, std::span<char> into) -> size_t {
         if (offset < file.prefix.size()) return file.prefix.copy(into.data(), into.size(), offset);
-        offset -= file.prefix.size();
-        if (offset < file.start.size()) return file.start.copy(into.data(), into.size(), offset);
-        return rest.read(offset, into);
+        return bytes.read(offset - file.prefix.size(), into);
     };
     std::string words = mail::word_list({mail::decode_info(file.info, file.size), read, file.prefix.size()});
-    return rest.has_failed() ? std::nullopt : std::optional(std::move(words));
+    return bytes.has_failed() ? std::nullopt : std::optional(std::move(words));
 }
 
 }  // namespace

@@ -30,14 +30,9 @@ void make_directories(const std::string& path) {
 
 std::string_view MessageText::raw() {
     if (!prefix_.empty()) return std::exchange(prefix_, {});
-    if (!start_.empty()) {
-        offset_ += start_.size();
-        return std::exchange(start_, {});
-    }
-    if (file_ == nullptr || !*file_) return {};
     buffer_.resize(kPiece);
-    size_t n = file_->read(offset_, buffer_);
-    if (n == 0 && offset_ < file_->size())
+    size_t n = bytes_.read(offset_, buffer_);
+    if (n == 0 && offset_ < bytes_.size())
         throw Failed({Persistence::temporary, ErrorCode::io, "a message file cannot be read"});
     offset_ += n;
     return std::string_view(buffer_).substr(0, n);

@@ -15,13 +15,12 @@
 
 namespace mox::moxctl {
 
-/// A message on its way out; its prefix and file together are what a client sees.
+/// A message on its way out; its prefix and bytes together are what a client sees.
 struct StoredMessage {
     proto::MessageRow row;
     std::vector<std::string> keywords;
     std::string_view prefix;
-    std::string_view start;                  // the file's first bytes, or all
-    const mail::StoredFile* file = nullptr;  // all of it; null, or none, when `start` is all
+    const mail::StoredFile& bytes;
 };
 
 class Target {
@@ -45,16 +44,14 @@ void make_directories(const std::string& path);
 /// The text of a message: prefix and file, in pieces, with LF at the ends of lines.
 class MessageText {
   public:
-    explicit MessageText(const StoredMessage& message)
-        : prefix_(message.prefix), start_(message.start), file_(message.file) {}
+    explicit MessageText(const StoredMessage& message) : prefix_(message.prefix), bytes_(message.bytes) {}
     /// The next bytes, valid until the next call; empty at the end. Throws Failed.
     std::string_view read();
 
   private:
     std::string_view raw();
     std::string_view prefix_;
-    std::string_view start_;
-    const mail::StoredFile* file_;
+    const mail::StoredFile& bytes_;
     uint64_t offset_ = 0;
     std::string buffer_;
     std::string text_;

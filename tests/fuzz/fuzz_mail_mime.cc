@@ -43,6 +43,13 @@ void check_parts(std::string_view message, const MessageInfo& info) {
             }
         }
     }
+    if (info.listed_fields) {
+        auto header = message.substr(0, info.parts[0].range.body_offset);
+        const std::vector<std::string> all(std::begin(kListedFields), std::end(kListedFields));
+        for (const auto& names : {all, std::vector<std::string>{"to"}})
+            require(select_header_fields(*info.listed_fields, names, Select::listed) ==
+                    select_header_fields(header, names, Select::listed));
+    }
     for (const auto& part : info.parts) {
         file_name(part);
         auto header = message.substr(part.range.header_offset, part.range.body_offset - part.range.header_offset);
@@ -96,6 +103,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         require(info.parts.size() <= limits.parts);
         check_parts(message, info);
         std::string encoded = mox::ipc::encode(info);
+        require(decode_info(encoded, InfoNeeds::listed).listed_fields == info.listed_fields);
+        decode_info(message, InfoNeeds::listed);  // any bytes
         for (auto needs : {InfoNeeds::structure, InfoNeeds::envelope}) {
             require(text_of(decode_info(encoded, needs), needs) == text_of(info, needs));
             text_of(decode_info(message, needs), needs);  // any bytes

@@ -255,7 +255,8 @@ class Store {
         proto::MessageInfos infos;
         for (auto uid : message.uids) {
             if (infos.messages.size() >= most_infos) break;
-            if (auto* m = find_message(message.mailbox, uid.value)) infos.messages.push_back({uid, m->info, m->id});
+            if (auto* m = find_message(message.mailbox, uid.value))
+                infos.messages.push_back({uid, m->info, m->id, message.prefix ? m->prefix : ""});
         }
         return infos;
     }

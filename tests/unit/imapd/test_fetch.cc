@@ -127,6 +127,47 @@ TEST_CASE("envelope and structure come from the parse") {
     CHECK(opaque.find(literal(kPrefix + kNested)) != std::string::npos);
 }
 
+TEST_CASE("header fields that clients list come from the parse, without the file") {
+    World world;
+    auto& box = *world.store.find("INBOX");
+    world.store.add(box, kNested, 0, kPrefix);
+    world.store.add(box, "To: " + std::string(mail::kMaxListed, 'x') + "\r\nSubject: long\r\n\r\ntext", 0, kPrefix);
+    world.store.add(box, "Subject: old\r\nFrom: b@c\r\n\r\ntext", 0, kPrefix);
+    auto& info = box.messages[2].info;
+    auto old = *ipc::decode<mail::MessageInfo>(info);
+    old.listed_fields.reset();
+    info = ipc::encode(old);
+    info.pop_back();
+    auto client = world.login();
+    client.ok("SELECT INBOX");
+    auto answer = [](int number, const std::string& item, const std::string& value) {
+        return "* " + std::to_string(number) + " FETCH (" + item + " " + literal(value) + ")";
+    };
+    std::string fields = "BODY[HEADER.FIELDS (RETURN-PATH X-Label SUBJECT)]";
+    const std::string path = "Return-Path: <a@b>\r\n";
+    CHECK(client.ok("FETCH 1 BODY.PEEK[HEADER.FIELDS (RETURN-PATH X-Label SUBJECT)]") ==
+          Lines{answer(1, fields, path + "Subject: =?utf-8?q?caf=C3=A9?=\r\n\r\n")});
+    CHECK(client.ok("FETCH 1 BODY.PEEK[HEADER.FIELDS (From)]<2.5>") ==
+          Lines{answer(1, "BODY[HEADER.FIELDS (From)]<2>", "om: J")});
+    auto both = client.ok("FETCH 1 (ENVELOPE BODY.PEEK[HEADER.FIELDS (To)] UID)");
+    CHECK(both.at(0).starts_with("* 1 FETCH (UID 1 ENVELOPE ("));
+    CHECK(both.at(0).ends_with(" BODY[HEADER.FIELDS (To)] {2}\r\n\r\n)"));
+    CHECK(world.store.files_opened == 0);
+    CHECK(client.ok("FETCH 1:3 BODY.PEEK[HEADER.FIELDS (SUBJECT)]") ==
+          Lines{answer(1, "BODY[HEADER.FIELDS (SUBJECT)]", "Subject: =?utf-8?q?caf=C3=A9?=\r\n\r\n"),
+                answer(2, "BODY[HEADER.FIELDS (SUBJECT)]", "Subject: long\r\n\r\n"),
+                answer(3, "BODY[HEADER.FIELDS (SUBJECT)]", "Subject: old\r\n\r\n")});
+    CHECK(world.store.files_opened == 2);
+    CHECK(
+        client.ok("FETCH 1 BODY.PEEK[HEADER.FIELDS (X-N FROM)]") ==
+        Lines{answer(1, "BODY[HEADER.FIELDS (X-N FROM)]", "From: Joe <joe@one.example>\r\nX-N: 1\r\nX-N: 2\r\n\r\n")});
+    CHECK(world.store.files_opened == 3);
+    auto seen = client.ok("FETCH 1 BODY[HEADER.FIELDS (DATE)]");
+    CHECK(seen.at(0).starts_with("* 1 FETCH (FLAGS (\\Seen) BODY[HEADER.FIELDS (DATE)] {2}"));
+    world.store.remove(box, 1);
+    CHECK(client.command("FETCH 1 BODY.PEEK[HEADER.FIELDS (DATE)]").back().starts_with("NO [EXPUNGEISSUED]"));
+}
+
 TEST_CASE("\\Seen is set once for all, told in the answer, and not by PEEK or EXAMINE") {
     World world;
     auto& box = *world.store.find("INBOX");

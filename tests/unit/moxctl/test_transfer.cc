@@ -328,7 +328,7 @@ TEST_CASE("what is exported as mbox or maildir is read back the same") {
         auto target = mbox ? make_mbox_target() : make_maildir_target();
         target->begin_mailbox(columns.mailbox);
         REQUIRE(target->wants(row, {"work"}));
-        target->write({row, {"work"}, "", {}, &file});
+        target->write({row, {"work"}, "", file});
         CHECK(target->end_mailbox().empty());
         DirectorySource source;
         All all = read_all(source);

@@ -264,6 +264,37 @@ TEST_CASE("small messages come in the answer, large ones as files") {
           ErrorCode::bad_request);
 }
 
+TEST_CASE("whatever messages are asked for, in whatever order, are those that exist") {
+    Model model(1);
+    World& w = model.w;
+    MailboxId inbox = model.views[0].id;
+    for (int i = 1; i <= 60; i++) REQUIRE_FALSE(w.deliver("alice", "", std::to_string(i)));
+    std::vector<proto::UidRange> gone = {{3, 3}, {10, 29}, {60, 60}};
+    REQUIRE(w.call(*model.client,
+                   proto::StoreFlags{inbox, gone, proto::StoreMode::add, proto::kDeleted, {}, std::nullopt}));
+    REQUIRE(w.call(*model.client, proto::Expunge{inbox, gone}));
+    std::vector<std::vector<uint32_t>> asked = {
+        {1}, {60}, {1, 2, 3, 4}, {1, 9, 18, 27, 36, 45, 54, 63}, {5, 5, 5}, {7, 6, 5}, {2, 31, 33, 32, 4000000000}, {}};
+    for (const auto& uids : asked) {
+        std::vector<proto::Uid> wanted;
+        std::vector<uint32_t> expected, infos, files;
+        for (uint32_t uid : uids) {
+            wanted.push_back({uid});
+            bool exists =
+                uid < 60 && std::ranges::none_of(gone, [&](auto g) { return g.first <= uid && uid <= g.last; });
+            if (exists) expected.push_back(uid);
+        }
+        for (const auto& m : w.call(*model.client, proto::FetchInfos{inbox, wanted})->messages)
+            infos.push_back(m.uid.value);
+        for (const auto& m : w.call(*model.client, proto::OpenMessages{inbox, wanted, 100})->messages) {
+            files.push_back(m.uid.value);
+            CHECK(text_of(m) == std::to_string(m.uid.value));
+        }
+        CHECK(infos == expected);
+        CHECK(files == expected);
+    }
+}
+
 TEST_CASE("who asks for more than there is at once is refused") {
     Model model(1);
     std::vector<proto::Uid> many(501, proto::Uid{1});

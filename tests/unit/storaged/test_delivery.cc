@@ -36,9 +36,13 @@ TEST_CASE("a delivered message is listed, opened and read back byte for byte") {
     CHECK(files->messages[0].prefix == "Prefix: x\r\n");
     CHECK(files->messages[0].info == "info of " + std::string(kText));
     CHECK(text_of(files->messages[0]) == kText);
-    auto infos = w.call(*alice, proto::FetchInfos{opened->mailbox.id, {{1}}});
-    REQUIRE(infos);
-    REQUIRE(infos->messages.size() == 1);
+    for (bool prefix : {false, true}) {
+        auto infos = w.call(*alice, proto::FetchInfos{opened->mailbox.id, {{1}}, prefix});
+        REQUIRE(infos);
+        REQUIRE(infos->messages.size() == 1);
+        CHECK(infos->messages[0].info == "info of " + std::string(kText));
+        CHECK(infos->messages[0].prefix == (prefix ? "Prefix: x\r\n" : ""));
+    }
     CHECK(count_files("spool") == 0);
 }
 

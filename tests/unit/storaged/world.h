@@ -238,8 +238,8 @@ inline std::string text_of(const Fd& file) {
 }
 /// A message of an answer: what is in a pack comes as bytes. Shorter than the message when it is damaged.
 inline std::string text_of(const proto::MessageFile& message) {
-    if (!message.file) return message.start;
-    mail::StoredFile file(Fd(dup(message.file.get())), message.size, message.stored);
+    mail::StoredFile file(message.start, message.packed, Fd(message.file ? dup(message.file.get()) : -1), message.size,
+                          message.stored);
     std::string text(message.size, '\0');
     size_t got = 0;
     for (size_t n = 1; n > 0; got += n) n = file.read(got, std::span(text).subspan(got));

@@ -57,12 +57,30 @@ TEST_CASE("a message within a message that has no envelope is shown with an empt
               std::string::npos);
 }
 
+TEST_CASE("a parse from before there were listed fields is read") {
+    MessageInfo info = parse_message(kMessages[1]);
+    CHECK(decode_info(ipc::encode(info), InfoNeeds::listed).listed_fields == info.listed_fields);
+    info.listed_fields.reset();
+    std::string encoded = ipc::encode(info);
+    for (std::string_view old : {std::string_view(encoded), std::string_view(encoded).substr(0, encoded.size() - 1)}) {
+        CHECK(decode_info(old) == info);
+        CHECK(decode_info(old, info.size) == info);
+        CHECK(envelope_of(decode_info(old, InfoNeeds::envelope)) == envelope_of(info));
+        CHECK_FALSE(decode_info(old, InfoNeeds::listed).listed_fields);
+    }
+}
+
 TEST_CASE("a parse that is damaged stands for an opaque text, whatever is wanted of it") {
-    std::string encoded = ipc::encode(parse_message(kMessages[2]));
+    MessageInfo whole = parse_message(kMessages[2]);
+    std::string encoded = ipc::encode(whole);
+    size_t listed_size = 1 + sizeof(uint32_t) + whole.listed_fields.value().size();
     std::string opaque = structure_of(decode_info("", InfoNeeds::all));
     for (auto needs : {InfoNeeds::all, InfoNeeds::structure, InfoNeeds::envelope}) {
         for (size_t size = 0; size < encoded.size(); size++) {
-            MessageInfo info = decode_info(std::string_view(encoded).substr(0, size), needs);
+            auto cut = std::string_view(encoded).substr(0, size);
+            CHECK_FALSE(decode_info(cut, InfoNeeds::listed).listed_fields);
+            if (size == encoded.size() - listed_size) continue;  // an older one
+            MessageInfo info = decode_info(cut, needs);
             REQUIRE(info.parts.size() >= 1);
             REQUIRE(info.envelopes.size() >= 1);
             if (needs == InfoNeeds::all) CHECK(structure_of(info) == opaque);

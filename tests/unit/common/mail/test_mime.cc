@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "common/mail/mime_parser.h"
+#include "common/mail/part_data.h"
 #include "tests/unit/catch.h"
 #include "tests/unit/common/mail/mail_samples.h"
 
@@ -111,6 +112,34 @@ TEST_CASE("the multipart example of RFC 2046 5.1.1") {
     CHECK(header_of(kSimpleMultipart, info, 1) == "\r\n");
     CHECK(header_of(kSimpleMultipart, info, 2) == "Content-type: text/plain; charset=us-ascii\r\n\r\n");
     CHECK(info.parts[0].range.end_offset == kSimpleMultipart.size());
+}
+
+namespace {
+
+/// Fields picked from the header, and from the listed fields of its parse.
+void check_listed(const std::string& message) {
+    MessageInfo info = parse_message(message);
+    REQUIRE(info.listed_fields);
+    std::string_view header = std::string_view(message).substr(0, info.parts[0].range.body_offset);
+    const std::vector<std::string> all(std::begin(kListedFields), std::end(kListedFields));
+    for (const auto& names : std::vector<std::vector<std::string>>{all, {"SUBJECT", "from", "Date"}, {}})
+        CHECK(select_header_fields(*info.listed_fields, names, Select::listed) ==
+              select_header_fields(header, names, Select::listed));
+}
+
+}  // namespace
+
+TEST_CASE("the fields that clients list") {
+    for (const std::string& message :
+         {kSimpleMultipart, kComplex, kDirty, std::string(), std::string("\r\n"),
+          std::string(" x\nSUBJECT : a\n\tb\nX-Other: y\nsubject: c\r\n\ntext"), std::string("To: one\r\nTo: two")})
+        check_listed(message);
+    CHECK(parse_message("X-A: 1\r\nTO: a\r\n b\r\nReceived: x\r\nDate: d\r\n\r\nFrom: body\r\n").listed_fields ==
+          "TO: a\r\n b\r\nDate: d\r\n\r\n");
+    std::string longest = "To: " + std::string(kMaxListed - 8, 'x') + "\r\n";
+    CHECK(parse_message("X-A: " + longest + longest + "\r\n").listed_fields == longest + "\r\n");
+    CHECK_FALSE(parse_message("Cc: c\r\n" + longest + "\r\n").listed_fields);
+    CHECK_FALSE(parse_message(longest + "Cc: c\r\nDate: d\r\n\r\n").listed_fields);
 }
 
 TEST_CASE("a complex message") {
