@@ -1,5 +1,6 @@
 #include "storaged/packs.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -15,6 +16,7 @@ namespace mox::storaged {
 namespace {
 
 constexpr size_t kWriteAtOnce = 1u << 20;  // bytes of one operation that wait to be written
+constexpr size_t kReadAhead = 128u << 10;
 
 Fd open_pack(const FileTree& tree, uint64_t file, int mode) {
     Fd fd(open(tree.path_of(file).c_str(), mode | O_CLOEXEC | O_NOFOLLOW));
@@ -39,15 +41,28 @@ std::string read_at(const Fd& file, uint64_t offset, size_t size) {
 }
 
 bool PackReader::open(uint64_t file) {
-    if (number_ != file) file_ = open_pack(tree_, file, O_RDONLY);
+    if (number_ == file) return static_cast<bool>(file_);
+    file_ = open_pack(tree_, file, O_RDONLY);
     number_ = file;
+    bytes_.clear();
+    behind_ = 0;
     return static_cast<bool>(file_);
+}
+
+// Messages that came one after the other lie so too: for who reads two like that, more is read than he asks for.
+std::string_view PackReader::bytes_at(uint64_t offset, size_t size) {
+    bool there = offset >= start_ && offset + size <= start_ + bytes_.size();
+    if (!there) {
+        bytes_ = read_at(file_, offset, offset == behind_ ? std::max(size, kReadAhead) : size);
+        start_ = offset;
+    }
+    behind_ = offset + size;
+    return std::string_view(bytes_).substr(offset - start_, size);
 }
 
 std::optional<std::string> PackReader::read(uint64_t content, uint64_t size, const ContentPlace& place) {
     if (place.length <= pack::kMaxContent && open(place.file)) {
-        std::string bytes = read_at(file_, place.offset, pack::kRecordHead + place.length);
-        auto record = pack::parse_record(bytes);
+        auto record = pack::parse_record(bytes_at(place.offset, pack::kRecordHead + place.length));
         bool right = record && record->head.content == content && record->head.size == size &&
                      record->head.length == place.length && record->head.method == place.method &&
                      (place.method == pack::Method::raw ? place.length == size : place.method == pack::Method::zstd);

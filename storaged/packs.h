@@ -50,9 +50,13 @@ class PackReader {
 
   private:
     bool open(uint64_t file);
+    std::string_view bytes_at(uint64_t offset, size_t size);
     const FileTree& tree_;
     uint64_t number_ = 0;
     Fd file_;
+    std::string bytes_;    // that were read last
+    uint64_t start_ = 0;   // where they lie
+    uint64_t behind_ = 0;  // the record asked for last
 };
 
 class Packs {
