@@ -138,6 +138,7 @@ void Account::configure(const proto::ConfigureStoraged::Account& config) {
 void Account::forget_use() {
     store_.forget_use();
     was_opened_ = false;
+    forget_client_keys();
     next_expiry_ = 0;
 }
 

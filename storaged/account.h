@@ -67,6 +67,20 @@ class Account : public std::enable_shared_from_this<Account> {
                    });
     }
 
+    // ---- the keys of TLS clients that log in as it (client_keys.cc)
+
+    using ClientKeys = std::vector<proto::ClientKey>;
+    /// nullptr: not known yet.
+    const std::shared_ptr<const ClientKeys>& client_keys() const { return client_keys_; }
+    /// It has none.
+    void set_no_client_keys() { client_keys_ = std::make_shared<const ClientKeys>(); }
+    /// Call before they change: they are loaded anew, behind the change.
+    void forget_client_keys() {
+        client_keys_.reset();
+        client_keys_version_++;
+    }
+    async::Task<Result<proto::Done>> load_client_keys();
+
     // ---- what it shares with others (RFC 4314)
 
     /// Whether an account is of the same domain, so that it can be given rights; addresses and accounts are moxd's
@@ -138,6 +152,8 @@ class Account : public std::enable_shared_from_this<Account> {
     std::set<AccountChannel*> visitors_;
     std::shared_ptr<Strand> strand_;
     MailStore& store_;  // the strand's
+    std::shared_ptr<const ClientKeys> client_keys_;
+    uint64_t client_keys_version_ = 0;
     size_t uses_ = 0;
     bool indexing_ = false;
     bool rewriting_ = false;
@@ -174,6 +190,11 @@ class Accounts {
     /// Those that are configured.
     std::vector<std::shared_ptr<Account>> all() const;
     /// A channel for a worker, or moxctl, to the account of that name, whose store is open then.
+    // ---- keys of TLS clients, see proto/storage.h (client_keys.cc)
+    async::Task<Result<proto::OwnedClientKey>> find_client_key(std::string fingerprint);
+    async::Task<Result<proto::Done>> add_client_key(proto::AddClientKey message);
+    async::Task<Result<proto::Done>> remove_client_key(std::string fingerprint);
+    async::Task<Result<proto::OwnedClientKeys>> list_client_keys(std::string name);
     async::Task<Result<proto::AccountChannel>> open_channel(std::string name, ipc::Role peer);
     /// Moves the directory of an account to removed/.
     async::Task<Result<proto::Done>> remove(std::string name);
@@ -201,6 +222,9 @@ class Accounts {
     async::Task<void> close_regularly();
     async::Task<void> close_unused();
     Engine& engine_;
+    async::Task<std::set<std::string>> find_marked(std::vector<std::string> names, const char* mark);
+    async::Task<Result<proto::Done>> load_client_keys();
+    std::vector<std::shared_ptr<Account>> owners_of(const std::string& fingerprint) const;
     std::map<std::string, Entry> accounts_;
     std::map<uint64_t, Account*> by_number_;
     bool shares_known_ = false;  // of each account whether it may share
@@ -208,4 +232,6 @@ class Accounts {
     async::Scope scope_;
 };
 
+    bool adding_key_ = false;    // keys are added one at a time: each is one account's alone
+    async::Notify key_added_;
 }  // namespace mox::storaged
