@@ -123,6 +123,13 @@ class MailStore : public Store {
     Result<proto::MessageInfos> infos(proto::MailboxId mailbox, const std::vector<proto::Uid>& uids);
     Result<proto::MessageFiles> files(const proto::OpenMessages& wanted);
 
+    // ---- URLs that carry their authorization (url_tokens.cc)
+    Result<proto::UrlToken> make_url_token(const proto::AuthorizedUrl& url);
+    /// An empty name: of all mailboxes.
+    Result<proto::Done> reset_url_keys(const std::string& mailbox);
+    /// The message when the token is that of the URL. Error not_found when not, whatever the reason.
+    Result<proto::MessageFiles> open_url(const proto::AuthorizedUrl& url, const std::string& token);
+
     // ---- changing messages (changing.cc, adding.cc)
     /// Creates the mailbox when it is missing; an empty name is INBOX. Does nothing when the mark is there already;
     /// true when the message was added.
@@ -166,6 +173,11 @@ class MailStore : public Store {
     // ---- credentials
     Result<proto::StoredCredentials> credentials();
     Result<proto::Done> set_credentials(const proto::Credentials& credentials);
+    /// By when they were added (client_keys.cc).
+    Result<std::vector<proto::ClientKey>> client_keys();
+    /// Error over_quota. That it is nobody else's is for the caller to see to.
+    Result<proto::Done> add_client_key(const proto::ClientKey& key);
+    Result<proto::Done> remove_client_key(const std::string& fingerprint);
 
     // ---- restoring (restoring.cc)
     uint64_t next_uidvalidity();
@@ -173,11 +185,6 @@ class MailStore : public Store {
     /// have been used for other messages meanwhile (RFC 3501 2.3.1.1).
     void renew_uidvalidity(uint64_t above);
     /// From now on its numbers of files are not those of the store that it was copied from.
-    /// By when they were added (client_keys.cc).
-    Result<std::vector<proto::ClientKey>> client_keys();
-    /// Error over_quota. That it is nobody else's is for the caller to see to.
-    Result<proto::Done> add_client_key(const proto::ClientKey& key);
-    Result<proto::Done> remove_client_key(const std::string& fingerprint);
     void renew_history() { db().run("UPDATE state SET history = random()"); }
     Result<proto::StagedMessages> list_messages(const std::string& mailbox, uint32_t after);
 
@@ -257,6 +264,7 @@ class MailStore : public Store {
     bool is_subscribed(std::string_view name);
     void add_subscription(std::string_view name);
 
+    std::optional<std::string> url_key(uint64_t mailbox);
     bool use_kept(proto::MailboxColumns& columns);
     bool read_content(proto::MessageFile& message, const ContentPlace& place, const proto::OpenMessages& wanted,
                       PackReader& packs);
