@@ -69,6 +69,10 @@ struct LogConfig {
 /// Whether new messages are compressed, where that saves room.
 enum class Compression : uint8_t { off, on, kEnd };
 
+/// Whether a submission server logs in with the account, to fetch what users have authorized it to submit for them
+/// (RFC 4467 3 "submit+").
+enum class SubmissionServer : uint8_t { no, yes, kEnd };
+
 struct ConfigureStoraged {
     MOX_MESSAGE(ConfigureStoraged, 0x0101, Done, from(Role::moxd))
     LogConfig log;
@@ -81,6 +85,7 @@ struct ConfigureStoraged {
         uint64_t quota;  // bytes, 0 = unlimited
         std::vector<Expiry> expiries;
         std::vector<std::string> addresses = {};  // canonical
+        SubmissionServer submission_server = SubmissionServer::no;
     };
     std::vector<Account> accounts;
     uint64_t quota;        // bytes of all accounts together, 0 = unlimited
@@ -264,7 +269,7 @@ struct StartSession {
     std::string remote_address;
     uint64_t cid;
     ImapSessionTls tls;
-    std::string tag;            // of the login command: the worker answers it
+    std::string tag;            // of the login command: the worker answers it; empty: it greets with PREAUTH
     std::string pending_input;  // bytes the client sent behind the login command
     std::string hostname;
     uint64_t max_message_size;
@@ -343,7 +348,8 @@ struct PeerLost {
 
 using ToStoraged =
     ipc::Messages<ConfigureStoraged, RemoveAccount, OpenAccountForAdmin, OpenStoreForAdmin, MOX_COMMON_CHILD_MESSAGES>;
-using ToAuthd = ipc::Messages<ConfigureAuthd, GiveSignClient, SetPassword, MOX_COMMON_CHILD_MESSAGES>;
+using ToAuthd = ipc::Messages<ConfigureAuthd, GiveSignClient, SetPassword, AddCertificate, ListCertificates,
+                              RemoveCertificate, MOX_COMMON_CHILD_MESSAGES>;
 using ToDnsd = ipc::Messages<ConfigureDnsd, MOX_COMMON_CHILD_MESSAGES>;
 using ToSmtpd = ipc::Messages<ConfigureSmtpd, GiveSigner, MOX_COMMON_CHILD_MESSAGES>;
 using ToImapd = ipc::Messages<ConfigureImapd, GiveSigner, MOX_COMMON_CHILD_MESSAGES>;

@@ -1,13 +1,12 @@
 // One answer of FETCH being written: `* 5 FETCH (...)`, its items from the row, the parse and the file.
 //
-// Content goes from the file to the client in pieces, so memory does not depend on the message. RFC 3501 7.4.2,
-// 9051 7.5.2 (BINARY), 7162 3.1.4 (MODSEQ).
+// RFC 3501 7.4.2, 9051 7.5.2 (BINARY), 7162 3.1.4 (MODSEQ).
 #pragma once
 
 #include <string>
 #include <string_view>
 
-#include "common/mail/transfer.h"
+#include "imapd/worker/section_value.h"
 #include "imapd/worker/session.h"
 #include "imapd/worker/stored_message.h"
 
@@ -30,17 +29,9 @@ class FetchAnswer {
     /// Of a parse that has listed fields, for a section that wants no others.
     void write_listed(const std::string& prefix, const mail::MessageInfo& info, const Section& section);
     void write_preview(const StoredMessage& message);
-    /// How it went: `unknown_encoding` was answered with NIL (RFC 3516 4.3).
-    enum class Written : uint8_t { done, unknown_encoding, kEnd };
     async::Task<Written> write_section(const StoredMessage& message, const Section& section);
 
   private:
-    static void write_fields(std::string& out, std::string_view header, const Section& section);
-    async::Task<void> send_range(const StoredMessage& message, mail::Range range);
-    async::Task<Written> write_binary(const StoredMessage& message, const Section& section, mail::Range range);
-    async::Task<void> send_decoded(const StoredMessage& message, mail::Range range, mail::TransferEncoding encoding,
-                                   mail::Range wanted);
-
     Session& session_;
     uint32_t index_;
     std::string out_;
