@@ -133,11 +133,10 @@ inline Box& inbox(World& world, int messages = 0) {
 
 inline void Client::write(std::string_view bytes) {
     while (!bytes.empty()) {
-        errno = 0;
         auto n = ::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
         if (n > 0)
             bytes.remove_prefix(static_cast<size_t>(n));
-        else if (errno != EAGAIN)
+        else if (n == 0 || errno != EAGAIN)
             return;
         world_.step();
     }
