@@ -72,6 +72,11 @@ std::optional<std::string> Directory::account_of_login(std::string_view login) c
     return target->account;
 }
 
+bool Directory::is_of_domain(std::string_view address) const {
+    auto parts = split(address);
+    return parts && parts->domain != nullptr;
+}
+
 std::string Directory::canonical_login(std::string_view login) const {
     auto parts = split(login);
     if (!parts || parts->domain == nullptr) return text::to_lower(login);

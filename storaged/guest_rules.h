@@ -36,6 +36,11 @@ constexpr GuestRule kGuestRules[] = {
     {proto::Subscribe::kKind, Reach::own},   // RFC 4314 4: no right is needed, the name need not exist
     {proto::FindText::kKind, Reach::own},    // the index speaks of all mailboxes at once
     {proto::IndexWords::kKind, Reach::own},  // and nobody else's word is taken for what is in it
+    // Threads go through all mailboxes, and their messages are of parses that a guest may not see.
+    {proto::GetUnthreaded::kKind, Reach::own},
+    {proto::AssignThreads::kKind, Reach::own},
+    {proto::GetThreads::kKind, Reach::own},
+    {proto::FindThread::kKind, Reach::own},
     {proto::ListMailboxes::kKind, Reach::each, proto::kLookupRight},
     {proto::GetMailboxes::kKind, Reach::each, proto::kReadRight},
     {proto::CreateMailbox::kKind, Reach::parent, proto::kCreateRight},

@@ -27,6 +27,7 @@ class StorageChannel {
     async::Task<Result<proto::StoredCredentials>> on(proto::GetCredentials message);
     async::Task<Result<proto::Done>> on(proto::SetCredentials message);
     async::Task<Result<proto::AccountChannel>> on(proto::OpenAccount message);
+    async::Task<Result<proto::Done>> on(proto::NoteLogins message) { return server_.note_logins(std::move(message)); }
 
   private:
     Server& server_;

@@ -10,6 +10,7 @@
 #include "common/mail/transfer.h"
 #include "imapd/worker/session.h"
 #include "imapd/worker/stored_message.h"
+#include "imapd/worker/thread_ids.h"
 
 namespace mox::imapd {
 
@@ -22,7 +23,8 @@ class FetchAnswer {
     void hand_over();
     void finish();
 
-    void write_row_items(uint32_t items);
+    /// `threads` has that of the message when it is asked for and there is one.
+    void write_row_items(uint32_t items, const ThreadIds& threads);
     void write_info_items(const mail::MessageInfo& info, const proto::ContentId& content, uint32_t items);
     void write_preview(const StoredMessage& message);
     /// How it went: `unknown_encoding` was answered with NIL (RFC 3516 4.3).

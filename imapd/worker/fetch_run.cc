@@ -5,6 +5,7 @@
 
 #include "imapd/worker/batches.h"
 #include "imapd/worker/fetch_answer.h"
+#include "imapd/worker/thread_ids.h"
 
 namespace mox::imapd {
 namespace {
@@ -13,19 +14,19 @@ constexpr uint32_t kInfoItems = kFetchEnvelope | kFetchBody | kFetchBodyStructur
 constexpr uint64_t kPreviewed = 64u << 10;  // a preview is made of no more
 constexpr size_t kSeenAtOnce = 512;         // messages that get \Seen in one change
 
-async::Task<void> fetch_rows(Session& session, Selection selection, uint32_t items) {
+async::Task<void> fetch_rows(Session& session, Selection selection, uint32_t items, const ThreadIds& threads) {
     size_t written = 0;
     for (const auto& range : selection) {
         for (uint32_t index = range.begin; index < range.end; index++) {
             FetchAnswer answer(session, index);
-            answer.write_row_items(items);
+            answer.write_row_items(items, threads);
             answer.finish();
             if (++written % 256 == 0) co_await session.flush_some();
         }
     }
 }
 
-async::Task<FetchOutcome> fetch_infos(Session& session, Selection selection, uint32_t items) {
+async::Task<FetchOutcome> fetch_infos(Session& session, Selection selection, uint32_t items, const ThreadIds& threads) {
     InfoSource source(session, std::move(selection));
     bool structure = (items & (kFetchBody | kFetchBodyStructure)) != 0;
     bool envelope = (items & kFetchEnvelope) != 0;
@@ -38,7 +39,7 @@ async::Task<FetchOutcome> fetch_infos(Session& session, Selection selection, uin
         if (batch.empty()) break;
         for (const auto& [index, info, content] : batch) {
             FetchAnswer answer(session, index);
-            answer.write_row_items(items);
+            answer.write_row_items(items, threads);
             answer.write_info_items(info, content, items);
             answer.finish();
             co_await session.flush_some();
@@ -87,18 +88,18 @@ bool is_readable(const StoredMessage& message, const FetchAttributes& wanted) {
 
 // That they are \Seen now is all that is told of those that cannot be read.
 void tell_seen(Session& session, const std::vector<uint32_t>& damaged, const std::set<uint32_t>& newly_seen,
-               uint32_t items) {
+               uint32_t items, const ThreadIds& threads) {
     for (uint32_t uid : damaged) {
         auto index = session.view().find(uid);
         if (!index || !newly_seen.contains(uid)) continue;
         FetchAnswer answer(session, *index);
-        answer.write_row_items(items);
+        answer.write_row_items(items, threads);
         answer.finish();
     }
 }
 
 async::Task<FetchOutcome> fetch_files(Session& session, Selection selection, const FetchAttributes& wanted,
-                                      const std::set<uint32_t>& newly_seen) {
+                                      const std::set<uint32_t>& newly_seen, const ThreadIds& threads) {
     // RFC 3501 6.4.5: a change of flags by the fetch is part of the answer; RFC 7162 3.1: its modseq too
     uint32_t items = wanted.items;
     uint32_t seen_items = items | kFetchFlags | (session.features().condstore ? kFetchModSeq : 0);
@@ -115,7 +116,7 @@ async::Task<FetchOutcome> fetch_files(Session& session, Selection selection, con
                 continue;
             }
             FetchAnswer answer(session, index);
-            answer.write_row_items(newly_seen.contains(message.uid()) ? seen_items : items);
+            answer.write_row_items(newly_seen.contains(message.uid()) ? seen_items : items, threads);
             if (items & kInfoItems) answer.write_info_items(message.info(), message.content(), items);
             if (items & kFetchPreview) answer.write_preview(message);
             for (const auto& section : wanted.sections) {
@@ -128,17 +129,18 @@ async::Task<FetchOutcome> fetch_files(Session& session, Selection selection, con
     }
     outcome.missing = source.missing();
     outcome.damaged = source.damaged();
-    tell_seen(session, outcome.damaged, newly_seen, seen_items);
+    tell_seen(session, outcome.damaged, newly_seen, seen_items, threads);
     co_return outcome;
 }
 
-async::Task<FetchOutcome> fetch_sections(Session& session, Selection selection, const FetchAttributes& wanted) {
+async::Task<FetchOutcome> fetch_sections(Session& session, Selection selection, const FetchAttributes& wanted,
+                                         const ThreadIds& threads) {
     bool sets_seen = session.view().access() == Access::read_write &&  // RFC 3501 6.3.2: EXAMINE changes nothing
                      session.view().may(proto::kSeenRight) &&          // RFC 4314 4
                      std::ranges::any_of(wanted.sections, [](const auto& section) { return !section.peek; });
     if (!sets_seen) {
         const std::set<uint32_t> none;
-        co_return co_await fetch_files(session, std::move(selection), wanted, none);
+        co_return co_await fetch_files(session, std::move(selection), wanted, none, threads);
     }
     SelectionWalk walk(session.view(), std::move(selection));
     FetchOutcome outcome;
@@ -146,23 +148,44 @@ async::Task<FetchOutcome> fetch_sections(Session& session, Selection selection, 
         auto indexes = walk.next(kSeenAtOnce);
         if (indexes.empty()) break;
         auto newly_seen = co_await set_seen(session, indexes);
-        auto piece = co_await fetch_files(session, to_selection(indexes), wanted, newly_seen);
-        outcome.missing += piece.missing;
-        outcome.unknown_encoding |= piece.unknown_encoding;
-        outcome.damaged.insert(outcome.damaged.end(), piece.damaged.begin(), piece.damaged.end());
+        outcome.add(co_await fetch_files(session, to_selection(indexes), wanted, newly_seen, threads));
     }
     outcome.missing += walk.gone();
     co_return outcome;
 }
 
+async::Task<FetchOutcome> fetch_piece(Session& session, Selection selection, const FetchAttributes& wanted,
+                                      const ThreadIds& threads) {
+    if (!wanted.sections.empty() || (wanted.items & kFetchPreview))
+        co_return co_await fetch_sections(session, std::move(selection), wanted, threads);
+    if (wanted.items & kInfoItems) co_return co_await fetch_infos(session, std::move(selection), wanted.items, threads);
+    co_await fetch_rows(session, std::move(selection), wanted.items, threads);
+    co_return FetchOutcome{};
+}
+
 }  // namespace
 
+void FetchOutcome::add(FetchOutcome other) {
+    missing += other.missing;
+    unknown_encoding |= other.unknown_encoding;
+    damaged.insert(damaged.end(), other.damaged.begin(), other.damaged.end());
+}
+
 async::Task<FetchOutcome> fetch_messages(Session& session, Selection selection, const FetchAttributes& wanted) {
-    if (!wanted.sections.empty() || (wanted.items & kFetchPreview))
-        co_return co_await fetch_sections(session, std::move(selection), wanted);
-    if (wanted.items & kInfoItems) co_return co_await fetch_infos(session, std::move(selection), wanted.items);
-    co_await fetch_rows(session, std::move(selection), wanted.items);
-    co_return FetchOutcome{};
+    if (!(wanted.items & kFetchThreadId)) {
+        const ThreadIds none;
+        co_return co_await fetch_piece(session, std::move(selection), wanted, none);
+    }
+    SelectionWalk walk(session.view(), std::move(selection));
+    FetchOutcome outcome;
+    for (;;) {
+        auto indexes = walk.next(proto::kMaxThreadsPerGet);
+        if (indexes.empty()) break;
+        auto threads = co_await load_threads(session, indexes);
+        outcome.add(co_await fetch_piece(session, to_selection(indexes), wanted, threads));
+    }
+    outcome.missing += walk.gone();
+    co_return outcome;
 }
 
 }  // namespace mox::imapd

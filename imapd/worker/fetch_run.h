@@ -14,6 +14,8 @@ struct FetchOutcome {
     size_t missing = 0;             // messages that do not exist any more
     bool unknown_encoding = false;  // a part could not be decoded
     std::vector<uint32_t> damaged;  // UIDs of those that could not be read
+
+    void add(FetchOutcome other);
 };
 
 /// Writes the answers. Gives \Seen where an attribute says so (RFC 3501 6.4.5). `wanted` outlives the task; storage

@@ -1,4 +1,5 @@
-// Logins by SCRAM over a made-up storaged: what who has no keys gets to see.
+// Logins over a made-up storaged: what who has no keys gets to see, and what the history has of each outcome.
+#include <fmt/format.h>
 #include <sodium.h>
 
 #include "authd/logins.h"
@@ -12,7 +13,20 @@ namespace {
 
 struct FakeStorage {
     Result<proto::StoredCredentials> on(proto::GetCredentials) { return proto::StoredCredentials{credentials}; }
+    Result<proto::AccountChannel> on(proto::OpenAccount) {
+        auto [ours, theirs] = ipc::make_socket_pair();
+        return proto::AccountChannel{std::move(theirs)};
+    }
+    Result<proto::Done> on(proto::NoteLogins message) {
+        asked++;
+        if (fails) return temporary(ErrorCode::busy, "busy");
+        for (auto& attempt : message.attempts) noted.push_back(std::move(attempt));
+        return proto::Done{};
+    }
     std::optional<proto::Credentials> credentials;
+    std::vector<proto::LoginAttempt> noted;
+    int asked = 0;
+    bool fails = false;
 };
 
 Directory make_directory() {
@@ -20,8 +34,8 @@ Directory make_directory() {
     c.hostname = "mail.example.org";
     c.postmaster_account = "alice";
     c.domains = {{"example.org", "+-", false, false}};
-    c.accounts = {{"alice", ""}};
-    c.addresses = {{"alice@example.org", "alice", ""}};
+    c.accounts = {{"alice", ""}, {"bob", "on holiday"}};
+    c.addresses = {{"alice@example.org", "alice", ""}, {"bob@example.org", "bob", ""}};
     return Directory(std::move(c));
 }
 
@@ -30,7 +44,7 @@ class World {
     World() {
         auto [ours, theirs] = ipc::make_socket_pair();
         server.emplace(std::move(ours), ipc::PeerId{ipc::Role::authd, "authd"});
-        server->serve(ipc::Messages<proto::GetCredentials>{}, storage);
+        server->serve(ipc::Messages<proto::GetCredentials, proto::OpenAccount, proto::NoteLogins>{}, storage);
         server->start();
         auto channel = std::make_shared<ipc::Channel>(std::move(theirs), ipc::PeerId{ipc::Role::storaged, "storaged"});
         channel->start();
@@ -44,12 +58,25 @@ class World {
         start.client_first = "n,,n=" + user + ",r=abcdefghij";
         start.hash = hash;
         std::unique_ptr<ScramServer> scram;
-        auto task = logins.scram_start(std::move(start), scram);
-        for (int i = 0; i < 10000 && !task.done(); i++) event_base_loop(loop.base(), EVLOOP_ONCE | EVLOOP_NONBLOCK);
-        REQUIRE(task.done());
-        auto result = task.await_resume();
+        auto result = wait(logins.scram_start(std::move(start), scram));
         REQUIRE(result);
         return result->server_first.substr(result->server_first.find(",s="));
+    }
+    template <class T>
+    T wait(async::Task<T> task) {
+        auto limit = async::Clock::now() + std::chrono::seconds(20);
+        while (!task.done() && async::Clock::now() < limit) event_base_loop(loop.base(), EVLOOP_ONCE);
+        REQUIRE(task.done());
+        return task.await_resume();
+    }
+    static async::Task<int> nap(async::Clock::duration span) {
+        co_await async::sleep_for(span);
+        co_return 0;
+    }
+    Result<proto::LoggedIn> log_in(std::string login, std::string password, std::string client = "a client") {
+        proto::LoginContext context{proto::LoginProtocol::imap,   "127.0.0.1",      1, proto::LoginTls::tls13,
+                                    proto::LoginMechanism::login, std::move(client)};
+        return wait(logins.plain({context, std::move(login), {std::move(password)}}));
     }
 
     async::Loop loop;
@@ -84,4 +111,78 @@ TEST_CASE("who has no keys for a hash looks like somebody unknown") {
     CHECK(world.challenge(ScramHash::sha256, "alice@example.org") != without);
     world.storage.credentials.reset();
     CHECK(world.challenge(ScramHash::sha1, "alice@example.org") == without);
+}
+
+TEST_CASE("each attempt is noted by its outcome, and no password is") {
+    REQUIRE(sodium_init() >= 0);
+    World world;
+    world.storage.credentials = make_credentials("correct horse");
+    using enum proto::LoginResult;
+    CHECK(world.log_in("Alice+x@example.org", "correct horse", "client\r\n\xff 1"));
+    CHECK(world.log_in("alice@example.org", "correct horse"));
+    CHECK(world.log_in("alice@example.org", "correct horse"));
+    CHECK_FALSE(world.log_in("alice@example.org", "wrong horse"));
+    CHECK_FALSE(world.log_in("alice@example.org", std::string(2000, 'p')));
+    CHECK_FALSE(world.log_in("bob@example.org", "correct horse"));
+    CHECK_FALSE(world.log_in("nobody@example.org", "secret one"));
+    for (const char* misplaced : {"my secret", "secret@pass", "s3cret"})
+        CHECK_FALSE(world.log_in(misplaced, "secret two"));
+    // Failures wait for their answers, so some were told already; each message merges what came in a second.
+    world.wait(World::nap(std::chrono::milliseconds(1500)));
+    CHECK(world.storage.asked < 10);
+    std::map<std::string, uint64_t> counts;
+    std::string client;
+    for (const auto& a : world.storage.noted) {
+        for (const std::string* text : {&a.account, &a.login, &a.client}) {
+            CHECK(text->find("horse") == std::string::npos);
+            CHECK(text->find("cret") == std::string::npos);
+        }
+        CHECK(a.remote_address == "127.0.0.1");
+        CHECK(a.tls == proto::LoginTls::tls13);
+        CHECK(a.mechanism == proto::LoginMechanism::login);
+        CHECK(a.first <= a.last);
+        counts[fmt::format("{}/{}/{}", a.account, a.login, static_cast<int>(a.result))] += a.count;
+        if (a.login == "Alice+x@example.org") client = a.client;
+    }
+    auto count = [&](const std::string& who, proto::LoginResult result) -> uint64_t {
+        return counts[fmt::format("{}/{}", who, static_cast<int>(result))];
+    };
+    CHECK(count("alice/Alice+x@example.org", ok) == 1);
+    CHECK(count("alice/alice@example.org", ok) == 2);
+    CHECK(count("alice/alice@example.org", wrong_password) == 2);
+    CHECK(count("bob/bob@example.org", disabled) == 1);
+    CHECK(count("/nobody@example.org", unknown_user) == 1);
+    CHECK(count("/", unknown_user) == 3);
+    CHECK(client == "client??\xef\xbf\xbd 1");
+}
+
+TEST_CASE("a flood of failures is bounded in memory while storaged does not answer") {
+    REQUIRE(sodium_init() >= 0);
+    World world;
+    world.storage.fails = true;
+    LoginHistory& history = world.logins.history();
+    auto note = [&](int n, proto::LoginResult result) {
+        proto::LoginContext context{proto::LoginProtocol::imap, fmt::format("10.0.{}.{}", n / 250, n % 250), 1};
+        history.note(context, "alice@example.org", result);
+    };
+    for (int round = 0; round < 2; round++)
+        for (int n = 0; n < 5000; n++) note(n, proto::LoginResult::wrong_password);
+    CHECK(history.waiting().size() == LoginHistory::kMaxWaiting);
+    CHECK(history.left_out() == 2 * (5000 - LoginHistory::kMaxWaiting));
+    note(1, proto::LoginResult::ok);  // there is room for those that succeed
+    CHECK(history.waiting().size() == LoginHistory::kMaxWaiting + 1);
+    auto limit = async::Clock::now() + std::chrono::seconds(10);
+    while (world.storage.asked == 0 && async::Clock::now() < limit)
+        world.wait(World::nap(std::chrono::milliseconds(50)));
+    world.wait(World::nap(std::chrono::milliseconds(50)));
+    CHECK(history.waiting().size() >= LoginHistory::kMaxWaiting);  // they wait for the next time
+    world.storage.fails = false;
+    auto flush = [](LoginHistory& h) -> async::Task<int> {
+        co_await h.flush();
+        co_return 0;
+    };
+    world.wait(flush(history));
+    CHECK(history.waiting().empty());
+    CHECK(world.storage.noted.size() >= LoginHistory::kMaxWaiting);
+    CHECK(world.storage.noted.front().count == 2);
 }
