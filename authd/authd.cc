@@ -15,6 +15,12 @@ constexpr size_t kHashThreads = 2;
 constexpr size_t kMaxExchanges = 1000;  // SCRAM exchanges under way, per client process
 constexpr auto kExchangeLimit = 60s;
 
+proto::LoginMechanism mechanism_of(const proto::ScramStart& start) {
+    using enum proto::LoginMechanism;
+    if (start.hash == proto::ScramHash::sha1) return start.plus ? scram_sha_1_plus : scram_sha_1;
+    return start.plus ? scram_sha_256_plus : scram_sha_256;
+}
+
 }  // namespace
 
 Authd::Authd(process::Process& process)
@@ -51,6 +57,11 @@ void Authd::on(proto::GiveSignClient message) {
                       std::make_unique<SignClient>(*this));
 }
 
+async::Task<void> Authd::end() {
+    co_await logins_.history().flush();
+    process().stop();
+}
+
 std::string Authd::metrics() {
     return logins_.metrics() +
            fmt::format(
@@ -77,12 +88,22 @@ async::Task<Result<proto::LoggedIn>> Authd::Client::on(proto::LoginPlain m) {
     return authd.logins_.plain(std::move(m));
 }
 
+Authd::Client::Exchanges::iterator Authd::Client::abandon(Exchanges::iterator exchange) {
+    authd.logins_.scram_abandoned(exchange->second.context, *exchange->second.server);
+    return exchanges.erase(exchange);
+}
+
+Authd::Client::~Client() {
+    for (const auto& [session, exchange] : exchanges) authd.logins_.scram_abandoned(exchange.context, *exchange.server);
+}
+
 async::Task<Result<proto::ScramChallenge>> Authd::Client::on(proto::ScramStart m) {
     auto now = async::Clock::now();
-    std::erase_if(exchanges, [&](const auto& e) { return e.second.until < now; });
+    for (auto e = exchanges.begin(); e != exchanges.end();) e = e->second.until < now ? abandon(e) : std::next(e);
     // The oldest make room: abandoned ones must not keep others out.
     while (exchanges.size() >= kMaxExchanges)
-        exchanges.erase(std::ranges::min_element(exchanges, {}, [](const auto& e) { return e.second.until; }));
+        abandon(std::ranges::min_element(exchanges, {}, [](const auto& e) { return e.second.until; }));
+    m.context.mechanism = mechanism_of(m);
     Exchange exchange{m.context, nullptr, now + kExchangeLimit};
     auto challenge = co_await authd.logins_.scram_start(std::move(m), exchange.server);
     if (!challenge) co_return challenge;

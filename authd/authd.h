@@ -24,18 +24,28 @@ class Authd : public process::Common {
 
   protected:
     std::string metrics() override;
+    /// The history of logins goes to storaged first.
+    void shut_down() override { scope_.spawn(end()); }
 
   private:
+    async::Task<void> end();
     /// A front or queued that asks.
     struct Client {
+        explicit Client(Authd& a) : authd(a) {}
+        Client(const Client&) = delete;
+        Client& operator=(const Client&) = delete;
+        ~Client();
         Authd& authd;
         struct Exchange {
             proto::LoginContext context;
             std::unique_ptr<ScramServer> server;
             async::Clock::time_point until;
         };
-        std::map<uint64_t, Exchange> exchanges;
+        using Exchanges = std::map<uint64_t, Exchange>;
+        Exchanges exchanges;
         uint64_t next_exchange = log::new_cid();  // not that of an authd before this
+
+        Exchanges::iterator abandon(Exchanges::iterator exchange);
 
         Result<proto::ResolvedAddress> on(proto::ResolveAddress m);
         Result<ipc::Done> on(proto::CheckSender m);
@@ -59,6 +69,7 @@ class Authd : public process::Common {
     Logins logins_;
     process::Served<Client> clients_;
     process::Served<SignClient> sign_clients_;
+    async::Scope scope_;
 };
 
 }  // namespace mox::authd

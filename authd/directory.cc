@@ -78,6 +78,11 @@ std::string Directory::login_of_account(std::string_view account) const {
     return std::string(account);
 }
 
+bool Directory::is_of_domain(std::string_view address) const {
+    auto parts = split(address);
+    return parts && parts->domain != nullptr;
+}
+
 std::string Directory::canonical_login(std::string_view login) const {
     auto parts = split(login);
     if (!parts || parts->domain == nullptr) return text::to_lower(login);

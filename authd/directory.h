@@ -29,6 +29,8 @@ class Directory {
     std::optional<std::string> account_of_login(std::string_view login) const;
     /// The first login name of an account, by the alphabet; its own name when it has none.
     std::string login_of_account(std::string_view account) const;
+    /// Whether it is an address of a domain that is ours, whether or not it leads anywhere.
+    bool is_of_domain(std::string_view address) const;
     /// A login name in the form all its spellings share; for names that lead nowhere too.
     std::string canonical_login(std::string_view login) const;
     /// The text that logins of the account are refused with; empty when they are not.

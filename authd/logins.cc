@@ -9,6 +9,7 @@
 namespace mox::authd {
 
 using namespace std::chrono_literals;
+using proto::LoginResult;
 
 namespace {
 
@@ -16,8 +17,7 @@ constexpr auto kStorageLimit = 10s;
 constexpr auto kRememberFor = 15min;
 constexpr size_t kMaxRemembered = 10000;
 constexpr size_t kMaxQueuedHashes = 64;
-constexpr size_t kMaxWaiting = 128;    // failed logins whose answer waits
-constexpr size_t kMaxLoginName = 320;  // bytes
+constexpr size_t kMaxWaiting = 128;  // failed logins whose answer waits
 
 std::string random_secret() {
     std::string secret(32, '\0');
@@ -33,6 +33,10 @@ std::string_view to_string(proto::LoginProtocol p) {
 
 Logins::Logins(const Directory& directory, ipc::Link& storage, async::WorkerPool& pool)
     : directory_(directory), storage_(storage), pool_(pool), secret_(random_secret()), cache_secret_(random_secret()) {}
+
+LoginResult Logins::wrong_for(const std::string& login) const {
+    return directory_.account_of_login(login) ? LoginResult::wrong_password : LoginResult::unknown_user;
+}
 
 async::Task<Result<Logins::Candidate>> Logins::find(std::string login) {
     auto account = directory_.account_of_login(login);
@@ -78,24 +82,30 @@ async::Task<Result<proto::LoggedIn>> Logins::succeed(proto::LoginContext context
     log::Logger logger(context.cid);
     if (std::string text = directory_.login_disabled(account); !text.empty()) {
         logger.info("login refused: disabled", {{"account", account}});
+        history_.note(context, login, LoginResult::disabled);
         co_return permanent(ErrorCode::denied, text);
     }
     throttle_.succeeded(context.remote_address, account);
     succeeded_++;
-    proto::LoggedIn result{account, std::move(login), {}};
+    proto::LoggedIn result{account, login, {}};
     if (context.protocol == proto::LoginProtocol::imap) {
         auto opened = co_await storage_.call(proto::OpenAccount{account}, kStorageLimit);
-        if (!opened) co_return std::unexpected(std::move(opened.error()));
+        if (!opened) {
+            history_.note(context, login, LoginResult::unavailable);
+            co_return std::unexpected(std::move(opened.error()));
+        }
         result.account_channel = std::move(opened->channel);
     }
+    history_.note(context, login, LoginResult::ok);
     logger.info("login",
                 {{"protocol", to_string(context.protocol)}, {"account", account}, {"remote", context.remote_address}});
     co_return result;
 }
 
-async::Task<Error> Logins::fail(proto::LoginContext context, std::string account, std::string login,
+async::Task<Error> Logins::fail(proto::LoginContext context, std::string account, std::string login, LoginResult result,
                                 std::string_view why) {
     failed_++;
+    history_.note(context, login, result);
     log::Logger(context.cid)
         .info("login failed", {{"protocol", to_string(context.protocol)},
                                {"login", std::string_view(login).substr(0, 320)},
@@ -120,26 +130,34 @@ std::optional<Error> Logins::refuse(const proto::LoginContext& context, std::str
     // What fronts say is theirs to check, and ours to check again: these become keys of tables here.
     in6_addr address{};
     const char* text = context.remote_address.c_str();
-    if (login.size() > kMaxLoginName ||
+    if (login.size() > proto::kMaxLoginName ||
         (inet_pton(AF_INET, text, &address) != 1 && inet_pton(AF_INET6, text, &address) != 1))
         return Error{Persistence::permanent, ErrorCode::bad_request, "malformed login"};
     if (!throttle_.blocked(context.remote_address, async::Clock::now())) return std::nullopt;
     blocked_++;
+    history_.note(context, login, LoginResult::throttled);
     return Error{Persistence::temporary, ErrorCode::busy,
                  "too many failed logins from your network, try again in some minutes"};
 }
 
 async::Task<Result<proto::LoggedIn>> Logins::plain(proto::LoginPlain request) {
     if (auto refused = refuse(request.context, request.login)) co_return std::unexpected(std::move(*refused));
-    if (pool_.queued() > kMaxQueuedHashes)
+    if (pool_.queued() > kMaxQueuedHashes) {
+        history_.note(request.context, request.login, LoginResult::unavailable);
         co_return temporary(ErrorCode::busy, "too many logins at the moment, try again");
+    }
+    LoginResult wrong = wrong_for(request.login);
     if (request.password.value.size() > kMaxPassword)
-        co_return std::unexpected(co_await fail(request.context, "", request.login, "password too long"));
+        co_return std::unexpected(co_await fail(request.context, "", request.login, wrong, "password too long"));
     auto candidate = co_await find(request.login);
-    if (!candidate) co_return std::unexpected(std::move(candidate.error()));
+    if (!candidate) {
+        history_.note(request.context, request.login, LoginResult::unavailable);
+        co_return std::unexpected(std::move(candidate.error()));
+    }
     std::string account = candidate->account;
     if (!co_await matches(std::move(*candidate), std::move(request.password.value)))
-        co_return std::unexpected(co_await fail(request.context, account, request.login, "wrong user or password"));
+        co_return std::unexpected(
+            co_await fail(request.context, account, request.login, wrong, "wrong user or password"));
     co_return co_await succeed(request.context, std::move(account), request.login);
 }
 
@@ -147,10 +165,16 @@ async::Task<Result<proto::ScramChallenge>> Logins::scram_start(proto::ScramStart
                                                                std::unique_ptr<ScramServer>& server) {
     if (auto refused = refuse(request.context, "")) co_return std::unexpected(std::move(*refused));
     auto started = ScramServer::start(request);
-    if (!started) co_return std::unexpected(std::move(started.error()));
+    if (!started) {
+        history_.note(request.context, "", LoginResult::malformed);
+        co_return std::unexpected(std::move(started.error()));
+    }
     server = std::make_unique<ScramServer>(std::move(*started));
     auto candidate = co_await find(server->user());
-    if (!candidate) co_return std::unexpected(std::move(candidate.error()));
+    if (!candidate) {
+        history_.note(request.context, server->user(), LoginResult::unavailable);
+        co_return std::unexpected(std::move(candidate.error()));
+    }
     // Who has no keys for this hash is as unknown as who is not there at all.
     if (!server->fits(candidate->credentials))
         candidate->credentials = made_up_credentials(directory_.canonical_login(server->user()), secret_);
@@ -163,7 +187,10 @@ async::Task<Result<proto::ScramDone>> Logins::scram_finish(proto::LoginContext c
     auto account = directory_.account_of_login(server.user());
     if (!final_message || !account) {
         std::string why = final_message ? "unknown user" : final_message.error().text;
-        co_return std::unexpected(co_await fail(std::move(context), account.value_or(""), server.user(), why));
+        LoginResult result = wrong_for(server.user());
+        if (account && final_message.error().code == ErrorCode::bad_request) result = LoginResult::malformed;
+        if (account && why == kWrongBinding) result = LoginResult::wrong_binding;
+        co_return std::unexpected(co_await fail(std::move(context), account.value_or(""), server.user(), result, why));
     }
     auto logged_in = co_await succeed(std::move(context), std::move(*account), server.user());
     if (!logged_in) co_return std::unexpected(std::move(logged_in.error()));
@@ -177,17 +204,26 @@ async::Task<Result<proto::LoggedIn>> Logins::external(proto::LoginExternal reque
         co_return permanent(ErrorCode::bad_request, "not the fingerprint of a key");
     bool asked_for = request.use == proto::ExternalUse::command;
     auto owned = co_await storage_.call(proto::FindClientKey{request.fingerprint}, kStorageLimit);
-    if (!owned && owned.error().is_temporary()) co_return std::unexpected(std::move(owned.error()));
+    if (!owned && owned.error().is_temporary()) {
+        history_.note(request.context, request.authzid, LoginResult::unavailable);
+        co_return std::unexpected(std::move(owned.error()));
+    }
     if (!asked_for && (!owned || owned->key.preauth == proto::Preauth::no))
         co_return permanent(ErrorCode::denied, "not logged in by the certificate alone");
-    if (!owned) co_return std::unexpected(co_await fail(request.context, "", request.authzid, owned.error().text));
+    if (!owned)
+        co_return std::unexpected(
+            co_await fail(request.context, "", request.authzid, wrong_for(request.authzid), owned.error().text));
     // The authorization identity is an address of that account by name; without one the server derives it.
     bool own = request.authzid.empty() || directory_.account_of_login(request.authzid) == owned->account;
     if (!own)
-        co_return std::unexpected(
-            co_await fail(request.context, "", request.authzid, "not an address of that account"));
+        co_return std::unexpected(co_await fail(request.context, "", request.authzid, wrong_for(request.authzid),
+                                                "not an address of that account"));
     std::string login = request.authzid.empty() ? directory_.login_of_account(owned->account) : request.authzid;
     co_return co_await succeed(request.context, std::move(owned->account), std::move(login));
+}
+
+void Logins::scram_abandoned(const proto::LoginContext& context, const ScramServer& server) {
+    history_.note(context, server.user(), LoginResult::aborted);
 }
 
 async::Task<Result<ipc::Done>> Logins::set_password(proto::SetPassword request) {
@@ -204,8 +240,10 @@ std::string Logins::metrics() const {
     return fmt::format(
         "# HELP mox_authentication_total Logins by result.\n# TYPE mox_authentication_total counter\n"
         "mox_authentication_total{{result=\"ok\"}} {}\nmox_authentication_total{{result=\"failed\"}} {}\n"
-        "mox_authentication_total{{result=\"ratelimited\"}} {}\n",
-        succeeded_, failed_, blocked_);
+        "mox_authentication_total{{result=\"ratelimited\"}} {}\n"
+        "# HELP mox_logins_left_out_total Attempts to log in that were too many for the history.\n"
+        "# TYPE mox_logins_left_out_total counter\nmox_logins_left_out_total {}\n",
+        succeeded_, failed_, blocked_, history_.left_out());
 }
 
 }  // namespace mox::authd

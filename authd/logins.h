@@ -2,7 +2,8 @@
 //
 // Wrong user and wrong password get the same answer after the same work. Failures are slowed down by Throttle. A
 // password that was verified is remembered for a quarter of an hour as a keyed hash, so that clients that log in all
-// the time do not cost Argon2 each time; a change of the stored credentials forgets it.
+// the time do not cost Argon2 each time; a change of the stored credentials forgets it. Every attempt is noted in the
+// history, by its outcome.
 #pragma once
 
 #include <map>
@@ -10,6 +11,7 @@
 #include <string>
 
 #include "authd/directory.h"
+#include "authd/login_history.h"
 #include "authd/scram.h"
 #include "authd/throttle.h"
 #include "common/async/worker_pool.h"
@@ -29,11 +31,14 @@ class Logins {
                                                        std::string client_final);
     /// By the key of a client's certificate.
     async::Task<Result<proto::LoggedIn>> external(proto::LoginExternal request);
+    /// The client began an exchange and did not finish it.
+    void scram_abandoned(const proto::LoginContext& context, const ScramServer& server);
     async::Task<Result<ipc::Done>> set_password(proto::SetPassword request);
 
     /// What made-up SCRAM salts are derived from: the same over restarts.
     void set_secret(std::string secret) { secret_ = std::move(secret); }
     std::string metrics() const;
+    LoginHistory& history() { return history_; }
 
   private:
     /// The credentials of a login name's account, or made-up ones with an empty account.
@@ -42,10 +47,13 @@ class Logins {
         proto::Credentials credentials;
     };
     std::optional<Error> refuse(const proto::LoginContext& context, std::string_view login);
+    /// What a wrong password for this login name is: of an account, or of nobody.
+    proto::LoginResult wrong_for(const std::string& login) const;
     async::Task<Result<Candidate>> find(std::string login);
     async::Task<bool> matches(Candidate candidate, std::string password);
     async::Task<Result<proto::LoggedIn>> succeed(proto::LoginContext context, std::string account, std::string login);
-    async::Task<Error> fail(proto::LoginContext context, std::string account, std::string login, std::string_view why);
+    async::Task<Error> fail(proto::LoginContext context, std::string account, std::string login,
+                            proto::LoginResult result, std::string_view why);
     std::string remembered_key(const Candidate& candidate, std::string_view password) const;
 
     struct Remembered {
@@ -56,6 +64,7 @@ class Logins {
     ipc::Link& storage_;
     async::WorkerPool& pool_;
     Throttle throttle_;
+    LoginHistory history_{directory_, storage_};
     std::string secret_;
     std::string cache_secret_;
     std::map<std::string, Remembered> remembered_;  // by account

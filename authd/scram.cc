@@ -183,8 +183,7 @@ Result<std::string> ScramServer::finish(std::string_view message) {
         return bad("other-error", "malformed final message");
     // RFC 5802 7: cbind-input = gs2-header [ cbind-data ]
     auto binding = text::decode_base64(parts[0].substr(2));
-    if (!binding || *binding != gs2_header_ + binding_data_)
-        return permanent(ErrorCode::denied, "channel-bindings-dont-match");
+    if (!binding || *binding != gs2_header_ + binding_data_) return permanent(ErrorCode::denied, kWrongBinding);
     if (parts[1] != "r=" + client_nonce_ + server_nonce_) return permanent(ErrorCode::denied, "nonces do not match");
     std::string auth_message = client_first_bare_ + "," + server_first_ + "," + std::string(without_proof);
     std::string client_key = hmac(hash, stored_key_, auth_message);

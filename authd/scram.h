@@ -21,6 +21,9 @@ struct ScramKeys {
 ScramKeys derive_scram_keys(proto::ScramHash hash, std::string_view password, std::string_view salt,
                             uint32_t iterations);
 
+/// The error of ScramServer::finish for another TLS connection than the client's (RFC 5802 7).
+constexpr const char* kWrongBinding = "channel-bindings-dont-match";
+
 /// What an unknown user gets to see: the same salt every time, made from a secret of this server.
 proto::Credentials made_up_credentials(std::string_view user, std::string_view secret);
 

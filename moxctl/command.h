@@ -6,6 +6,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <set>
 #include <span>
 #include <stdexcept>
@@ -31,6 +32,7 @@ struct Arguments {
     std::vector<std::string> words;
     std::map<char, std::string> options;
     std::set<std::string, std::less<>> flags;  // "--again"
+    std::optional<std::string> value;          // of the long option
 };
 
 /// Where passwords come from.
@@ -57,7 +59,8 @@ struct Command {
     size_t max_words;
     std::string_view options;  // letters of the options it takes, each with a value
     void (*run)(Context&, const Arguments&);
-    std::string_view flag = {};  // a long option without a value
+    std::string_view flag = {};    // a long option without a value
+    std::string_view option = {};  // one with a value
 };
 
 /// All commands, in the order of the help.
@@ -86,6 +89,8 @@ void cmd_acl_remove(Context& context, const Arguments& arguments);
 void cmd_domain_add(Context& context, const Arguments& arguments);
 void cmd_domain_remove(Context& context, const Arguments& arguments);
 void cmd_domain_list(Context& context, const Arguments& arguments);
+void cmd_logins(Context& context, const Arguments& arguments);
+void cmd_recipients(Context& context, const Arguments& arguments);
 void cmd_queue_list(Context& context, const Arguments& arguments);
 void cmd_queue_kick(Context& context, const Arguments& arguments);
 void cmd_queue_drop(Context& context, const Arguments& arguments);

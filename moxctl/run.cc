@@ -75,6 +75,9 @@ Arguments parse_arguments(const Command& command, const std::vector<std::string>
             options = false;
         } else if (options && !command.flag.empty() && word == command.flag) {
             out.flags.insert(word);
+        } else if (options && !command.option.empty() && word == command.option) {
+            if (i + 1 == words.size()) throw UsageError(fmt::format("option {} needs a value", word));
+            out.value = words[++i];
         } else if (options && word.size() > 1 && word[0] == '-') {
             if (command.options.find(word[1]) == std::string_view::npos)
                 throw UsageError(fmt::format("unknown option: {}", word));

@@ -300,6 +300,8 @@ proto::ConfigureStoraged for_storaged(const Settings& s) {
     m.reserve = storage.reserve;
     m.compression = storage.compress ? proto::Compression::on : proto::Compression::off;
     m.keep_removed = storage.keep_removed.value_or(config::Seconds(0)).count();
+    m.keep_logins = storage.keep_logins.count();
+    m.max_failed_logins = storage.max_failed_logins;
     return m;
 }
 

@@ -387,6 +387,71 @@ struct IndexWords {
     std::vector<ContentWords> contents;  // at most kMaxIndexedAtOnce
 };
 
+// ---- threads (RFC 8474 5.2)
+//
+// A message gets its thread when somebody asks for one, in the order in which messages came into the account: the
+// worker says what of their parses matters, storaged says where they belong (storaged/threads.h). It stays with the
+// content, whatever mailboxes that is in.
+
+constexpr size_t kMaxUnthreadedAtOnce = 500;
+constexpr size_t kMaxThreadKeys = 16;          // Message-IDs that are looked at for one message
+constexpr size_t kMaxThreadsPerGet = 1000;     // contents
+constexpr size_t kMaxThreadMessages = 10'000;  // then another thread is begun
+
+struct UnthreadedMessage {
+    uint64_t content;
+    int64_t stored;    // Unix seconds
+    std::string info;  // encoded mail::MessageInfo
+};
+struct UnthreadedMessages {
+    std::vector<UnthreadedMessage> messages;  // ascending; none: all have a thread
+};
+/// The first messages of the account that have no thread yet.
+struct GetUnthreaded {
+    MOX_MESSAGE(GetUnthreaded, 0x0426, UnthreadedMessages, from(Role::imapd_worker))
+};
+enum class ThreadRole : uint8_t {
+    plain,
+    reply,   // by its subject
+    report,  // a delivery status notification: its subject is not that of the message it speaks of
+    kEnd
+};
+/// What decides on the thread of a message. Hashes are of the worker's making.
+struct ThreadFacts {
+    uint64_t content;
+    std::vector<uint64_t> ids;  // of Message-IDs: its own, then those it refers to, the closest first; at most
+                                // kMaxThreadKeys
+    uint64_t subject;           // of the base subject; 0: it is empty
+    int64_t date;               // Unix seconds
+    bool has_references;
+    ThreadRole role;
+};
+/// Gives messages their threads. Those that are not the next in order are left out: another session was first.
+struct AssignThreads {
+    MOX_MESSAGE(AssignThreads, 0x0427, Done, from(Role::imapd_worker))
+    std::vector<ThreadFacts> messages;  // ascending, at most kMaxUnthreadedAtOnce
+};
+/// What a thread is known by: the content that began it, and when that was stored.
+struct ThreadId {
+    uint64_t number = 0;
+    int64_t born = 0;  // Unix seconds
+    friend bool operator==(const ThreadId&, const ThreadId&) = default;
+};
+struct Threads {
+    std::vector<ThreadId> threads;  // as asked for; number 0: it has none yet, or does not exist
+};
+struct GetThreads {
+    MOX_MESSAGE(GetThreads, 0x0428, Threads, from(Role::imapd_worker))
+    std::vector<uint64_t> contents;  // at most kMaxThreadsPerGet
+};
+struct ThreadContents {
+    std::vector<uint64_t> contents;  // ascending; none: there is no such thread
+};
+struct FindThread {
+    MOX_MESSAGE(FindThread, 0x0429, ThreadContents, from(Role::imapd_worker))
+    ThreadId thread;
+};
+
 enum class StoreMode : uint8_t { replace, add, remove, kEnd };
 struct FlagsStored {
     std::vector<MessageRow> rows;             // the named messages that exist, as they are now
@@ -447,7 +512,11 @@ struct AppendItem {
     std::string info;
     std::string content = {};  // when spool is 0: see kMaxInlineContent
     std::string words = {};    // mail::word_list(); empty: it is not indexed now
+    /// Addresses in To, Cc and Bcc: noted as written to when the mailbox is one for sent messages. Bad ones, and those
+    /// above kMaxItemRecipients, are passed over.
+    std::vector<std::string> recipients = {};
 };
+constexpr size_t kMaxItemRecipients = 100;
 struct MessagesAppended {
     uint32_t uidvalidity;
     std::vector<Uid> uids;
@@ -515,8 +584,9 @@ struct OpenUrl {
 using AccountMessages =
     ipc::Messages<AskAccount, CreateSpool, DropSpool, ListMailboxes, CreateMailbox, DeleteMailbox, RenameMailbox,
                   Subscribe, GetQuota, GetMetadata, SetMetadata, GetAcl, SetAcl, GetFixedRights, GetMyRights,
-                  GetMailboxes, OpenMailbox, GetChanges, FetchInfos, OpenMessages, FindText, IndexWords, StoreFlags,
-                  CopyMessages, MoveMessages, Expunge, AppendMessages, MakeUrlToken, ResetUrlKeys, OpenUrl>;
+                  GetMailboxes, OpenMailbox, GetChanges, FetchInfos, OpenMessages, FindText, IndexWords, GetUnthreaded,
+                  AssignThreads, GetThreads, FindThread, StoreFlags, CopyMessages, MoveMessages, Expunge,
+                  AppendMessages, MakeUrlToken, ResetUrlKeys, OpenUrl>;
 /// Served by the worker on its account channel.
 using AccountEventMessages = ipc::Messages<AccountOpened, MailboxChanged, MailboxListChanged>;
 

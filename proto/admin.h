@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -52,9 +53,26 @@ struct DropIndex {
     MOX_MESSAGE(DropIndex, 0x0451, Done, from(Role::moxctl))
 };
 
+/// An address that the account has written to.
+struct KnownRecipient {
+    std::string address;  // canonical in its domain; the localpart as it was written first
+    int64_t last;         // Unix seconds
+    uint64_t count;
+};
+struct KnownRecipients {
+    std::vector<KnownRecipient> recipients;  // by address
+};
+constexpr size_t kMaxRecipientsAtOnce = 1000;
+/// Those behind `after`, by address, kMaxRecipientsAtOnce at a time. None: there are no more.
+struct ListRecipients {
+    MOX_MESSAGE(ListRecipients, 0x0452, KnownRecipients, from(Role::moxctl))
+    std::string after;
+};
+
 /// Served by storaged on an account channel of moxctl.
-using AdminAccountMessages = ipc::Messages<CreateSpool, DropSpool, ListMailboxes, CreateMailbox, OpenMailbox,
-                                           OpenMessages, ImportMessages, IndexWords, DropIndex, GetAcl, SetAcl>;
+using AdminAccountMessages =
+    ipc::Messages<CreateSpool, DropSpool, ListMailboxes, CreateMailbox, OpenMailbox, OpenMessages, ImportMessages,
+                  IndexWords, DropIndex, GetAcl, SetAcl, ListRecipients>;
 
 /// For moxctl, which moxd passes the channel on to: it speaks for exactly this account.
 struct OpenAccountForAdmin {
@@ -208,8 +226,28 @@ struct UndeleteAccount {
     std::string removed;  // as in StoreNames
 };
 
+/// Which logins, and of whom.
+enum class LoginsWanted : uint8_t { all, failed, kEnd };
+/// Where a list of logins goes on: behind this one.
+struct LoginPosition {
+    int64_t last = INT64_MAX;
+    uint64_t number = INT64_MAX;
+};
+struct LoginHistory {
+    std::vector<LoginAttempt> attempts;
+    LoginPosition next;
+};
+/// The history of logins, newest first. None: there are no more.
+struct ListLogins {
+    MOX_MESSAGE(ListLogins, 0x035d, LoginHistory, from(Role::moxctl))
+    std::optional<std::string> account;  // absent: of all; empty: of those that lead to no account
+    LoginsWanted wanted;
+    LoginPosition after;
+    uint32_t limit;  // no more than kMaxLoginsAtOnce come at once
+};
+
 /// Served by storaged on a channel of moxctl.
 using StoreAdminMessages = ipc::Messages<ListStores, CheckStore, BeginBackup, OpenBackupFiles, EndBackup, StageDatabase,
-                                         ListStaged, StageFiles, InstallStage, DropStage, UndeleteAccount>;
+                                         ListStaged, StageFiles, InstallStage, DropStage, UndeleteAccount, ListLogins>;
 
 }  // namespace mox::proto

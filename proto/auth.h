@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/ipc/message.h"
+#include "proto/logins.h"
 #include "proto/storage.h"
 
 namespace mox::proto {
@@ -37,12 +38,14 @@ struct CheckSender {
 
 // ---- logins
 
-enum class LoginProtocol : uint8_t { submission, imap, kEnd };
-
 struct LoginContext {
     LoginProtocol protocol;
     std::string remote_address;
     uint64_t cid;
+    // for the history of logins
+    LoginTls tls = LoginTls::none;
+    LoginMechanism mechanism = LoginMechanism::plain;  // authd knows that of SCRAM by itself
+    std::string client = {};                           // what it says it is, as received
 };
 /// A successful login. For IMAP with the account channel: whoever holds it may read the account's mail.
 struct LoggedIn {

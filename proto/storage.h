@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "common/ipc/message.h"
+#include "proto/logins.h"
 
 namespace mox::proto {
 
@@ -269,11 +270,17 @@ struct RemoveAccount {
     MOX_MESSAGE(RemoveAccount, 0x0323, Done, from(Role::moxd))
     std::string account;
 };
+/// Adds to the history of logins; answered when on disk. Attempts of accounts that do not exist are left out. Error
+/// bad_request when one is out of bounds: then none is kept.
+struct NoteLogins {
+    MOX_MESSAGE(NoteLogins, 0x0324, Done, from(Role::authd))
+    std::vector<LoginAttempt> attempts;  // at most kMaxLoginsAtOnce
+};
 
 using StorageMessages =
     ipc::Messages<CreateSpool, DropSpool, Deliver, Enqueue, QueueDue, QueueNext, QueueScan, QueueOpen, QueueUpdate,
                   QueueRemove, QueueDeliverLocal, GetCredentials, SetCredentials, FindClientKey, AddClientKey,
-                  RemoveClientKey, ListClientKeys, OpenAccount>;
+                  RemoveClientKey, ListClientKeys, OpenAccount, NoteLogins>;
 /// What queued serves on its channel to storaged.
 using QueueEventMessages = ipc::Messages<QueueGrew>;
 

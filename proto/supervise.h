@@ -92,6 +92,8 @@ struct ConfigureStoraged {
     uint64_t reserve;      // bytes that stay free on the file system
     int64_t keep_removed;  // seconds until a removed account is deleted, 0 = for ever
     Compression compression = Compression::off;
+    int64_t keep_logins = 30 * 24 * 3600;  // seconds that logins stay in the history
+    uint64_t max_failed_logins = 10'000;   // of an account, and of those that lead to none
 };
 
 struct DirectoryDomain {

@@ -9,8 +9,9 @@ namespace {
 
 constexpr int kMaxFailedLogins = 10;
 
-proto::LoginContext context_of(const Session& s) {
-    return {proto::LoginProtocol::submission, s.remote_address, s.cid};
+proto::LoginContext context_of(const Session& s, proto::LoginMechanism mechanism) {
+    return {proto::LoginProtocol::submission, s.remote_address, s.cid,
+            proto::login_tls(s.tls_version),  mechanism,        s.hello};
 }
 
 void succeed(Session& s, proto::LoggedIn logged_in) {
@@ -50,9 +51,9 @@ async::Task<std::optional<std::string>> client_message(Session& s, std::optional
     co_return decoded;
 }
 
-async::Task<void> log_in(Session& s, std::string login, std::string password) {
-    auto result = co_await s.smtpd.auth.call(proto::LoginPlain{context_of(s), std::move(login), {std::move(password)}},
-                                             kPeerLimit);
+async::Task<void> log_in(Session& s, proto::LoginMechanism mechanism, std::string login, std::string password) {
+    proto::LoginPlain request{context_of(s, mechanism), std::move(login), {std::move(password)}};
+    auto result = co_await s.smtpd.auth.call(std::move(request), kPeerLimit);
     if (result)
         succeed(s, std::move(*result));
     else
@@ -71,7 +72,7 @@ async::Task<void> auth_plain(Session& s, std::optional<std::string> initial) {
         s.reply(535, "5.7.8", "acting for another user is not permitted");
         co_return;
     }
-    co_await log_in(s, std::move(credentials->authcid), std::move(credentials->password));
+    co_await log_in(s, proto::LoginMechanism::plain, std::move(credentials->authcid), std::move(credentials->password));
 }
 
 async::Task<void> auth_login(Session& s, std::optional<std::string> initial) {
@@ -83,7 +84,7 @@ async::Task<void> auth_login(Session& s, std::optional<std::string> initial) {
         s.reply(501, "5.5.4", "user name or password too long");
         co_return;
     }
-    co_await log_in(s, std::move(*login), std::move(*password));
+    co_await log_in(s, proto::LoginMechanism::login, std::move(*login), std::move(*password));
 }
 
 async::Task<void> auth_external(Session& s, std::optional<std::string> initial) {
@@ -94,8 +95,10 @@ async::Task<void> auth_external(Session& s, std::optional<std::string> initial) 
         s.reply(501, "5.5.4", "malformed EXTERNAL message");
         co_return;
     }
-    auto result = co_await s.smtpd.auth.call(
-        proto::LoginExternal{context_of(s), s.peer_key, std::move(*authzid), proto::ExternalUse::command}, kPeerLimit);
+    auto result =
+        co_await s.smtpd.auth.call(proto::LoginExternal{context_of(s, proto::LoginMechanism::external), s.peer_key,
+                                                        std::move(*authzid), proto::ExternalUse::command},
+                                   kPeerLimit);
     if (result)
         succeed(s, std::move(*result));
     else
@@ -107,7 +110,7 @@ async::Task<void> auth_scram(Session& s, std::optional<std::string> initial, sas
     if (!first) co_return;
     auto hash = mechanism.hash == sasl::ScramMechanism::Hash::sha1 ? proto::ScramHash::sha1 : proto::ScramHash::sha256;
     auto challenge = co_await s.smtpd.auth.call(
-        proto::ScramStart{context_of(s), mechanism.plus, s.offers_plus(), s.binding(), std::move(*first), hash},
+        proto::ScramStart{context_of(s, {}), mechanism.plus, s.offers_plus(), s.binding(), std::move(*first), hash},
         kPeerLimit);
     if (!challenge) {
         fail(s, challenge.error());

@@ -343,6 +343,28 @@ async::Task<Result<proto::Done>> AccountChannel::on(proto::DropIndex) {
     return account_.run(Access::write, [](MailStore& store) { return store.drop_index(); });
 }
 
+async::Task<Result<proto::UnthreadedMessages>> AccountChannel::on(proto::GetUnthreaded) {
+    return account_.run(Access::read, [](MailStore& store) { return store.unthreaded(); });
+}
+
+async::Task<Result<proto::Done>> AccountChannel::on(proto::AssignThreads message) {
+    return account_.run(Access::write,
+                        [m = std::move(message)](MailStore& store) { return store.assign_threads(m.messages); });
+}
+
+async::Task<Result<proto::Threads>> AccountChannel::on(proto::GetThreads message) {
+    return account_.run(Access::read,
+                        [m = std::move(message)](MailStore& store) { return store.threads_of(m.contents); });
+}
+
+async::Task<Result<proto::ThreadContents>> AccountChannel::on(proto::FindThread message) {
+    return account_.run(Access::read, [m = message](MailStore& store) { return store.find_thread(m.thread); });
+}
+
+async::Task<Result<proto::KnownRecipients>> AccountChannel::on(proto::ListRecipients message) {
+    return account_.run(Access::read, [m = std::move(message)](MailStore& store) { return store.recipients(m.after); });
+}
+
 async::Task<Result<proto::FlagsStored>> AccountChannel::on(proto::StoreFlags message) {
     return carry_out(Access::write, std::move(message), [](MailStore& store, auto& m) { return store.store_flags(m); });
 }

@@ -53,6 +53,11 @@ class AccountChannel {
     async::Task<Result<proto::TextFound>> on(proto::FindText message);
     async::Task<Result<proto::Done>> on(proto::IndexWords message);
     async::Task<Result<proto::Done>> on(proto::DropIndex);
+    async::Task<Result<proto::UnthreadedMessages>> on(proto::GetUnthreaded);
+    async::Task<Result<proto::Done>> on(proto::AssignThreads message);
+    async::Task<Result<proto::Threads>> on(proto::GetThreads message);
+    async::Task<Result<proto::ThreadContents>> on(proto::FindThread message);
+    async::Task<Result<proto::KnownRecipients>> on(proto::ListRecipients message);
     async::Task<Result<proto::FlagsStored>> on(proto::StoreFlags message);
     async::Task<Result<proto::MessagesCopied>> on(proto::CopyMessages message);
     async::Task<Result<proto::MessagesCopied>> on(proto::MoveMessages message);

@@ -151,6 +151,11 @@ Result<uint32_t> MailStore::add_message(const proto::Mailbox& mailbox, const New
     row.received = message.received.unix_seconds;
     row.zone = message.received.zone_minutes;
     insert_row(mailbox.id.value, *uid, modseq, row);
+    // What a guest puts there the owner has not sent.
+    if ((mailbox.special_use & proto::kSentUse) != 0 && asker_ == nullptr && !message.recipients.empty()) {
+        auto noted = note_recipients(message.recipients, message.received.unix_seconds);
+        if (!noted) return std::unexpected(noted.error());
+    }
     Delta delta;
     delta.add(row.flags, row.size, 1);
     note_changed(mailbox.id.value, modseq, delta);

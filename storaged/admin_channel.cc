@@ -99,6 +99,15 @@ async::Task<Result<proto::StoreChecked>> AdminChannel::on(proto::CheckStore mess
             checked.messages += *whole;
         }
     }
+    // The history of logins belongs to no account either.
+    if (message.account.empty()) {
+        auto logins = [problems](Store& store) -> Result<proto::Done> {
+            check_rows(store, *problems);
+            return proto::Done{};
+        };
+        auto looked = co_await server_.logins()->run<Store>(Access::read, std::move(logins));
+        if (!looked) co_return std::unexpected(std::move(looked.error()));
+    }
     checked.problems = problems->take();
     co_return checked;
 }

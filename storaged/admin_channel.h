@@ -28,6 +28,9 @@ class AdminChannel {
     async::Task<Result<proto::Done>> on(proto::InstallStage message);
     void on(proto::DropStage message);
     async::Task<Result<proto::Done>> on(proto::UndeleteAccount message);
+    async::Task<Result<proto::LoginHistory>> on(proto::ListLogins message) {
+        return server_.list_logins(std::move(message));
+    }
 
   private:
     /// A store, and what keeps it from being closed; nothing when there is no such account.

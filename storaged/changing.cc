@@ -270,6 +270,7 @@ void MailStore::drop_content(uint64_t content) {
         if (row.next()) place = {row.number(0), row.number(1), row.number(2), static_cast<pack::Method>(row.small(3))};
     }
     index_.remove(db(), content);
+    leave_thread(content);
     if (place.kind_for(content) == proto::FileKind::pack)
         packs_.drop(place);
     else

@@ -49,6 +49,18 @@ std::span<const Check> MailStore::checks() const {
          "words of no content"},
         {"SELECT d.content FROM dead_content d JOIN content c ON c.id = d.content",
          "a content that is said to be gone"},
+        {"SELECT o.content FROM thread_of o LEFT JOIN content c ON c.id = o.content LEFT JOIN thread t"
+         " ON t.id = o.thread WHERE c.id IS NULL OR t.id IS NULL",
+         "a place in a thread that cannot be"},
+        {"SELECT c.id FROM content c LEFT JOIN thread_of o ON o.content = c.id WHERE o.content IS NULL"
+         " AND c.id < (SELECT max(content) FROM thread_of)",
+         "a content without a thread"},
+        {"SELECT t.id FROM thread t LEFT JOIN (SELECT thread, count(*) n, min(content) first FROM thread_of"
+         " GROUP BY thread) o ON o.thread = t.id WHERE t.messages IS NOT o.n OR t.id > o.first",
+         "wrong count of messages of a thread"},
+        {"SELECT k.message_id FROM thread_key k LEFT JOIN thread t ON t.id = k.thread WHERE t.id IS NULL",
+         "what leads to no thread"},
+        {"SELECT address FROM recipient WHERE address NOT LIKE '_%@_%' OR count < 1", "a recipient that cannot be"},
         {"SELECT s.id FROM segment s WHERE s.state = 1 AND NOT EXISTS (SELECT 1 FROM segment t WHERE t.target = s.id)",
          "a segment that is made of nothing"},
         {"SELECT id >> 24 FROM segment_words WHERE id >> 24 NOT IN (SELECT id FROM segment) UNION"

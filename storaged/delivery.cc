@@ -176,6 +176,8 @@ async::Task<Result<NewMessage>> prepare_item(Engine& engine, const Source& sourc
     message.flags = item.flags;
     message.keywords = std::move(item.keywords);
     message.words = std::move(item.words);
+    message.recipients = std::move(item.recipients);
+    if (message.recipients.size() > proto::kMaxItemRecipients) message.recipients.resize(proto::kMaxItemRecipients);
     co_return message;
 }
 

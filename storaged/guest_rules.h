@@ -40,6 +40,11 @@ constexpr GuestRule kGuestRules[] = {
     {proto::MakeUrlToken::kKind, Reach::own},  // to let others in is for the owner
     {proto::ResetUrlKeys::kKind, Reach::own},
     {proto::OpenUrl::kKind, Reach::token},
+    // Threads go through all mailboxes, and their messages are of parses that a guest may not see.
+    {proto::GetUnthreaded::kKind, Reach::own},
+    {proto::AssignThreads::kKind, Reach::own},
+    {proto::GetThreads::kKind, Reach::own},
+    {proto::FindThread::kKind, Reach::own},
     {proto::ListMailboxes::kKind, Reach::each, proto::kLookupRight},
     {proto::GetMailboxes::kKind, Reach::each, proto::kReadRight},
     {proto::CreateMailbox::kKind, Reach::parent, proto::kCreateRight},

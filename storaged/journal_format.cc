@@ -45,9 +45,9 @@ size_t padded(size_t size) {
 
 /// Only files below the data directory that the journal is meant for; what is on disk may have been tampered with.
 bool is_journal_path(std::string_view path) {
-    // Below the last two are databases of stores on their way back, of which only `forget` speaks.
+    // Below restore/ and removed/ are databases of stores on their way back, of which only `forget` speaks.
     bool known = path.starts_with("accounts/") || path.starts_with("queue/") || path.starts_with("queue.db") ||
-                 path.starts_with("restore/") || path.starts_with("removed/");
+                 path.starts_with("logins.db") || path.starts_with("restore/") || path.starts_with("removed/");
     return known && path.size() <= kMaxJournalPath && path.find("/../") == std::string_view::npos &&
            path.find('\0') == std::string_view::npos && !path.ends_with("/..");
 }

@@ -176,8 +176,39 @@ CREATE TABLE to_compress (
 );
 )";
 
+// Which messages belong together (threading.cc), and whom the account has written to (recipients.cc). Message-IDs and
+// subjects are hashes.
+constexpr const char* kVersion6 = R"(
+CREATE TABLE thread (
+    id INTEGER PRIMARY KEY,             -- number of the content that began it
+    born INTEGER NOT NULL,              -- when that was stored, Unix seconds
+    messages INTEGER NOT NULL,          -- rows of thread_of that speak of it
+    subject INTEGER NOT NULL,           -- of the message that began it; 0: none
+    newest INTEGER NOT NULL             -- date of its latest message
+);
+CREATE INDEX thread_subject ON thread (subject, newest);
+CREATE TABLE thread_of (
+    content INTEGER PRIMARY KEY,        -- ascends: those above the last one have no thread yet
+    thread INTEGER NOT NULL
+);
+CREATE INDEX thread_of_thread ON thread_of (thread);
+CREATE TABLE thread_key (
+    message_id INTEGER NOT NULL,        -- that a message of the thread has or refers to
+    subject INTEGER NOT NULL,           -- of that message
+    thread INTEGER NOT NULL,
+    PRIMARY KEY (message_id, subject)
+) WITHOUT ROWID;
+CREATE INDEX thread_key_thread ON thread_key (thread);
+CREATE TABLE recipient (
+    address TEXT PRIMARY KEY,           -- lower case
+    last INTEGER NOT NULL,              -- when it was written to, Unix seconds
+    count INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX recipient_last ON recipient (last);
+)";
+
 // Keys: of TLS clients that log in with them (client_keys.cc), and of mailboxes for URLs (url_tokens.cc).
-constexpr const char* kVersionWithKeys = R"(
+constexpr const char* kVersion7 = R"(
 CREATE TABLE client_key (
     fingerprint BLOB PRIMARY KEY,       -- SHA-256 of the SubjectPublicKeyInfo
     type TEXT NOT NULL,
@@ -191,7 +222,7 @@ CREATE TABLE url_key (
 );
 )";
 
-constexpr const char* kUpgrades[] = {kVersion1, kVersion2, kVersion3, kVersion4, kVersion5, kVersionWithKeys};
+constexpr const char* kUpgrades[] = {kVersion1, kVersion2, kVersion3, kVersion4, kVersion5, kVersion6, kVersion7};
 
 struct DefaultMailbox {
     const char* name;

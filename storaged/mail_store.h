@@ -8,8 +8,8 @@
 // values, file numbers and modseqs.
 //
 // Runs in worker threads, inside a strand's operations. mailboxes.cc has the mailboxes, reading.cc what reads messages,
-// searching.cc what finds them, sharing.cc who may, adding.cc, importing.cc and changing.cc what changes them,
-// mail_schema.cc the tables. RFC 3501, 9051, 7162 (modseq), 6154 (special use), 4315 (UIDPLUS).
+// searching.cc and threading.cc what finds them, sharing.cc who may, adding.cc, importing.cc and changing.cc what
+// changes them, mail_schema.cc the tables. RFC 3501, 9051, 7162 (modseq), 6154 (special use), 4315 (UIDPLUS).
 #pragma once
 
 #include <optional>
@@ -56,6 +56,7 @@ struct NewMessage {
     uint32_t flags = 0;
     std::vector<std::string> keywords;
     std::string words;  // mail::word_list() of prefix and content; empty: they are not indexed now
+    std::vector<std::string> recipients = {};  // noted when it comes into a mailbox for sent messages
 };
 
 /// Empty files in the directory of an account that shares mailboxes (sharing.cc), and of one that has keys of TLS
@@ -160,6 +161,17 @@ class MailStore : public Store {
     Result<proto::Done> drop_index();
     /// Does some of what the index has to do; whether there is more.
     Result<bool> build_index();
+
+    // ---- threads (threading.cc)
+    Result<proto::UnthreadedMessages> unthreaded();
+    Result<proto::Done> assign_threads(const std::vector<proto::ThreadFacts>& messages);
+    Result<proto::Threads> threads_of(const std::vector<uint64_t>& contents);
+    Result<proto::ThreadContents> find_thread(proto::ThreadId thread);
+
+    // ---- whom the account has written to (recipients.cc)
+    /// What is no address is passed over.
+    Result<proto::Done> note_recipients(const std::vector<std::string>& addresses, int64_t when);
+    Result<proto::KnownRecipients> recipients(const std::string& after);
 
     // ---- large messages become compressed files (compressing.cc)
     /// The first to be tried whose number is greater.
@@ -300,6 +312,9 @@ class MailStore : public Store {
     static void drop_flags(const proto::Mailbox& mailbox, uint32_t& flags, uint64_t& keywords);
     void add_tombstones(uint64_t mailbox, const std::vector<std::pair<uint32_t, uint64_t>>& uids);
     void drop_content(uint64_t content);
+    uint64_t find_thread_for(const proto::ThreadFacts& facts);
+    void assign_thread(const proto::ThreadFacts& facts);
+    void leave_thread(uint64_t content);
     Result<proto::MessagesCopied> move_rows(const proto::Mailbox& source, const proto::Mailbox& destination,
                                             const std::vector<Row>& rows);
     Result<std::vector<Row>> rows_to_copy(uint64_t mailbox, const std::vector<proto::UidRange>& uids);

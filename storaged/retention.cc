@@ -44,7 +44,8 @@ void delete_removed(std::chrono::seconds keep, int64_t now) {
     }
 }
 
-Retention::Retention(Engine& engine, Accounts& accounts) : engine_(engine), accounts_(accounts) {
+Retention::Retention(Engine& engine, Accounts& accounts, std::shared_ptr<Strand> logins)
+    : engine_(engine), accounts_(accounts), logins_(std::move(logins)) {
     scope_.spawn(run());
 }
 
@@ -52,6 +53,7 @@ void Retention::configure(const proto::ConfigureStoraged& config) {
     engine_.counters.quota = config.quota;
     keep_removed_ = std::chrono::seconds(config.keep_removed);
     count_use_ = config.quota != 0;
+    static_cast<LoginStore&>(logins_->store()).set_limits(config.keep_logins, config.max_failed_logins);
     configured_.notify_all();
 }
 
@@ -63,6 +65,7 @@ async::Task<void> Retention::run() {
         } catch (const async::DeadlinePassed&) {
         }
         co_await look_at_accounts();
+        co_await trim_logins();
         if (keep_removed_ > 0s)
             co_await engine_.pool.run([keep = keep_removed_] {
                 delete_removed(keep, std::time(nullptr));
@@ -85,6 +88,15 @@ async::Task<void> Retention::look_at_accounts() {
             continue;
         }
         co_await async::sleep_for(kBetween);
+    }
+}
+
+async::Task<void> Retention::trim_logins() {
+    for (bool more = true; more;) {
+        auto work = [](LoginStore& store) { return store.trim(std::time(nullptr)); };
+        auto trimmed = co_await logins_->run<LoginStore>(Access::write, work);
+        more = trimmed.value_or(false);  // why it failed is in the log; tried again next time
+        if (more) co_await async::sleep_for(kBetween);
     }
 }
 

@@ -1,17 +1,18 @@
 // Retention: has each account remove what its configuration lets expire, deletes accounts that were removed long ago,
-// and finds out how much all accounts use.
+// takes old logins out of their history, and finds out how much all accounts use.
 //
 // Lives in the loop; one account after the other, and pauses between, so that others come in between. An account is
 // opened for it only when something may be due.
 #pragma once
 
 #include "storaged/account.h"
+#include "storaged/login_store.h"
 
 namespace mox::storaged {
 
 class Retention {
   public:
-    Retention(Engine& engine, Accounts& accounts);
+    Retention(Engine& engine, Accounts& accounts, std::shared_ptr<Strand> logins);
 
     /// To be called behind Accounts::configure().
     void configure(const proto::ConfigureStoraged& config);
@@ -22,8 +23,10 @@ class Retention {
     async::Task<void> run();
     async::Task<void> look_at_accounts();
     async::Task<void> expire(std::shared_ptr<Account> account);
+    async::Task<void> trim_logins();
     Engine& engine_;
     Accounts& accounts_;
+    std::shared_ptr<Strand> logins_;
     std::chrono::seconds keep_removed_{0};
     bool count_use_ = false;
     async::Notify configured_;

@@ -1,7 +1,9 @@
 #include "storaged/server.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
@@ -57,7 +59,9 @@ Server::Server(Options options)
     : lock_(set_up_directory()),
       engine_(options.threads, std::move(options.journal)),
       accounts_(engine_),
-      retention_(engine_, accounts_),
+      logins_(
+          std::make_shared<Strand>(engine_, std::make_unique<LoginStore>(engine_.journal, engine_.counters), "logins")),
+      retention_(engine_, accounts_, logins_),
       queue_(std::make_shared<Strand>(engine_, std::make_unique<QueueStore>("", engine_.journal, engine_.counters),
                                       "queue")) {
     engine_.counters.index = options.index;
@@ -97,8 +101,31 @@ void Server::tell_queued(const Effects& effects) {
     });
 }
 
+async::Task<Result<proto::Done>> Server::note_logins(proto::NoteLogins message) {
+    if (auto wrong = check_logins(message.attempts)) co_return std::unexpected(std::move(*wrong));
+    std::erase_if(message.attempts, [&](const auto& attempt) {
+        return !attempt.account.empty() && accounts_.find(attempt.account) == nullptr;
+    });
+    auto work = [attempts = std::move(message.attempts)](LoginStore& store) {
+        return store.note(attempts, std::time(nullptr));
+    };
+    co_return co_await logins_->run<LoginStore>(Access::write, std::move(work));
+}
+
+async::Task<Result<proto::LoginHistory>> Server::list_logins(proto::ListLogins message) {
+    return logins_->run<LoginStore>(Access::read,
+                                    [m = std::move(message)](LoginStore& store) { return store.list(m); });
+}
+
+// Its logins first: an account of the same name, made later, must get nothing of them.
 async::Task<Result<proto::Done>> Server::remove_account(proto::RemoveAccount message) {
-    return accounts_.remove(std::move(message.account));
+    auto work = [account = message.account](LoginStore& store) { return store.forget(account); };
+    // An account goes whatever is wrong with their history.
+    for (bool more = true; more;) {
+        auto forgotten = co_await logins_->run<LoginStore>(Access::write, work);
+        more = forgotten.value_or(false);
+    }
+    co_return co_await accounts_.remove(std::move(message.account));
 }
 
 async::Task<void> Server::shut_down() {
@@ -115,6 +142,7 @@ async::Task<void> Server::shut_down() {
     }
     co_await accounts_.close_all();
     co_await queue_->close();
+    if (logins_->store_open()) co_await logins_->close();
     co_await engine_.pool.run([&] { return finished ? engine_.journal.end() : engine_.journal.checkpoint(); });
 }
 

@@ -12,6 +12,7 @@
 #include "proto/storage.h"
 #include "proto/supervise.h"
 #include "storaged/account.h"
+#include "storaged/login_store.h"
 #include "storaged/queue_store.h"
 #include "storaged/retention.h"
 #include "storaged/spool.h"
@@ -49,12 +50,16 @@ class Server {
     Engine& engine() { return engine_; }
     Accounts& accounts() { return accounts_; }
     std::shared_ptr<Strand> queue() { return queue_; }
+    std::shared_ptr<Strand> logins() { return logins_; }
+    async::Task<Result<proto::Done>> note_logins(proto::NoteLogins message);
+    async::Task<Result<proto::LoginHistory>> list_logins(proto::ListLogins message);
 
   private:
     void tell_queued(const Effects& effects);
     Fd lock_;
     Engine engine_;
     Accounts accounts_;
+    std::shared_ptr<Strand> logins_;
     Retention retention_;
     std::shared_ptr<Strand> queue_;
     process::Served<StorageChannel> channels_;

@@ -1,5 +1,7 @@
 #include "storaged/storage_channel.h"
 
+#include <ctime>
+
 #include "storaged/complete.h"
 #include "storaged/delivery.h"
 
@@ -10,6 +12,15 @@ constexpr size_t kMaxSpools = 10000;
 
 std::unexpected<Error> no_account() {
     return permanent(ErrorCode::not_found, "no such account");
+}
+
+/// Why it failed is in the log.
+async::Task<void> note_recipients(std::shared_ptr<Account> account, std::vector<std::string> recipients) {
+    Account::Use use(account);
+    auto work = [recipients = std::move(recipients)](MailStore& store) {
+        return store.note_recipients(recipients, std::time(nullptr));
+    };
+    co_await account->run(Access::write, std::move(work));
 }
 
 }  // namespace
@@ -27,8 +38,14 @@ async::Task<Result<proto::DeliveryOutcomes>> StorageChannel::on(proto::Deliver m
 async::Task<Result<proto::Enqueued>> StorageChannel::on(proto::Enqueue message) {
     auto source = spools_.take(message.spool, std::move(message.content));
     if (!source) co_return std::unexpected(std::move(source.error()));
+    auto submitter = server_.accounts().find(message.account);
+    auto recipients = message.recipients;
     auto task = enqueue(server_.engine(), server_.queue(), std::move(*source), std::move(message));
-    co_return co_await complete(server_.engine().deliveries, std::move(task));
+    auto enqueued = co_await complete(server_.engine().deliveries, std::move(task));
+    // The sender does not wait for that, nor depend on it.
+    if (enqueued && submitter != nullptr)
+        server_.engine().deliveries.spawn(note_recipients(std::move(submitter), std::move(recipients)));
+    co_return enqueued;
 }
 
 async::Task<Result<proto::QueueEntries>> StorageChannel::on(proto::QueueDue message) {

@@ -31,6 +31,7 @@ class StorageChannel {
     async::Task<Result<proto::Done>> on(proto::RemoveClientKey message);
     async::Task<Result<proto::OwnedClientKeys>> on(proto::ListClientKeys message);
     async::Task<Result<proto::AccountChannel>> on(proto::OpenAccount message);
+    async::Task<Result<proto::Done>> on(proto::NoteLogins message) { return server_.note_logins(std::move(message)); }
 
   private:
     Server& server_;

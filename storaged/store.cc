@@ -53,8 +53,10 @@ Store::~Store() {
 void Store::open() {
     make_directories(directory_of(path_));
     require_same_file_system(directory_of(path_));
-    make_directories(tree_.root);
-    require_same_file_system(tree_.root);
+    if (!tree_.root.empty()) {
+        make_directories(tree_.root);
+        require_same_file_system(tree_.root);
+    }
     if (access(path_.c_str(), F_OK) != 0) create();
     db_ = std::make_unique<Database>(path_, journal_);
     counters_.open_stores++;

@@ -56,7 +56,8 @@ enum class Repair : uint8_t { leave, drop_damaged, kEnd };
 
 class Store {
   public:
-    /// `database` is a path; directories above it are made. The tables `state` and `erase` are the Store's own.
+    /// `database` is a path; directories above it are made. A store without files has no tree. The tables `state` and
+    /// `erase` are the Store's own.
     Store(std::string database, FileTree tree, Upgrades upgrades, Journal& journal, Counters& counters);
     virtual ~Store();
     Store(const Store&) = delete;

@@ -126,10 +126,12 @@ struct Queue {
 
 /// What storaged keeps.
 struct Storage {
-    std::optional<uint64_t> quota;          // bytes of all accounts together; none: unlimited
-    uint64_t reserve = uint64_t{32} << 20;  // bytes that stay free on the file system
-    bool compress = true;                   // new messages, where that saves room
-    std::optional<Seconds> keep_removed;    // removed accounts are deleted after that; none: never
+    std::optional<uint64_t> quota;                     // bytes of all accounts together; none: unlimited
+    uint64_t reserve = uint64_t{32} << 20;             // bytes that stay free on the file system
+    bool compress = true;                              // new messages, where that saves room
+    std::optional<Seconds> keep_removed;               // removed accounts are deleted after that; none: never
+    Seconds keep_logins{std::chrono::hours{30 * 24}};  // in the history
+    uint32_t max_failed_logins = 10'000;               // of an account, in the history
     bool operator==(const Storage&) const = default;
 };
 

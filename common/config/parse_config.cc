@@ -198,6 +198,9 @@ constexpr Rule<Storage> kStorageRules[] = {
     {"reserve", "reserve SIZE", one<&Storage::reserve, as_size<uint64_t{1} << 20, uint64_t{1} << 50>>},
     {"compress", "compress [yes | no]", flag<&Storage::compress>},
     {"keep-removed", "keep-removed DURATION", one<&Storage::keep_removed, as_duration<kDay, 10'000 * kDay>>},
+    {"keep-logins", "keep-logins DURATION", one<&Storage::keep_logins, as_duration<kDay, 1'000 * kDay>>},
+    {"max-failed-logins", "max-failed-logins NUMBER",
+     one<&Storage::max_failed_logins, as_number<uint32_t, 100, 100'000>>},
 };
 
 // ---- imap ----

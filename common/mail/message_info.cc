@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "common/mail/address.h"
 #include "common/text/ascii.h"
 
 namespace mox::mail {
@@ -21,6 +22,22 @@ bool is_message(const Part& part) {
 
 bool is_message_root(const Part& part) {
     return part.envelope.has_value();
+}
+
+std::vector<std::string> recipient_addresses(const MessageInfo& info, size_t max) {
+    std::vector<std::string> out;
+    if (info.parts.empty() || !info.parts[0].envelope) return out;
+    const Envelope& envelope = info.envelopes[*info.parts[0].envelope];
+    for (const auto* list : {&envelope.to, &envelope.cc, &envelope.bcc}) {
+        for (const auto& entry : *list) {
+            if (!entry.mailbox || !entry.host || out.size() == max) continue;
+            auto domain = domain_to_ascii(*entry.host);
+            if (!domain) continue;
+            std::string address = to_string(Address{*entry.mailbox, *domain});
+            if (std::ranges::find(out, address) == out.end()) out.push_back(std::move(address));
+        }
+    }
+    return out;
 }
 
 std::vector<uint32_t> children(const MessageInfo& info, uint32_t index) {

@@ -172,6 +172,8 @@ bool is_multipart(const Part& part);
 bool is_message(const Part& part);
 /// True if `part` is the root or the message in a message part: it has an envelope and a message's header.
 bool is_message_root(const Part& part);
+/// The addresses in To, Cc and Bcc of the root, each once and at most `max`, their domains as A-labels in lower case.
+std::vector<std::string> recipient_addresses(const MessageInfo& info, size_t max);
 /// Indexes of the children of `parts[index]`, in order.
 std::vector<uint32_t> children(const MessageInfo& info, uint32_t index);
 

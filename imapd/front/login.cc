@@ -12,7 +12,7 @@ async::Task<FrontSession::Outcome> FrontSession::log_in(const Command& command) 
         co_return Outcome::stay;
     }
     const auto& args = std::get<LoginArguments>(command.arguments);
-    co_return co_await check_password(command, args.user, args.password);
+    co_return co_await check_password(command, proto::LoginMechanism::login, args.user, args.password);
 }
 
 async::Task<FrontSession::Outcome> FrontSession::authenticate(const Command& command) {
@@ -66,14 +66,15 @@ async::Task<FrontSession::Outcome> FrontSession::plain(const Command& command, s
         reply(command, "NO [AUTHORIZATIONFAILED] nobody logs in for another here");  // RFC 5530 3
         co_return Outcome::stay;
     }
-    co_return co_await check_password(command, std::move(credentials->authcid), std::move(credentials->password));
+    co_return co_await check_password(command, proto::LoginMechanism::plain, std::move(credentials->authcid),
+                                      std::move(credentials->password));
 }
 
-async::Task<FrontSession::Outcome> FrontSession::check_password(const Command& command, std::string user,
-                                                                std::string password) {
+async::Task<FrontSession::Outcome> FrontSession::check_password(const Command& command, proto::LoginMechanism mechanism,
+                                                                std::string user, std::string password) {
     if (user.size() > sasl::kMaxLogin || password.size() > sasl::kMaxPassword)
         co_return co_await failed(command, Error{Persistence::permanent, ErrorCode::denied, "too long"});
-    auto logged_in = co_await services_.login({context(), std::move(user), ipc::Secret{std::move(password)}});
+    auto logged_in = co_await services_.login({context(mechanism), std::move(user), ipc::Secret{std::move(password)}});
     if (!logged_in) co_return co_await failed(command, std::move(logged_in.error()));
     co_return co_await hand_over(command, std::move(*logged_in));
 }
@@ -87,8 +88,8 @@ async::Task<FrontSession::Outcome> FrontSession::external(const Command& command
         reply(command, "BAD wrong message for EXTERNAL");
         co_return Outcome::stay;
     }
-    auto logged_in =
-        co_await services_.login_external({context(), peer_key_, std::move(*authzid), proto::ExternalUse::command});
+    auto logged_in = co_await services_.login_external(
+        {context(proto::LoginMechanism::external), peer_key_, std::move(*authzid), proto::ExternalUse::command});
     if (!logged_in) co_return co_await failed(command, std::move(logged_in.error()));
     co_return co_await hand_over(command, std::move(*logged_in));
 }
@@ -101,7 +102,7 @@ async::Task<FrontSession::Outcome> FrontSession::scram(const Command& command, s
     proto::ChannelBinding binding;
     if (offers_plus()) binding = accepted_.listener->tls->binding();
     auto challenge = co_await services_.scram_start(
-        {context(), mechanism->plus, offers_plus(), std::move(binding), std::move(*client_first), hash});
+        {context({}), mechanism->plus, offers_plus(), std::move(binding), std::move(*client_first), hash});
     if (!challenge) co_return co_await failed(command, std::move(challenge.error()));
     auto client_final = co_await sasl_message(command, std::nullopt, std::move(challenge->server_first));
     if (!client_final) co_return Outcome::stay;

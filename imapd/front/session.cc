@@ -18,16 +18,16 @@ FrontSession::FrontSession(front::Accepted accepted, Services& services, FrontCo
     : accepted_(std::move(accepted)), services_(services), counters_(counters), limits_(limits), log_(accepted_.cid) {}
 
 bool FrontSession::may_log_in() const {
-    return tls_ || accepted_.listener->config.insecure_auth == proto::InsecureAuth::allow;
+    return has_tls() || accepted_.listener->config.insecure_auth == proto::InsecureAuth::allow;
 }
 
 bool FrontSession::offers_plus() const {
-    return tls_ && !accepted_.listener->tls->binding().data.empty();
+    return has_tls() && !accepted_.listener->tls->binding().data.empty();
 }
 
 std::string FrontSession::capabilities() const {
     std::string out = imapd::capabilities(accepted_.listener->config.max_message_size, reuse());
-    if (!tls_ && accepted_.listener->tls != nullptr) out += " STARTTLS";
+    if (!has_tls() && accepted_.listener->tls != nullptr) out += " STARTTLS";
     if (!may_log_in()) return out + " LOGINDISABLED";  // RFC 3501 6.2.3
     if (!peer_key_.empty()) out += " AUTH=EXTERNAL";
     if (offers_plus()) out += " AUTH=SCRAM-SHA-256-PLUS AUTH=SCRAM-SHA-1-PLUS";
@@ -38,8 +38,13 @@ Reuse FrontSession::reuse() const {
     return accepted_.listener->config.unauthenticate == proto::Unauthenticate::allow ? Reuse::allowed : Reuse::refused;
 }
 
-proto::LoginContext FrontSession::context() const {
-    return {proto::LoginProtocol::imap, accepted_.remote_address, accepted_.cid};
+proto::LoginContext FrontSession::context(proto::LoginMechanism mechanism) const {
+    return {proto::LoginProtocol::imap,
+            accepted_.remote_address,
+            accepted_.cid,
+            proto::login_tls(tls_version_),
+            mechanism,
+            client_};
 }
 
 void FrontSession::reply(const Command& command, std::string_view text) {
@@ -99,7 +104,7 @@ async::Task<void> FrontSession::say_last_words(std::string text) {
 
 void FrontSession::use_tls(std::unique_ptr<tls::TlsTransport> transport) {
     log_.debug("tls", {{"version", transport->version()}, {"cipher", transport->cipher()}});
-    tls_ = true;
+    tls_version_ = transport->version();
     peer_key_ = transport->peer_key();
     stream_.emplace(std::move(transport));
 }
@@ -107,7 +112,8 @@ void FrontSession::use_tls(std::unique_ptr<tls::TlsTransport> transport) {
 // RFC 3501 7.1.4: with TLS from the first byte a client whose certificate says who it is needs no login.
 async::Task<FrontSession::Outcome> FrontSession::greet() {
     if (!peer_key_.empty()) {
-        auto logged_in = co_await services_.login_external({context(), peer_key_, "", proto::ExternalUse::preauth});
+        auto logged_in = co_await services_.login_external(
+            {context(proto::LoginMechanism::external), peer_key_, "", proto::ExternalUse::preauth});
         if (logged_in && co_await start_worker("", std::move(*logged_in))) co_return co_await relay();
     }
     stream_->write("* OK [CAPABILITY " + capabilities() + "] " + accepted_.listener->config.hostname +
@@ -164,6 +170,7 @@ async::Task<FrontSession::Outcome> FrontSession::dispatch(const Command& command
             reply(command, "OK done");
             co_return Outcome::stay;
         case Verb::id:
+            client_ = client_name(std::get<IdArguments>(command.arguments));
             stream_->write(R"(* ID ("name" "mox"))"
                            "\r\n");
             reply(command, "OK done");
@@ -198,8 +205,8 @@ void FrontSession::language(const Command& command) {
 }
 
 async::Task<FrontSession::Outcome> FrontSession::start_tls(const Command& command) {
-    if (tls_ || accepted_.listener->tls == nullptr) {
-        reply(command, tls_ ? "BAD TLS is on already" : "BAD no TLS here");
+    if (has_tls() || accepted_.listener->tls == nullptr) {
+        reply(command, has_tls() ? "BAD TLS is on already" : "BAD no TLS here");
         co_return Outcome::stay;
     }
     // RFC 3501 6.2.1, RFC 9051 11.1: what came in plain text behind STARTTLS may be another's; it is never looked at.
@@ -231,7 +238,7 @@ async::Task<bool> FrontSession::start_worker(std::string tag, proto::LoggedIn lo
     request.login = logged_in.login;
     request.remote_address = accepted_.remote_address;
     request.cid = accepted_.cid;
-    request.tls = tls_ ? proto::ImapSessionTls::tls : proto::ImapSessionTls::none;
+    request.tls = has_tls() ? proto::ImapSessionTls::tls : proto::ImapSessionTls::none;
     request.tag = std::move(tag);
     // What is left is relayed.
     request.pending_input = std::string(stream_->buffered().substr(0, kMaxPending));

@@ -73,7 +73,8 @@ class FrontSession {
     async::Task<Outcome> plain(const Command& command, std::optional<std::string> initial);
     async::Task<Outcome> scram(const Command& command, std::optional<std::string> initial);
     async::Task<Outcome> external(const Command& command, std::optional<std::string> initial);
-    async::Task<Outcome> check_password(const Command& command, std::string user, std::string password);
+    async::Task<Outcome> check_password(const Command& command, proto::LoginMechanism mechanism, std::string user,
+                                        std::string password);
     async::Task<Outcome> failed(const Command& command, Error error);
     async::Task<Outcome> hand_over(const Command& command, proto::LoggedIn logged_in);
     /// To a worker; false when none can be had. With an empty tag it greets.
@@ -84,11 +85,12 @@ class FrontSession {
     async::Task<Outcome> relay();
     async::Task<void> say_last_words(std::string text);
 
+    bool has_tls() const { return !tls_version_.empty(); }
     bool may_log_in() const;
     bool offers_plus() const;
     Reuse reuse() const;
     std::string capabilities() const;
-    proto::LoginContext context() const;
+    proto::LoginContext context(proto::LoginMechanism mechanism) const;
     void reply(const Command& command, std::string_view text);
     void bye(std::string_view text);
     async::Task<void> flush();
@@ -101,9 +103,10 @@ class FrontSession {
     std::optional<async::Stream> stream_;
     std::optional<async::Stream> worker_;
     std::optional<async::Stream> hand_back_;  // how the worker gives the client back
-    bool tls_ = false;
-    std::string peer_key_;  // of the client's certificate, see tls::TlsTransport::peer_key()
-    bool first_ = true;     // no command has been understood yet
+    std::string tls_version_;                 // empty without TLS
+    std::string peer_key_;                    // of the client's certificate, see tls::TlsTransport::peer_key()
+    std::string client_;                      // what it says it is (RFC 2971)
+    bool first_ = true;                       // no command has been understood yet
     int failures_ = 0;
 };
 

@@ -92,6 +92,8 @@ struct AuthenticateArguments {
 struct IdArguments {
     std::vector<std::pair<std::string, std::optional<std::string>>> fields;
 };
+/// What the client says it is, by name and version; empty: it does not.
+std::string client_name(const IdArguments& id);
 struct EnableArguments {
     std::vector<std::string> names;  // upper case
 };
@@ -266,6 +268,7 @@ struct SearchKey {
         saved_on,
         saved_since,
         email_id,
+        thread_id,
         from,
         to,
         cc,
@@ -288,7 +291,8 @@ struct SearchKey {
     std::string text;   // what is searched for, the keyword, or the filter's name
     std::string field;  // header
     mail::Date date;
-    uint64_t size = 0;  // larger, smaller; older, younger: seconds; modseq
+    uint64_t size = 0;               // larger, smaller; older, younger: seconds; modseq
+    std::vector<uint64_t> contents;  // thread_id, once it was looked for: what belongs to it, ascending
 };
 /// What RETURN asks for (RFC 4731 3.1, RFC 5182 2.1).
 enum SearchReturn : uint32_t {

@@ -322,6 +322,15 @@ std::string_view to_string(Verb verb) {
     return "UNKNOWN";
 }
 
+std::string client_name(const IdArguments& id) {
+    constexpr size_t kMaxPart = 64;  // bytes
+    std::string client;
+    for (const auto& [name, value] : id.fields)
+        if ((text::iequals(name, "name") || text::iequals(name, "version")) && value)
+            client += (client.empty() ? "" : " ") + value->substr(0, kMaxPart);
+    return client;
+}
+
 std::string find_tag(std::string_view text) {
     try {
         Scanner in(text);

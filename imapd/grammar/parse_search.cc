@@ -72,7 +72,7 @@ constexpr std::array kKeys = {
     Row{"SMALLER", Kind::smaller, Operand::size},
     Row{"SUBJECT", Kind::subject, Operand::text},
     Row{"TEXT", Kind::text, Operand::text},
-    Row{"THREADID", Kind::none, Operand::text},  // RFC 8474 6: no message has one here
+    Row{"THREADID", Kind::thread_id, Operand::text},
     Row{"TO", Kind::to, Operand::text},
     Row{"UID", Kind::uid_set, Operand::uid_set},
     Row{"UIDAFTER", Kind::uid_set, Operand::uid_after},

@@ -23,11 +23,7 @@ async::Task<Answer> cmd_logout(Session& session, const Command&) {
 }
 
 async::Task<Answer> cmd_id(Session& session, const Command& command) {
-    std::string client;
-    for (const auto& [name, value] : std::get<IdArguments>(command.arguments).fields)
-        if ((name == "name" || name == "version") && value)
-            client += (client.empty() ? "" : " ") + value->substr(0, 64);
-    session.log().info("client identified", {{"client", client}});
+    session.log().info("client identified", {{"client", client_name(std::get<IdArguments>(command.arguments))}});
     session.untagged(R"(ID ("name" "mox" "version" ")" MOX_VERSION R"("))");
     co_return Answer{Answer::Status::ok, "done"};
 }

@@ -27,7 +27,7 @@ void FetchAnswer::finish() {
     hand_over();
 }
 
-void FetchAnswer::write_row_items(uint32_t items) {
+void FetchAnswer::write_row_items(uint32_t items, const ThreadIds& threads) {
     const auto& view = session_.view();
     const auto& row = view.rows()[index_];
     if (items & kFetchUid) append_number(item("UID"), row.uid);
@@ -51,7 +51,7 @@ void FetchAnswer::write_row_items(uint32_t items) {
         out += mail::format_internal_date({row.saved, 0});
         out += '"';
     }
-    if (items & kFetchThreadId) item("THREADID") += "NIL";  // RFC 8474 5.2: not supported
+    if (items & kFetchThreadId) threads.append(item("THREADID"), row.content);  // RFC 8474 5.2
 }
 
 void FetchAnswer::write_preview(const StoredMessage& message) {

@@ -9,6 +9,7 @@
 #include "imapd/worker/section_value.h"
 #include "imapd/worker/session.h"
 #include "imapd/worker/stored_message.h"
+#include "imapd/worker/thread_ids.h"
 
 namespace mox::imapd {
 
@@ -24,7 +25,8 @@ class FetchAnswer {
     void hand_over();
     void finish();
 
-    void write_row_items(uint32_t items);
+    /// `threads` has that of the message when it is asked for and there is one.
+    void write_row_items(uint32_t items, const ThreadIds& threads);
     void write_info_items(const mail::MessageInfo& info, const proto::ContentId& content, uint32_t items);
     /// Of a parse that has listed fields, for a section that wants no others.
     void write_listed(const std::string& prefix, const mail::MessageInfo& info, const Section& section);

@@ -5,6 +5,7 @@
 
 #include "imapd/worker/batches.h"
 #include "imapd/worker/fetch_answer.h"
+#include "imapd/worker/thread_ids.h"
 
 namespace mox::imapd {
 namespace {
@@ -13,12 +14,12 @@ constexpr uint32_t kInfoItems = kFetchEnvelope | kFetchBody | kFetchBodyStructur
 constexpr uint64_t kPreviewed = 64u << 10;  // a preview is made of no more
 constexpr size_t kSeenAtOnce = 512;         // messages that get \Seen in one change
 
-async::Task<void> fetch_rows(Session& session, Selection selection, uint32_t items) {
+async::Task<void> fetch_rows(Session& session, Selection selection, uint32_t items, const ThreadIds& threads) {
     size_t written = 0;
     for (const auto& range : selection) {
         for (uint32_t index = range.begin; index < range.end; index++) {
             FetchAnswer answer(session, index);
-            answer.write_row_items(items);
+            answer.write_row_items(items, threads);
             answer.finish();
             if (++written % 256 == 0) co_await session.flush_some();
         }
@@ -87,18 +88,18 @@ bool is_readable(const StoredMessage& message, const FetchAttributes& wanted) {
 
 // That they are \Seen now is all that is told of those that cannot be read.
 void tell_seen(Session& session, const std::vector<uint32_t>& damaged, const std::set<uint32_t>& newly_seen,
-               uint32_t items) {
+               uint32_t items, const ThreadIds& threads) {
     for (uint32_t uid : damaged) {
         auto index = session.view().find(uid);
         if (!index || !newly_seen.contains(uid)) continue;
         FetchAnswer answer(session, *index);
-        answer.write_row_items(items);
+        answer.write_row_items(items, threads);
         answer.finish();
     }
 }
 
 async::Task<FetchOutcome> fetch_files(Session& session, Selection selection, const FetchAttributes& wanted,
-                                      const std::set<uint32_t>& newly_seen) {
+                                      const std::set<uint32_t>& newly_seen, const ThreadIds& threads) {
     uint32_t items = wanted.items;
     uint32_t seen_items = with_seen(session, items);
     auto parts = is_header_only(wanted) ? proto::MessageParts::beginning : proto::MessageParts::whole;
@@ -114,7 +115,7 @@ async::Task<FetchOutcome> fetch_files(Session& session, Selection selection, con
                 continue;
             }
             FetchAnswer answer(session, index);
-            answer.write_row_items(newly_seen.contains(message.uid()) ? seen_items : items);
+            answer.write_row_items(newly_seen.contains(message.uid()) ? seen_items : items, threads);
             if (items & kInfoItems) answer.write_info_items(message.info(), message.content(), items);
             if (items & kFetchPreview) answer.write_preview(message);
             for (const auto& section : wanted.sections) {
@@ -127,13 +128,13 @@ async::Task<FetchOutcome> fetch_files(Session& session, Selection selection, con
     }
     outcome.missing = source.missing();
     outcome.damaged = source.damaged();
-    tell_seen(session, outcome.damaged, newly_seen, seen_items);
+    tell_seen(session, outcome.damaged, newly_seen, seen_items, threads);
     co_return outcome;
 }
 
 // From the stored parses; the messages whose parse lacks what is wanted, from their files.
 async::Task<FetchOutcome> fetch_infos(Session& session, Selection selection, const FetchAttributes& wanted,
-                                      const std::set<uint32_t>& newly_seen) {
+                                      const std::set<uint32_t>& newly_seen, const ThreadIds& threads) {
     InfoSource source(session, std::move(selection));
     source.need(needs_of(wanted));
     if (!wanted.sections.empty()) source.want_prefix();
@@ -150,31 +151,33 @@ async::Task<FetchOutcome> fetch_infos(Session& session, Selection selection, con
             }
             FetchAnswer answer(session, row.index);
             bool seen = newly_seen.contains(session.view().rows()[row.index].uid);
-            answer.write_row_items(seen ? with_seen(session, items) : items);
+            answer.write_row_items(seen ? with_seen(session, items) : items, threads);
             answer.write_info_items(row.info, row.content, items);
             for (const auto& section : wanted.sections) answer.write_listed(row.prefix, row.info, section);
             answer.finish();
             co_await session.flush_some();
         }
-        if (!unlisted.empty()) outcome.add(co_await fetch_files(session, to_selection(unlisted), wanted, newly_seen));
+        if (!unlisted.empty())
+            outcome.add(co_await fetch_files(session, to_selection(unlisted), wanted, newly_seen, threads));
     }
     outcome.missing += source.missing();
     co_return outcome;
 }
 
 async::Task<FetchOutcome> fetch_contents(Session& session, Selection selection, const FetchAttributes& wanted,
-                                         const std::set<uint32_t>& newly_seen) {
-    return is_listed_only(wanted) ? fetch_infos(session, std::move(selection), wanted, newly_seen)
-                                  : fetch_files(session, std::move(selection), wanted, newly_seen);
+                                         const std::set<uint32_t>& newly_seen, const ThreadIds& threads) {
+    return is_listed_only(wanted) ? fetch_infos(session, std::move(selection), wanted, newly_seen, threads)
+                                  : fetch_files(session, std::move(selection), wanted, newly_seen, threads);
 }
 
-async::Task<FetchOutcome> fetch_sections(Session& session, Selection selection, const FetchAttributes& wanted) {
+async::Task<FetchOutcome> fetch_sections(Session& session, Selection selection, const FetchAttributes& wanted,
+                                         const ThreadIds& threads) {
     bool sets_seen = session.view().access() == Access::read_write &&  // RFC 3501 6.3.2: EXAMINE changes nothing
                      session.view().may(proto::kSeenRight) &&          // RFC 4314 4
                      std::ranges::any_of(wanted.sections, [](const auto& section) { return !section.peek; });
     if (!sets_seen) {
         const std::set<uint32_t> none;
-        co_return co_await fetch_contents(session, std::move(selection), wanted, none);
+        co_return co_await fetch_contents(session, std::move(selection), wanted, none, threads);
     }
     SelectionWalk walk(session.view(), std::move(selection));
     FetchOutcome outcome;
@@ -182,10 +185,20 @@ async::Task<FetchOutcome> fetch_sections(Session& session, Selection selection, 
         auto indexes = walk.next(kSeenAtOnce);
         if (indexes.empty()) break;
         auto newly_seen = co_await set_seen(session, indexes);
-        outcome.add(co_await fetch_contents(session, to_selection(indexes), wanted, newly_seen));
+        outcome.add(co_await fetch_contents(session, to_selection(indexes), wanted, newly_seen, threads));
     }
     outcome.missing += walk.gone();
     co_return outcome;
+}
+
+async::Task<FetchOutcome> fetch_piece(Session& session, Selection selection, const FetchAttributes& wanted,
+                                      const ThreadIds& threads) {
+    if (!wanted.sections.empty() || (wanted.items & kFetchPreview))
+        co_return co_await fetch_sections(session, std::move(selection), wanted, threads);
+    const std::set<uint32_t> none;
+    if (wanted.items & kInfoItems) co_return co_await fetch_infos(session, std::move(selection), wanted, none, threads);
+    co_await fetch_rows(session, std::move(selection), wanted.items, threads);
+    co_return FetchOutcome{};
 }
 
 }  // namespace
@@ -197,12 +210,20 @@ void FetchOutcome::add(FetchOutcome other) {
 }
 
 async::Task<FetchOutcome> fetch_messages(Session& session, Selection selection, const FetchAttributes& wanted) {
-    if (!wanted.sections.empty() || (wanted.items & kFetchPreview))
-        co_return co_await fetch_sections(session, std::move(selection), wanted);
-    const std::set<uint32_t> none;
-    if (wanted.items & kInfoItems) co_return co_await fetch_infos(session, std::move(selection), wanted, none);
-    co_await fetch_rows(session, std::move(selection), wanted.items);
-    co_return FetchOutcome{};
+    if (!(wanted.items & kFetchThreadId)) {
+        const ThreadIds none;
+        co_return co_await fetch_piece(session, std::move(selection), wanted, none);
+    }
+    SelectionWalk walk(session.view(), std::move(selection));
+    FetchOutcome outcome;
+    for (;;) {
+        auto indexes = walk.next(proto::kMaxThreadsPerGet);
+        if (indexes.empty()) break;
+        auto threads = co_await load_threads(session, indexes);
+        outcome.add(co_await fetch_piece(session, to_selection(indexes), wanted, threads));
+    }
+    outcome.missing += walk.gone();
+    co_return outcome;
 }
 
 }  // namespace mox::imapd

@@ -34,6 +34,7 @@ size_t IncomingMessage::finish() {
     auto info = parser_.finish();
     item_.words = mail::word_list_of(content_, info);
     content_.finish();
+    item_.recipients = mail::recipient_addresses(info, proto::kMaxItemRecipients);
     has_nul_ = info.has_nul;
     item_.info = ipc::encode(info);
     return item_.info.size() + item_.words.size() + (has_file() ? 0 : content_.size());

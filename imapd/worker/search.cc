@@ -1,5 +1,6 @@
 #include "imapd/worker/search.h"
 
+#include <algorithm>
 #include <chrono>
 #include <optional>
 
@@ -76,6 +77,8 @@ Search::Node Search::compile(const SearchKey& key, const MailboxView& view) {
     } else if (key.kind == Kind::modseq) {
         has_modseq_ = true;
     }
+    // The threads are those of the account; what others share is in none of them.
+    if (key.kind == Kind::thread_id && !proto::is_anothers(view.id())) node.contents = key.contents;
     if (key.kind == Kind::keyword || key.kind == Kind::no_keyword) {
         node.keyword = view.keyword_bit(key.text);
     } else if (key.kind == Kind::body || key.kind == Kind::text) {
@@ -176,6 +179,8 @@ Match Search::decide(const Node& node, const Candidate& candidate, const Found* 
         case Kind::email_id:
             return candidate.content ? to_match(text::iequals(email_id(*candidate.content, mailbox_), node.text))
                                      : Match::unknown;
+        case Kind::thread_id:
+            return to_match(std::ranges::binary_search(node.contents, row.content));
         case Kind::larger:
             return to_match(row.size > node.size);
         case Kind::smaller:

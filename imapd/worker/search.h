@@ -52,6 +52,7 @@ class Search {
         std::string field;
         mail::Date date;
         uint64_t size = 0;
+        std::vector<uint64_t> contents{};
     };
     // Words found in a message: in its body, and in body or header.
     struct Found {

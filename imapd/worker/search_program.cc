@@ -4,6 +4,7 @@
 
 #include "imapd/worker/batches.h"
 #include "imapd/worker/search_run.h"
+#include "imapd/worker/thread_ids.h"
 
 namespace mox::imapd {
 namespace {
@@ -72,6 +73,12 @@ class Expansion {
     size_t keys_ = 0;
 };
 
+// RFC 8474 6
+async::Task<void> find_threads(Session& session, SearchKey& key) {
+    if (key.kind == Kind::thread_id) key.contents = co_await find_thread(session, key.text);
+    for (auto& child : key.children) co_await find_threads(session, child);
+}
+
 // The words of a text, as separate keys of the same kind.
 SearchKey split_words(const SearchKey& key) {
     SearchKey all;
@@ -94,6 +101,10 @@ SearchKey split_words(const SearchKey& key) {
 
 }  // namespace
 
+bool has_thread(const SearchKey& key) {
+    return key.kind == Kind::thread_id || std::ranges::any_of(key.children, has_thread);
+}
+
 bool is_fuzzy(const SearchKey& key) {
     return key.fuzzy || std::ranges::any_of(key.children, is_fuzzy);
 }
@@ -112,6 +123,7 @@ async::Task<SearchArguments> prepare_search(Session& session, SearchArguments ar
         auto entries = co_await session.ask(proto::GetMetadata{""});
         Expansion(entries).expand(args.key, kMaxFilterPasses);
     }
+    if (has_thread(args.key)) co_await find_threads(session, args.key);
     check_charset(args, session.features());
     check_numbers(args.key, session.features());
     // RFC 6203 4

@@ -15,10 +15,13 @@ constexpr int kMaxFilterPasses = 5;  // filters within filters (RFC 5466 3.1: at
 
 constexpr size_t kMaxFuzzyWords = 20;  // of one text; with more it is searched for as written
 
-/// `args` with its keys checked and ready for a Search. BAD or NO for text that cannot be searched (RFC 3501 6.4.4),
-/// for message numbers that were given up (RFC 9586 3), for a filter that is not there.
+/// `args` with its keys checked and ready for a Search, those about threads with what belongs to them. BAD or NO for
+/// text that cannot be searched (RFC 3501 6.4.4), for message numbers that were given up (RFC 9586 3), for a filter
+/// that is not there.
 async::Task<SearchArguments> prepare_search(Session& session, SearchArguments args);
 
+/// Whether any key is about a thread: what it says of messages that come later is not known.
+bool has_thread(const SearchKey& key);
 /// Whether any key is fuzzy.
 bool is_fuzzy(const SearchKey& key);
 /// With the fuzzy texts as words.

@@ -8,6 +8,7 @@
 #include "common/mail/words.h"
 #include "imapd/worker/batches.h"
 #include "imapd/worker/message_text.h"
+#include "imapd/worker/search_program.h"
 
 namespace mox::imapd {
 namespace {
@@ -165,6 +166,7 @@ void start_updates(Session& session, const Command& command, const SearchArgumen
     if (!args.returns.update) return;
     if (args.returns.update_attributes.items & kFetchModSeq) session.enable_condstore();  // RFC 7162 3.1
     bool first = session.contexts().empty();
+    if (has_thread(args.key)) return refuse_updates(session, command);
     if (session.contexts().add({command, args, session.view(), session.features(), found, std::move(sorter)})) {
         if (first) session.view().take_touched();  // from now on
         return;

@@ -140,6 +140,7 @@ async::Task<void> Import::read_message(const SourceMessage& message, const std::
     item.message.received = {options_.now, 0};
     if (info.date) item.message.received = {info.date->unix_seconds, info.date->zone_minutes};
     if (message.received) item.message.received = *message.received;
+    item.message.recipients = mail::recipient_addresses(info, proto::kMaxItemRecipients);
     item.message.info = ipc::encode(info);
     content.give_to(item.message);
     counts_.bytes += item.message.size;

@@ -7,6 +7,7 @@
 #include "common/mail/mime_parser.h"
 #include "common/mail/words.h"
 #include "storaged/check.h"
+#include "storaged/login_store.h"
 #include "storaged/mail_store.h"
 #include "storaged/queue_store.h"
 #include "tests/crash/recorder.h"
@@ -122,6 +123,10 @@ async::Task<bool> queue(Run& run, std::string text) {
     enqueue.recipients = {"bob@example.org", "gone@example.org"};
     auto queued = co_await run.w.smtpd->call(std::move(enqueue), async::in(30s));
     if (!queued) co_return false;
+    proto::LoginAttempt login{"alice", "", "192.0.2.1", {}, {}, {}, "", {}, 1, 1, 1};
+    login.client = text.substr(0, text.find('\r'));
+    auto noted = co_await run.w.authd->call(proto::NoteLogins{{login}}, async::in(30s));
+    if (!noted) co_return false;
     auto update = co_await run.w.queued->call(proto::QueueUpdate{queued->ids[0], 1, 1, 1, "", false}, async::in(30s));
     auto local = co_await run.w.queued->call(
         proto::QueueDeliverLocal{queued->ids[0], {1700000000, 0}, {"bob", "", "Q: x\r\n"}}, async::in(30s));
@@ -135,6 +140,18 @@ async::Task<void> rewrite_packs(storaged::Account& account) {
         auto work = [](storaged::MailStore& store) { return store.rewrite_packs(); };
         more = (co_await account.run(storaged::Access::write, work)).value_or(false);
     }
+}
+
+/// Threads for all that came, as a worker does when a client asks. Which of the messages that run at the same time come
+/// first differs, and so do the threads; that they are whole is what is checked.
+async::Task<bool> assign_threads(Run& run) {
+    auto unthreaded = co_await ask(run, proto::GetUnthreaded{});
+    if (!unthreaded) co_return false;
+    proto::AssignThreads request;
+    for (const auto& message : unthreaded->messages)
+        request.messages.push_back(
+            {message.content, {message.content, message.content / 3}, message.content % 2, 0, true, {}});
+    co_return (co_await ask(run, std::move(request))).has_value();
 }
 
 /// The last two steps: out of Trash.
@@ -157,7 +174,7 @@ async::Task<void> act(Run& run, Actor& actor) {
     run.note(actor);
     auto flags = co_await ask(
         run, proto::StoreFlags{inbox, {{uid, uid}}, proto::StoreMode::add, proto::kSeen, {}, std::nullopt});
-    if (!flags || !co_await queue(run, actor.text)) co_return;
+    if (!flags || !co_await queue(run, actor.text) || !co_await assign_threads(run)) co_return;
     run.note(actor);
     auto moved = co_await ask(run, proto::MoveMessages{inbox, {{uid, uid}}, "Archive"});
     if (!moved) co_return;
@@ -390,6 +407,7 @@ std::string check_store() {
     for (const char* directory : {"accounts/alice", "accounts/bob"})
         stores.push_back(std::make_unique<storaged::MailStore>(directory, journal, counters));
     stores.push_back(std::make_unique<storaged::QueueStore>("", journal, counters));
+    stores.push_back(std::make_unique<storaged::LoginStore>(journal, counters));
     for (const auto& store : stores) {
         store->open();
         std::vector<std::string> problems = storaged::check_store(*store);

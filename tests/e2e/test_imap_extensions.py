@@ -303,3 +303,50 @@ def test_searches_kept_under_a_name(own_suite):
         assert client.no("SEARCH FILTER broken").startswith(b"NO [UNDEFINED-FILTER broken]")
         assert b"* LANGUAGE (EN)" in client.ok("LANGUAGE en-GB")
         assert client.ok("UIDBATCHES 500")[0].endswith(b" 3:1")
+
+
+def thread_of(client, selected):
+    client.ok(f"SELECT {selected}")
+    return [a["THREADID"][0] for a in fetched(client.ok("FETCH 1:* (THREADID)")).values()]
+
+
+def test_threads(own_suite):
+    """Over mailboxes, moves, restarts, a backup and a restored account (RFC 8474 5.2)."""
+
+    def mail(own, subject, references=""):
+        field = f"References: {references}\r\n" if references else ""
+        return f"Message-ID: <{own}@x>\r\nSubject: {subject}\r\n{field}\r\ntext\r\n".encode()
+
+    with own_suite.imap_raw(login=True) as client:
+        client.put(mail("a", "Lunch"))
+        client.put(mail("b", "Re: Lunch", "<a@x>"), "Sent")
+        client.put(mail("c", "Dinner", "<a@x>"))
+        own_suite.deliver(mail("d", "RE: lunch", "<a@x> <b@x>"))
+        first, other, last = thread_of(client, "INBOX")
+        assert first == last != other
+        assert thread_of(client, "Sent") == [first]
+        name = first
+        client.ok("SELECT INBOX")
+        assert client.ok(f"SEARCH THREADID {name}")[0] == b"* SEARCH 1 3"
+        assert client.ok(f"UID SEARCH NOT THREADID {name}")[0] == b"* SEARCH 2"
+        client.ok("MOVE 3 Archive")
+        client.ok("COPY 1 Archive")
+        assert thread_of(client, "Archive") == [first, first]
+        lines = client.ok("ESEARCH IN (mailboxes (INBOX Archive Sent)) RETURN (COUNT) THREADID " + name)
+        assert sorted(line.split(b"COUNT ")[1] for line in lines if line.startswith(b"* ESEARCH")) == [b"1", b"1", b"2"]
+        client.put(mail("e", "Re: Lunch"))  # refers to nothing
+    own_suite.kill()
+    own_suite.run()
+    with own_suite.imap_raw(login=True) as client:
+        assert thread_of(client, "INBOX") == [first, other, first]
+    backup = own_suite.directory + "/backup"
+    own_suite.control("backup", backup)
+    account = own_suite.control_json("account", "list")["accounts"][0]["name"]
+    own_suite.control("restore", "account", backup, account)
+    own_suite.control("verify")
+    with own_suite.imap_raw(login=True) as client:
+        assert thread_of(client, "INBOX") == [first, other, first]
+        client.put(mail("f", "Re: Lunch", "<d@x>"))
+        assert thread_of(client, "INBOX") == [first, other, first, first]
+        client.ok("DELETE Sent")
+        assert thread_of(client, "Archive") == [first, first]

@@ -1,4 +1,6 @@
-// Logins by SCRAM and by certificates over a made-up storaged: what who has no keys gets to see.
+// Logins by SCRAM, by certificates and by passwords over a made-up storaged: what who has no keys gets to see, and what
+// the history has of each outcome.
+#include <fmt/format.h>
 #include <sodium.h>
 
 #include "authd/logins.h"
@@ -21,13 +23,23 @@ struct FakeStorage {
     }
     Result<proto::AccountChannel> on(proto::OpenAccount m) {
         opened.push_back(m.account);
-        return proto::AccountChannel{};
+        auto [ours, theirs] = ipc::make_socket_pair();
+        return proto::AccountChannel{std::move(theirs)};
     }
     std::optional<proto::Credentials> credentials;
     std::string owner = "alice";
     proto::Preauth preauth = proto::Preauth::yes;
     bool busy = false;
     std::vector<std::string> opened;
+    Result<proto::Done> on(proto::NoteLogins message) {
+        asked++;
+        if (fails) return temporary(ErrorCode::busy, "busy");
+        for (auto& attempt : message.attempts) noted.push_back(std::move(attempt));
+        return proto::Done{};
+    }
+    std::vector<proto::LoginAttempt> noted;
+    int asked = 0;
+    bool fails = false;
 };
 
 Directory make_directory() {
@@ -35,7 +47,7 @@ Directory make_directory() {
     c.hostname = "mail.example.org";
     c.postmaster_account = "alice";
     c.domains = {{"example.org", "+-", false, false}};
-    c.accounts = {{"alice", ""}, {"bob", ""}, {"gone", "on holiday"}};
+    c.accounts = {{"alice", ""}, {"bob", "on holiday"}, {"gone", "on holiday"}};
     c.addresses = {{"*@example.org", "alice", ""},
                    {"alice@example.org", "alice", ""},
                    {"also@example.org", "alice", ""},
@@ -48,7 +60,9 @@ class World {
     World() {
         auto [ours, theirs] = ipc::make_socket_pair();
         server.emplace(std::move(ours), ipc::PeerId{ipc::Role::authd, "authd"});
-        server->serve(ipc::Messages<proto::GetCredentials, proto::FindClientKey, proto::OpenAccount>{}, storage);
+        server->serve(
+            ipc::Messages<proto::GetCredentials, proto::FindClientKey, proto::OpenAccount, proto::NoteLogins>{},
+            storage);
         server->start();
         auto channel = std::make_shared<ipc::Channel>(std::move(theirs), ipc::PeerId{ipc::Role::storaged, "storaged"});
         channel->start();
@@ -62,12 +76,25 @@ class World {
         start.client_first = "n,,n=" + user + ",r=abcdefghij";
         start.hash = hash;
         std::unique_ptr<ScramServer> scram;
-        auto task = logins.scram_start(std::move(start), scram);
-        for (int i = 0; i < 10000 && !task.done(); i++) event_base_loop(loop.base(), EVLOOP_ONCE | EVLOOP_NONBLOCK);
-        REQUIRE(task.done());
-        auto result = task.await_resume();
+        auto result = wait(logins.scram_start(std::move(start), scram));
         REQUIRE(result);
         return result->server_first.substr(result->server_first.find(",s="));
+    }
+    template <class T>
+    T wait(async::Task<T> task) {
+        auto limit = async::Clock::now() + std::chrono::seconds(20);
+        while (!task.done() && async::Clock::now() < limit) event_base_loop(loop.base(), EVLOOP_ONCE);
+        REQUIRE(task.done());
+        return task.await_resume();
+    }
+    static async::Task<int> nap(async::Clock::duration span) {
+        co_await async::sleep_for(span);
+        co_return 0;
+    }
+    Result<proto::LoggedIn> log_in(std::string login, std::string password, std::string client = "a client") {
+        proto::LoginContext context{proto::LoginProtocol::imap,   "127.0.0.1",      1, proto::LoginTls::tls13,
+                                    proto::LoginMechanism::login, std::move(client)};
+        return wait(logins.plain({context, std::move(login), {std::move(password)}}));
     }
 
     Result<proto::LoggedIn> external(std::string authzid, std::string key = kKey,
@@ -156,4 +183,78 @@ TEST_CASE("failed logins by certificates slow down, and being asked about is non
     auto begin = std::chrono::steady_clock::now();
     for (int i = 0; i < 4; i++) CHECK_FALSE(w.external("", std::string(32, 'u')));
     CHECK(std::chrono::steady_clock::now() - begin >= std::chrono::milliseconds(900));
+}
+
+TEST_CASE("each attempt is noted by its outcome, and no password is") {
+    REQUIRE(sodium_init() >= 0);
+    World world;
+    world.storage.credentials = make_credentials("correct horse");
+    using enum proto::LoginResult;
+    CHECK(world.log_in("Alice+x@example.org", "correct horse", "client\r\n\xff 1"));
+    CHECK(world.log_in("alice@example.org", "correct horse"));
+    CHECK(world.log_in("alice@example.org", "correct horse"));
+    CHECK_FALSE(world.log_in("alice@example.org", "wrong horse"));
+    CHECK_FALSE(world.log_in("alice@example.org", std::string(2000, 'p')));
+    CHECK_FALSE(world.log_in("bob@example.org", "correct horse"));
+    CHECK_FALSE(world.log_in("nobody@example.org", "secret one"));
+    for (const char* misplaced : {"my secret", "secret@pass", "s3cret"})
+        CHECK_FALSE(world.log_in(misplaced, "secret two"));
+    // Failures wait for their answers, so some were told already; each message merges what came in a second.
+    world.wait(World::nap(std::chrono::milliseconds(1500)));
+    CHECK(world.storage.asked < 10);
+    std::map<std::string, uint64_t> counts;
+    std::string client;
+    for (const auto& a : world.storage.noted) {
+        for (const std::string* text : {&a.account, &a.login, &a.client}) {
+            CHECK(text->find("horse") == std::string::npos);
+            CHECK(text->find("cret") == std::string::npos);
+        }
+        CHECK(a.remote_address == "127.0.0.1");
+        CHECK(a.tls == proto::LoginTls::tls13);
+        CHECK(a.mechanism == proto::LoginMechanism::login);
+        CHECK(a.first <= a.last);
+        counts[fmt::format("{}/{}/{}", a.account, a.login, static_cast<int>(a.result))] += a.count;
+        if (a.login == "Alice+x@example.org") client = a.client;
+    }
+    auto count = [&](const std::string& who, proto::LoginResult result) -> uint64_t {
+        return counts[fmt::format("{}/{}", who, static_cast<int>(result))];
+    };
+    CHECK(count("alice/Alice+x@example.org", ok) == 1);
+    CHECK(count("alice/alice@example.org", ok) == 2);
+    CHECK(count("alice/alice@example.org", wrong_password) == 2);
+    CHECK(count("bob/bob@example.org", disabled) == 1);
+    CHECK(count("/nobody@example.org", unknown_user) == 1);
+    CHECK(count("/", unknown_user) == 3);
+    CHECK(client == "client??\xef\xbf\xbd 1");
+}
+
+TEST_CASE("a flood of failures is bounded in memory while storaged does not answer") {
+    REQUIRE(sodium_init() >= 0);
+    World world;
+    world.storage.fails = true;
+    LoginHistory& history = world.logins.history();
+    auto note = [&](int n, proto::LoginResult result) {
+        proto::LoginContext context{proto::LoginProtocol::imap, fmt::format("10.0.{}.{}", n / 250, n % 250), 1};
+        history.note(context, "alice@example.org", result);
+    };
+    for (int round = 0; round < 2; round++)
+        for (int n = 0; n < 5000; n++) note(n, proto::LoginResult::wrong_password);
+    CHECK(history.waiting().size() == LoginHistory::kMaxWaiting);
+    CHECK(history.left_out() == 2 * (5000 - LoginHistory::kMaxWaiting));
+    note(1, proto::LoginResult::ok);  // there is room for those that succeed
+    CHECK(history.waiting().size() == LoginHistory::kMaxWaiting + 1);
+    auto limit = async::Clock::now() + std::chrono::seconds(10);
+    while (world.storage.asked == 0 && async::Clock::now() < limit)
+        world.wait(World::nap(std::chrono::milliseconds(50)));
+    world.wait(World::nap(std::chrono::milliseconds(50)));
+    CHECK(history.waiting().size() >= LoginHistory::kMaxWaiting);  // they wait for the next time
+    world.storage.fails = false;
+    auto flush = [](LoginHistory& h) -> async::Task<int> {
+        co_await h.flush();
+        co_return 0;
+    };
+    world.wait(flush(history));
+    CHECK(history.waiting().empty());
+    CHECK(world.storage.noted.size() >= LoginHistory::kMaxWaiting);
+    CHECK(world.storage.noted.front().count == 2);
 }

@@ -346,6 +346,45 @@ class Store {
         for (auto& item : message.contents) words[item.content] = item.words;
         return proto::Done{};
     }
+    Result<proto::UnthreadedMessages> on(proto::GetUnthreaded) {
+        proto::UnthreadedMessages out;
+        for (auto& [content, message] : by_content())
+            if (!threads.contains(content) && out.messages.size() < most_infos)
+                out.messages.push_back({content, 1000, message->info});
+        return out;
+    }
+    // By the Message-IDs alone, and whatever the order.
+    Result<proto::Done> on(proto::AssignThreads message) {
+        thread_facts = message.messages;
+        for (auto& facts : message.messages) {
+            uint64_t thread = facts.content;
+            for (uint64_t id : facts.ids)
+                if (auto known = thread_of_id.find(id); known != thread_of_id.end()) thread = known->second;
+            for (uint64_t id : facts.ids) thread_of_id[id] = thread;
+            threads[facts.content] = thread;
+        }
+        return proto::Done{};
+    }
+    Result<proto::Threads> on(proto::GetThreads message) {
+        proto::Threads out;
+        for (uint64_t content : message.contents) {
+            auto known = threads.find(content);
+            out.threads.push_back(known == threads.end() ? proto::ThreadId{} : proto::ThreadId{known->second, 1000});
+        }
+        return out;
+    }
+    Result<proto::ThreadContents> on(proto::FindThread message) {
+        proto::ThreadContents out;
+        for (auto& [content, thread] : threads)
+            if (thread == message.thread.number && message.thread.born == 1000) out.contents.push_back(content);
+        return out;
+    }
+    std::map<uint64_t, const Message*> by_content() {
+        std::map<uint64_t, const Message*> out;
+        for (auto& box : boxes_)
+            for (auto& message : box->messages) out[message.id.number] = &message;
+        return out;
+    }
     Result<proto::FlagsStored> on(proto::StoreFlags message) {
         if (fail_next) return temporary(ErrorCode::io, "disk");
         stores++;
@@ -438,6 +477,9 @@ class Store {
         return 1ull << (box.keywords.size() - 1);
     }
 
+    std::map<uint64_t, uint64_t> threads;          // of contents
+    std::map<uint64_t, uint64_t> thread_of_id;     // by the hash of a Message-ID
+    std::vector<proto::ThreadFacts> thread_facts;  // that came last
     std::vector<std::string> subscribed;
     std::map<std::string, std::map<std::string, uint32_t>> acl;  // by mailbox, then identifier
     uint64_t quota = 0;

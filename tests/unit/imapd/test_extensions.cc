@@ -1,5 +1,6 @@
 // SAVEDATE (RFC 8514), OBJECTID (RFC 8474), PREVIEW (RFC 8970), QUOTA (RFC 9208), METADATA (RFC 5464, RFC 9590).
 #include "imapd/worker/preview.h"
+#include "imapd/worker/thread_ids.h"
 #include "tests/unit/imapd/harness.h"
 
 using namespace mox;
@@ -44,10 +45,78 @@ TEST_CASE("identifiers of mailboxes and messages") {
     CHECK(has(client.ok("SELECT newer"), "* OK [MAILBOXID (" + id + ")] for ever"));
     client.ok("SELECT INBOX");
     CHECK(client.ok("FETCH 1:2 (EMAILID THREADID)") ==
-          Lines{"* 1 FETCH (THREADID NIL EMAILID (M1-3e8))", "* 2 FETCH (THREADID NIL EMAILID (M2-3e8))"});
+          Lines{"* 1 FETCH (THREADID (T1-3e8) EMAILID (M1-3e8))", "* 2 FETCH (THREADID (T2-3e8) EMAILID (M2-3e8))"});
     CHECK(client.ok("FETCH 2 (EMAILID BODY.PEEK[])").front().starts_with("* 2 FETCH (EMAILID (M2-3e8) BODY[] {"));
     CHECK(client.ok("SEARCH EMAILID M2-3e8") == Lines{"* SEARCH 2"});
     CHECK(client.ok("SEARCH OR EMAILID M9-3e8 THREADID x") == Lines{"* SEARCH"});
+}
+
+TEST_CASE("threads of messages") {
+    World world;
+    auto& box = *world.store.find("INBOX");
+    auto& other = world.store.make("Sent");
+    world.store.add(box, "Message-ID: <a@x>\r\nSubject: x\r\n\r\n");
+    world.store.add(other, "Message-ID: <b@x>\r\nSubject: Re: x\r\nReferences: <a@x>\r\n\r\n");
+    world.store.add(box, "Message-ID: <c@x>\r\nSubject: y\r\n\r\n");
+    auto client = world.login();
+    client.ok("SELECT INBOX");
+    CHECK(client.ok("SEARCH THREADID T1-3e8") == Lines{"* SEARCH 1"});  // before anybody asked for threads
+    world.store.add(box, "Message-ID: <d@x>\r\nSubject: Re: x\r\nIn-Reply-To: <b@x>\r\n\r\n");
+    client.ok("NOOP");
+    CHECK(client.ok("FETCH 1:* (THREADID)") ==
+          Lines{"* 1 FETCH (THREADID (T1-3e8))", "* 2 FETCH (THREADID (T3-3e8))", "* 3 FETCH (THREADID (T1-3e8))"});
+    CHECK(client.ok("SEARCH THREADID T1-3e8") == Lines{"* SEARCH 1 3"});
+    CHECK(client.ok("SEARCH NOT THREADID T1-3e8") == Lines{"* SEARCH 2"});
+    for (const char* wrong : {"T1-3e9", "T1", "T01-3e8", "T1-3e8x", "M1-3e8", "T-", "T1-", "\"\""})
+        CHECK(client.ok(std::string("SEARCH THREADID ") + wrong) == Lines{"* SEARCH"});
+    CHECK(client.ok("UID FETCH 1 (THREADID ENVELOPE)").front().starts_with("* 1 FETCH (UID 1 THREADID (T1-3e8) ENV"));
+    CHECK(client.ok("FETCH 1 (THREADID BODY.PEEK[TEXT])").front() ==
+          "* 1 FETCH (THREADID (T1-3e8) BODY[TEXT] {0}\r\n)");
+    client.ok("SELECT Sent");
+    CHECK(client.ok("FETCH 1 (THREADID)") == Lines{"* 1 FETCH (THREADID (T1-3e8))"});
+}
+
+TEST_CASE("there are no threads for guests") {
+    World world;
+    auto& box = world.store.make("#users/bob/x");
+    box.mailbox.id.value |= uint64_t{1} << proto::kOwnerShift;
+    world.store.add(box, "Message-ID: <a@x>\r\n\r\n");
+    auto client = world.login();
+    client.ok("SELECT #users/bob/x");
+    CHECK(client.ok("FETCH 1 (THREADID)") == Lines{"* 1 FETCH (THREADID NIL)"});
+    CHECK(client.ok("SEARCH THREADID T1-3e8") == Lines{"* SEARCH"});
+}
+
+TEST_CASE("what decides on the thread of a message") {
+    auto facts = [](std::string_view text) { return thread_facts(5, 77, mail::parse_message(text)); };
+    auto one = facts("Message-ID: <A@x>\r\nSubject: Re: [list] Hello\r\nDate: Thu, 1 Jan 1970 00:00:09 +0000\r\n\r\n");
+    CHECK(one.content == 5);
+    CHECK(one.date == 9);
+    CHECK(one.role == proto::ThreadRole::reply);
+    CHECK_FALSE(one.has_references);
+    REQUIRE(one.ids.size() == 1);
+    auto two = facts(
+        "Message-ID: <b@x>\r\nSubject: =?utf-8?q?hello?=\r\nReferences: <r@x> <\"a\"@x>\r\n"
+        "In-Reply-To: <z@x>\r\n\r\n");
+    CHECK(two.date == 77);
+    CHECK(two.subject == one.subject);
+    CHECK(two.role == proto::ThreadRole::plain);
+    CHECK(two.has_references);
+    REQUIRE(two.ids.size() == 3);
+    CHECK(two.ids[1] == one.ids[0]);  // the closest first
+    auto three = facts("In-Reply-To: your message of today <a@x>\r\n\r\n");
+    CHECK(three.ids == one.ids);
+    CHECK(three.has_references);
+    CHECK(three.subject == 0);
+    std::string many = "Message-ID: <m@x>\r\nReferences:";
+    for (int i = 0; i < 40; i++) many += fmt::format(" <{}@x>", i);
+    auto four = facts(many + "\r\n\r\n");
+    CHECK(four.ids.size() == proto::kMaxThreadKeys);
+    CHECK(four.ids.back() == facts("Message-ID: <0@x>\r\n\r\n").ids[0]);
+    CHECK(four.ids[1] == facts("Message-ID: <39@x>\r\n\r\n").ids[0]);
+    auto report = facts("Content-Type: multipart/report; report-type=Delivery-Status; boundary=b\r\n\r\n--b--\r\n");
+    CHECK(report.role == proto::ThreadRole::report);
+    CHECK(report.ids.empty());
 }
 
 TEST_CASE("previews") {
