@@ -2,6 +2,7 @@
 
 import base64
 import imaplib
+import json
 import os
 import re
 import ssl
@@ -18,6 +19,7 @@ from mox import (
     start_configured,
     tls_context,
     unique_id,
+    wait_for,
 )
 
 pytestmark = [pytest.mark.imap, pytest.mark.submission]
@@ -151,6 +153,17 @@ def test_preauth(suite):
         client.put(message(subject="mine"))
         assert b"* 1 EXISTS" in client.ok("SELECT INBOX")
         client.ok("LOGOUT")
+    # A browser that was made to come here, with the certificate, has no second line.
+    with who.imap() as client:
+        assert client.greeting.startswith(b"* PREAUTH")
+        client.write("POST /;x HTTP/1.1\r\nHost: x\r\n\r\na CREATE by-a-browser\r\n")
+        assert client.until("POST")[1].startswith(b"BAD")
+        assert client.line().startswith(b"* BYE")
+        assert client.closed()
+    with who.imap() as client:
+        client.ok("NOOP")
+        client.bad("NONSENSE")
+        assert b"by-a-browser" not in b"\n".join(client.ok('LIST "" *'))
     # imaplib knows what to do with it.
     with imaplib.IMAP4_SSL(HOST, suite.ports["imaps"], ssl_context=who.context()) as mail:
         assert mail.state == "AUTH"
@@ -240,6 +253,12 @@ def test_moxctl_certificate(suite):
     # They are kept, with what restarts.
     suite.control("restart", "storaged")
     suite.control("restart", "authd")
+
+    def kept():
+        done = suite.control("--json", "certificate", "list", check=False, raw_output=True)
+        return done.returncode == 0 and json.loads(done.stdout)["certificates"] == listed
+
+    wait_for(kept, 10, "both again", interval=0.1)
     for name, problem in ((key.key, "neither a certificate"), ("/nonexistent", "cannot read")):
         with pytest.raises(ControlError, match=problem):
             suite.control("certificate", "add", "alice", name)
@@ -280,7 +299,6 @@ def test_a_restored_account_has_its_certificates_again(suite):
     suite.control("certificate", "remove", added["fingerprint"])
     assert suite.control_json("certificate", "list")["certificates"] == []
     suite.control("restore", "account", backup, "alice")
-    suite.control("restart", "storaged")
     with who.imap() as client:
         assert client.greeting.startswith(b"* PREAUTH")
         client.ok("SELECT INBOX")
