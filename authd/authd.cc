@@ -100,4 +100,8 @@ async::Task<Result<proto::ScramDone>> Authd::Client::on(proto::ScramFinish m) {
     co_return co_await authd.logins_.scram_finish(exchange.context, *exchange.server, std::move(m.client_final));
 }
 
+async::Task<Result<proto::LoggedIn>> Authd::Client::on(proto::LoginExternal m) {
+    return authd.logins_.external(std::move(m));
+}
+
 }  // namespace mox::authd

@@ -18,6 +18,9 @@ class Authd : public process::Common {
     Result<ipc::Done> on(proto::ConfigureAuthd config);
     void on(proto::GiveSignClient message);
     async::Task<Result<ipc::Done>> on(proto::SetPassword m) { return logins_.set_password(std::move(m)); }
+    async::Task<Result<proto::OwnedClientKey>> on(proto::AddCertificate m);
+    async::Task<Result<proto::OwnedClientKeys>> on(proto::ListCertificates m);
+    async::Task<Result<ipc::Done>> on(proto::RemoveCertificate m);
 
   protected:
     std::string metrics() override;
@@ -39,6 +42,7 @@ class Authd : public process::Common {
         async::Task<Result<proto::LoggedIn>> on(proto::LoginPlain m);
         async::Task<Result<proto::ScramChallenge>> on(proto::ScramStart m);
         async::Task<Result<proto::ScramDone>> on(proto::ScramFinish m);
+        async::Task<Result<proto::LoggedIn>> on(proto::LoginExternal m);
     };
     /// A front whose handshakes are signed: nothing else is answered on its channel.
     struct SignClient {

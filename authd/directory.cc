@@ -72,6 +72,12 @@ std::optional<std::string> Directory::account_of_login(std::string_view login) c
     return target->account;
 }
 
+std::string Directory::login_of_account(std::string_view account) const {
+    for (const auto& [address, target] : addresses_)
+        if (target.account == account && !address.starts_with("*@")) return address;
+    return std::string(account);
+}
+
 std::string Directory::canonical_login(std::string_view login) const {
     auto parts = split(login);
     if (!parts || parts->domain == nullptr) return text::to_lower(login);

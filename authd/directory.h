@@ -27,6 +27,8 @@ class Directory {
     bool may_send(std::string_view account, std::string_view address) const;
     /// The account that a login name means: an address configured by name, also with separator; never a catch-all.
     std::optional<std::string> account_of_login(std::string_view login) const;
+    /// The first login name of an account, by the alphabet; its own name when it has none.
+    std::string login_of_account(std::string_view account) const;
     /// A login name in the form all its spellings share; for names that lead nowhere too.
     std::string canonical_login(std::string_view login) const;
     /// The text that logins of the account are refused with; empty when they are not.

@@ -170,6 +170,26 @@ async::Task<Result<proto::ScramDone>> Logins::scram_finish(proto::LoginContext c
     co_return proto::ScramDone{std::move(*final_message), std::move(*logged_in)};
 }
 
+// RFC 4422 A.2
+async::Task<Result<proto::LoggedIn>> Logins::external(proto::LoginExternal request) {
+    if (auto refused = refuse(request.context, request.authzid)) co_return std::unexpected(std::move(*refused));
+    if (request.fingerprint.size() != proto::kKeyFingerprint)
+        co_return permanent(ErrorCode::bad_request, "not the fingerprint of a key");
+    bool asked_for = request.use == proto::ExternalUse::command;
+    auto owned = co_await storage_.call(proto::FindClientKey{request.fingerprint}, kStorageLimit);
+    if (!owned && owned.error().is_temporary()) co_return std::unexpected(std::move(owned.error()));
+    if (!asked_for && (!owned || owned->key.preauth == proto::Preauth::no))
+        co_return permanent(ErrorCode::denied, "not logged in by the certificate alone");
+    if (!owned) co_return std::unexpected(co_await fail(request.context, "", request.authzid, owned.error().text));
+    // The authorization identity is an address of that account by name; without one the server derives it.
+    bool own = request.authzid.empty() || directory_.account_of_login(request.authzid) == owned->account;
+    if (!own)
+        co_return std::unexpected(
+            co_await fail(request.context, "", request.authzid, "not an address of that account"));
+    std::string login = request.authzid.empty() ? directory_.login_of_account(owned->account) : request.authzid;
+    co_return co_await succeed(request.context, std::move(owned->account), std::move(login));
+}
+
 async::Task<Result<ipc::Done>> Logins::set_password(proto::SetPassword request) {
     if (request.password.value.size() < kMinPassword || request.password.value.size() > kMaxPassword)
         co_return permanent(ErrorCode::bad_request,

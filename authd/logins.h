@@ -27,6 +27,8 @@ class Logins {
                                                            std::unique_ptr<ScramServer>& server);
     async::Task<Result<proto::ScramDone>> scram_finish(proto::LoginContext context, ScramServer& server,
                                                        std::string client_final);
+    /// By the key of a client's certificate.
+    async::Task<Result<proto::LoggedIn>> external(proto::LoginExternal request);
     async::Task<Result<ipc::Done>> set_password(proto::SetPassword request);
 
     /// What made-up SCRAM salts are derived from: the same over restarts.

@@ -199,6 +199,21 @@ async::Task<Result<ipc::Done>> Control::on(proto::CtlPassword m) {
     return set_password(m.account, std::move(m.password));
 }
 
+async::Task<Result<proto::OwnedClientKey>> Control::on(proto::CtlCertificateAdd m) {
+    if (!has_account(m.account)) co_return permanent(ErrorCode::not_found, "no account " + m.account);
+    // Not looked at here: that is for authd, which is confined.
+    co_return co_await supervisor_.link(ipc::Role::authd)
+        .call(proto::AddCertificate{m.account, std::move(m.pem), std::move(m.name), m.preauth}, 20s);
+}
+
+async::Task<Result<proto::OwnedClientKeys>> Control::on(proto::CtlCertificateList m) {
+    return supervisor_.link(ipc::Role::authd).call(proto::ListCertificates{std::move(m.account)}, 20s);
+}
+
+async::Task<Result<ipc::Done>> Control::on(proto::CtlCertificateRemove m) {
+    return supervisor_.link(ipc::Role::authd).call(proto::RemoveCertificate{std::move(m.fingerprint)}, 20s);
+}
+
 async::Task<Result<ipc::Done>> Control::on(proto::CtlAddressAdd m) {
     auto address = parse_address(m.address);
     if (!address) co_return std::unexpected(std::move(address.error()));

@@ -31,6 +31,9 @@ class Control {
     async::Task<Result<ipc::Done>> on(proto::CtlAccountRemove m);
     Result<proto::AccountSummaries> on(proto::CtlAccountList);
     async::Task<Result<ipc::Done>> on(proto::CtlPassword m);
+    async::Task<Result<proto::OwnedClientKey>> on(proto::CtlCertificateAdd m);
+    async::Task<Result<proto::OwnedClientKeys>> on(proto::CtlCertificateList m);
+    async::Task<Result<ipc::Done>> on(proto::CtlCertificateRemove m);
     async::Task<Result<ipc::Done>> on(proto::CtlAddressAdd m);
     async::Task<Result<ipc::Done>> on(proto::CtlAddressRemove m);
     async::Task<Result<ipc::Done>> on(proto::CtlDomainAdd m);

@@ -7,13 +7,9 @@
 #include <vector>
 
 #include "common/ipc/message.h"
+#include "proto/storage.h"
 
 namespace mox::proto {
-
-using ipc::Done;
-using ipc::from;
-using ipc::NoReply;
-using ipc::Role;
 
 enum class AddressStatus : uint8_t {
     local,            // delivered to `account`, `mailbox`
@@ -93,11 +89,46 @@ struct ScramFinish {
     std::string client_final;
 };
 
+/// Whether the client asked to be logged in, or is asked about before the greeting: then a key that is not known, or
+/// may not, is no failed login, and is answered `denied` at once.
+enum class ExternalUse : uint8_t { command, preauth, kEnd };
+/// SASL EXTERNAL (RFC 4422 appendix A): by the key of the client's certificate, which has proved in the handshake that
+/// it has the private half. Errors as of LoginPlain.
+struct LoginExternal {
+    MOX_MESSAGE(LoginExternal, 0x0514, LoggedIn, from(Role::smtpd, Role::imapd))
+    LoginContext context;
+    std::string fingerprint;  // kKeyFingerprint bytes
+    std::string authzid;      // an address of the account whose key it is; empty: that account
+    ExternalUse use;
+};
+
 /// Sets an account's password: hashes it, never stores it. Error bad_request when too short.
 struct SetPassword {
     MOX_MESSAGE(SetPassword, 0x0513, Done, from(Role::moxd))
     std::string account;
     ipc::Secret password;
+};
+
+constexpr size_t kMaxCertificatePem = 64u << 10;  // bytes
+
+/// Lets the key of this certificate, or this public key, log in as the account. What else the PEM holds (a chain, a
+/// private key) is not looked at. Errors: bad_request when there is none in it, or of a kind that is not taken; else as
+/// of AddClientKey.
+struct AddCertificate {
+    MOX_MESSAGE(AddCertificate, 0x0515, OwnedClientKey, from(Role::moxd))
+    std::string account;
+    std::string pem;  // at most kMaxCertificatePem
+    std::string name;
+    Preauth preauth;
+};
+/// As ListClientKeys and RemoveClientKey.
+struct ListCertificates {
+    MOX_MESSAGE(ListCertificates, 0x0516, OwnedClientKeys, from(Role::moxd))
+    std::string account;
+};
+struct RemoveCertificate {
+    MOX_MESSAGE(RemoveCertificate, 0x0517, Done, from(Role::moxd))
+    std::string fingerprint;
 };
 
 // ---- signatures with private keys, on the dedicated signing channel of a front
@@ -119,7 +150,7 @@ struct SignTls {
     std::string input;
 };
 
-using AuthMessages = ipc::Messages<ResolveAddress, CheckSender, LoginPlain, ScramStart, ScramFinish>;
+using AuthMessages = ipc::Messages<ResolveAddress, CheckSender, LoginPlain, ScramStart, ScramFinish, LoginExternal>;
 /// On the signing channels.
 using SignMessages = ipc::Messages<SignTls>;
 

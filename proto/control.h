@@ -8,6 +8,7 @@
 
 #include "common/ipc/message.h"
 #include "proto/admin.h"
+#include "proto/auth.h"
 #include "proto/queue.h"
 
 namespace mox::proto {
@@ -100,6 +101,22 @@ struct DomainSummaries {
 struct CtlDomainList {
     MOX_MESSAGE(CtlDomainList, 0x0218, DomainSummaries, from(Role::moxctl))
 };
+/// As AddCertificate, ListCertificates and RemoveCertificate (proto/auth.h).
+struct CtlCertificateAdd {
+    MOX_MESSAGE(CtlCertificateAdd, 0x0240, OwnedClientKey, from(Role::moxctl))
+    std::string account;
+    std::string pem;
+    std::string name;
+    Preauth preauth;
+};
+struct CtlCertificateList {
+    MOX_MESSAGE(CtlCertificateList, 0x0241, OwnedClientKeys, from(Role::moxctl))
+    std::string account;
+};
+struct CtlCertificateRemove {
+    MOX_MESSAGE(CtlCertificateRemove, 0x0242, Done, from(Role::moxctl))
+    std::string fingerprint;
+};
 struct CtlQueueList {
     MOX_MESSAGE(CtlQueueList, 0x0220, QueueListing, from(Role::moxctl))
     QueueFilter filter;
@@ -129,6 +146,7 @@ struct CtlOpenStore {
 using ControlMessages =
     ipc::Messages<CtlStatus, CtlStop, CtlReload, CtlRestart, CtlLog, CtlAccountAdd, CtlAccountRemove, CtlAccountList,
                   CtlPassword, CtlAddressAdd, CtlAddressRemove, CtlDomainAdd, CtlDomainRemove, CtlDomainList,
-                  CtlQueueList, CtlQueueKick, CtlQueueDrop, CtlOpenAccount, CtlOpenStore>;
+                  CtlCertificateAdd, CtlCertificateList, CtlCertificateRemove, CtlQueueList, CtlQueueKick, CtlQueueDrop,
+                  CtlOpenAccount, CtlOpenStore>;
 
 }  // namespace mox::proto

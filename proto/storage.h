@@ -209,6 +209,53 @@ struct SetCredentials {
     std::string account;
     Credentials credentials;
 };
+
+// ---- keys of TLS clients that log in with them (SASL EXTERNAL): the public halves' fingerprints
+
+constexpr size_t kKeyFingerprint = 32;          // bytes: SHA-256 of the DER SubjectPublicKeyInfo
+constexpr size_t kMaxClientKeys = 100;          // of an account
+constexpr size_t kMaxClientKeyName = 100;       // bytes of UTF-8
+constexpr size_t kMaxClientKeyType = 40;        // bytes
+constexpr size_t kMaxListedClientKeys = 10000;  // in one answer
+
+/// Whether IMAP over TLS from the first byte is logged in before its greeting (PREAUTH, RFC 3501 7.1.4).
+enum class Preauth : uint8_t { no, yes, kEnd };
+struct ClientKey {
+    std::string fingerprint;
+    std::string type;  // "ecdsa-p256", "rsa-2048", "ed25519"
+    std::string name;  // what people call it
+    int64_t added;     // Unix seconds
+    Preauth preauth;
+};
+struct OwnedClientKey {
+    std::string account;
+    ClientKey key;
+};
+struct OwnedClientKeys {
+    std::vector<OwnedClientKey> keys;  // by account, then by when they were added
+};
+/// Whose key that is. Errors: not_found; exists when it is that of several accounts, of which one was restored.
+struct FindClientKey {
+    MOX_MESSAGE(FindClientKey, 0x0324, OwnedClientKey, from(Role::authd))
+    std::string fingerprint;
+};
+/// Errors: exists when it belongs to an account already; over_quota when the account has too many.
+struct AddClientKey {
+    MOX_MESSAGE(AddClientKey, 0x0325, Done, from(Role::authd))
+    std::string account;
+    ClientKey key;
+};
+/// Takes it from whichever account it belongs to. Error not_found.
+struct RemoveClientKey {
+    MOX_MESSAGE(RemoveClientKey, 0x0326, Done, from(Role::authd))
+    std::string fingerprint;
+};
+/// Those of an account, or with an empty name of all; the first kMaxListedClientKeys.
+struct ListClientKeys {
+    MOX_MESSAGE(ListClientKeys, 0x0327, OwnedClientKeys, from(Role::authd))
+    std::string account;
+};
+
 struct AccountChannel {
     Fd channel;
 };
@@ -225,7 +272,8 @@ struct RemoveAccount {
 
 using StorageMessages =
     ipc::Messages<CreateSpool, DropSpool, Deliver, Enqueue, QueueDue, QueueNext, QueueScan, QueueOpen, QueueUpdate,
-                  QueueRemove, QueueDeliverLocal, GetCredentials, SetCredentials, OpenAccount>;
+                  QueueRemove, QueueDeliverLocal, GetCredentials, SetCredentials, FindClientKey, AddClientKey,
+                  RemoveClientKey, ListClientKeys, OpenAccount>;
 /// What queued serves on its channel to storaged.
 using QueueEventMessages = ipc::Messages<QueueGrew>;
 

@@ -264,7 +264,7 @@ struct StartSession {
     std::string remote_address;
     uint64_t cid;
     ImapSessionTls tls;
-    std::string tag;            // of the login command: the worker answers it
+    std::string tag;            // of the login command: the worker answers it; empty: it greets with PREAUTH
     std::string pending_input;  // bytes the client sent behind the login command
     std::string hostname;
     uint64_t max_message_size;
@@ -343,7 +343,8 @@ struct PeerLost {
 
 using ToStoraged =
     ipc::Messages<ConfigureStoraged, RemoveAccount, OpenAccountForAdmin, OpenStoreForAdmin, MOX_COMMON_CHILD_MESSAGES>;
-using ToAuthd = ipc::Messages<ConfigureAuthd, GiveSignClient, SetPassword, MOX_COMMON_CHILD_MESSAGES>;
+using ToAuthd = ipc::Messages<ConfigureAuthd, GiveSignClient, SetPassword, AddCertificate, ListCertificates,
+                              RemoveCertificate, MOX_COMMON_CHILD_MESSAGES>;
 using ToDnsd = ipc::Messages<ConfigureDnsd, MOX_COMMON_CHILD_MESSAGES>;
 using ToSmtpd = ipc::Messages<ConfigureSmtpd, GiveSigner, MOX_COMMON_CHILD_MESSAGES>;
 using ToImapd = ipc::Messages<ConfigureImapd, GiveSigner, MOX_COMMON_CHILD_MESSAGES>;

@@ -1,4 +1,5 @@
-// AUTH (RFC 4954) with PLAIN (RFC 4616), LOGIN, SCRAM-SHA-256 and -PLUS (RFC 5802, RFC 7677). Verification is authd's.
+// AUTH (RFC 4954) with EXTERNAL (RFC 4422 A), PLAIN (RFC 4616), LOGIN, SCRAM-SHA-256 and -PLUS (RFC 5802, RFC 7677).
+// Verification is authd's.
 #include "common/sasl/server.h"
 #include "common/text/base64.h"
 #include "smtpd/session.h"
@@ -85,6 +86,22 @@ async::Task<void> auth_login(Session& s, std::optional<std::string> initial) {
     co_await log_in(s, std::move(*login), std::move(*password));
 }
 
+async::Task<void> auth_external(Session& s, std::optional<std::string> initial) {
+    auto message = co_await client_message(s, std::move(initial), "");
+    if (!message) co_return;
+    auto authzid = sasl::parse_external(*message);
+    if (!authzid) {
+        s.reply(501, "5.5.4", "malformed EXTERNAL message");
+        co_return;
+    }
+    auto result = co_await s.smtpd.auth.call(
+        proto::LoginExternal{context_of(s), s.peer_key, std::move(*authzid), proto::ExternalUse::command}, kPeerLimit);
+    if (result)
+        succeed(s, std::move(*result));
+    else
+        fail(s, result.error());
+}
+
 async::Task<void> auth_scram(Session& s, std::optional<std::string> initial, sasl::ScramMechanism mechanism) {
     auto first = co_await client_message(s, std::move(initial), "");
     if (!first) co_return;
@@ -137,6 +154,8 @@ async::Task<void> cmd_auth(Session& s, Command command) {
         co_await auth_plain(s, std::move(initial));
     else if (mechanism == "LOGIN")
         co_await auth_login(s, std::move(initial));
+    else if (mechanism == "EXTERNAL" && !s.peer_key.empty())
+        co_await auth_external(s, std::move(initial));
     else if (auto scram = sasl::find_scram(mechanism); scram && (!scram->plus || s.offers_plus()))
         co_await auth_scram(s, std::move(initial), *scram);
     else

@@ -20,9 +20,12 @@ async::Task<void> cmd_hello(Session& s, Command command) {
     text += "\nPIPELINING";                                                                        // RFC 2920
     text += fmt::format("\nSIZE {}", s.listener->config.max_message_size);                         // RFC 1870
     if (s.listener->config.tls == proto::TlsMode::starttls && !s.has_tls()) text += "\nSTARTTLS";  // RFC 3207
-    if (s.may_authenticate())
-        text += s.offers_plus() ? "\nAUTH SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-1 PLAIN LOGIN"
-                                : "\nAUTH SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN";
+    if (s.may_authenticate()) {
+        text += "\nAUTH ";
+        if (!s.peer_key.empty()) text += "EXTERNAL ";
+        text += s.offers_plus() ? "SCRAM-SHA-256-PLUS SCRAM-SHA-256 SCRAM-SHA-1-PLUS SCRAM-SHA-1 PLAIN LOGIN"
+                                : "SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN";
+    }
     text += "\nENHANCEDSTATUSCODES";                             // RFC 2034
     text += "\n8BITMIME";                                        // RFC 6152
     text += fmt::format("\nLIMITS RCPTMAX={}", kMaxRecipients);  // RFC 9422

@@ -23,9 +23,7 @@ async::Task<void> cmd_starttls(Session& s, Command command) {
     auto& plain = static_cast<async::SocketTransport&>(s.stream.transport());
     try {
         auto transport = co_await s.listener->tls->accept(plain.release(), async::in(kHandshakeLimit));
-        s.tls_version = transport->version();
-        s.tls_cipher = transport->cipher();
-        s.stream.replace_transport(std::move(transport));
+        s.use_tls(std::move(transport));
     } catch (const std::exception& e) {
         s.smtpd.counters.starttls_failed++;
         s.log.info("STARTTLS failed", {{"remote", s.remote_address}, {"error", e.what()}});

@@ -55,8 +55,13 @@ async::Task<void> Session::run() {
 async::Task<void> Session::start_tls_at_once() {
     auto& plain = static_cast<async::SocketTransport&>(stream.transport());
     auto transport = co_await listener->tls->accept(plain.release(), async::in(kHandshakeLimit));
+    use_tls(std::move(transport));
+}
+
+void Session::use_tls(std::unique_ptr<tls::TlsTransport> transport) {
     tls_version = transport->version();
     tls_cipher = transport->cipher();
+    peer_key = transport->peer_key();
     stream.replace_transport(std::move(transport));
 }
 

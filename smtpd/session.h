@@ -55,6 +55,8 @@ class Session {
     void reply_error(const Error& error);
     /// Reads a line of a SASL exchange; nothing when the client gave up with "*".
     async::Task<std::optional<std::string>> ask(std::string challenge);
+    /// The handshake is done.
+    void use_tls(std::unique_ptr<tls::TlsTransport> transport);
     /// Ends the session after the replies so far.
     void close() { closing = true; }
     void reset_transaction() { transaction.reset(); }
@@ -78,7 +80,8 @@ class Session {
     bool extended = false;    // EHLO
     std::string tls_version;  // empty without TLS
     std::string tls_cipher;
-    std::string account;  // logged in, on submission
+    std::string peer_key;  // of the client's certificate, see tls::TlsTransport::peer_key()
+    std::string account;   // logged in, on submission
     std::string login;
     int failed_logins = 0;
     std::optional<Transaction> transaction;

@@ -137,6 +137,7 @@ void Account::configure(const proto::ConfigureStoraged::Account& config) {
 
 void Account::forget_use() {
     store_.forget_use();
+    forget_client_keys();
     was_opened_ = false;
     next_expiry_ = 0;
 }

@@ -67,6 +67,20 @@ class Account : public std::enable_shared_from_this<Account> {
                    });
     }
 
+    // ---- the keys of TLS clients that log in as it (client_keys.cc)
+
+    using ClientKeys = std::vector<proto::ClientKey>;
+    /// nullptr: not known yet.
+    const std::shared_ptr<const ClientKeys>& client_keys() const { return client_keys_; }
+    /// It has none.
+    void set_no_client_keys() { client_keys_ = std::make_shared<const ClientKeys>(); }
+    /// Call before they change: they are loaded anew, behind the change.
+    void forget_client_keys() {
+        client_keys_.reset();
+        client_keys_version_++;
+    }
+    async::Task<Result<proto::Done>> load_client_keys();
+
     // ---- what it shares with others (RFC 4314)
 
     /// Whether an account is of the same domain, so that it can be given rights; addresses and accounts are moxd's
@@ -136,6 +150,8 @@ class Account : public std::enable_shared_from_this<Account> {
     bool may_share_ = true;  // unless it is known that it does not
     std::shared_ptr<const Shares> shares_;
     std::set<AccountChannel*> visitors_;
+    std::shared_ptr<const ClientKeys> client_keys_;
+    uint64_t client_keys_version_ = 0;
     std::shared_ptr<Strand> strand_;
     MailStore& store_;  // the strand's
     size_t uses_ = 0;
@@ -170,6 +186,11 @@ class Accounts {
     async::Task<std::vector<std::shared_ptr<Account>>> sharing_with(std::shared_ptr<Account> guest);
     /// What an account shares is now another thing: whom that concerns is told.
     void tell_shares_changed(const Account& owner, const Shares& before, const Shares& now);
+    // ---- keys of TLS clients, see proto/storage.h (client_keys.cc)
+    async::Task<Result<proto::OwnedClientKey>> find_client_key(std::string fingerprint);
+    async::Task<Result<proto::Done>> add_client_key(proto::AddClientKey message);
+    async::Task<Result<proto::Done>> remove_client_key(std::string fingerprint);
+    async::Task<Result<proto::OwnedClientKeys>> list_client_keys(std::string name);
     size_t size() const;
     /// Those that are configured.
     std::vector<std::shared_ptr<Account>> all() const;
@@ -197,6 +218,9 @@ class Accounts {
     };
     async::Task<Result<proto::Done>> take_out_of_use(std::shared_ptr<Account> account);
     async::Task<void> look_for_shares();
+    async::Task<std::set<std::string>> find_marked(std::vector<std::string> names, const char* mark);
+    async::Task<Result<proto::Done>> load_client_keys();
+    std::vector<std::shared_ptr<Account>> owners_of(const std::string& fingerprint) const;
     async::Task<Result<proto::Done>> forget_identifier(std::string name);
     async::Task<void> close_regularly();
     async::Task<void> close_unused();
@@ -204,6 +228,8 @@ class Accounts {
     std::map<std::string, Entry> accounts_;
     std::map<uint64_t, Account*> by_number_;
     bool shares_known_ = false;  // of each account whether it may share
+    bool adding_key_ = false;    // keys are added one at a time: each is one account's alone
+    async::Notify key_added_;
     bool closing_ = false;
     async::Scope scope_;
 };

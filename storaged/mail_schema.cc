@@ -176,7 +176,22 @@ CREATE TABLE to_compress (
 );
 )";
 
-constexpr const char* kUpgrades[] = {kVersion1, kVersion2, kVersion3, kVersion4, kVersion5};
+// Keys: of TLS clients that log in with them (client_keys.cc), and of mailboxes for URLs (url_tokens.cc).
+constexpr const char* kVersionWithKeys = R"(
+CREATE TABLE client_key (
+    fingerprint BLOB PRIMARY KEY,       -- SHA-256 of the SubjectPublicKeyInfo
+    type TEXT NOT NULL,
+    name TEXT NOT NULL,
+    added INTEGER NOT NULL,             -- Unix seconds
+    preauth INTEGER NOT NULL            -- 1: IMAP connections with it need no login
+) WITHOUT ROWID;
+CREATE TABLE url_key (
+    mailbox INTEGER PRIMARY KEY REFERENCES mailbox ON DELETE CASCADE,
+    key BLOB NOT NULL
+);
+)";
+
+constexpr const char* kUpgrades[] = {kVersion1, kVersion2, kVersion3, kVersion4, kVersion5, kVersionWithKeys};
 
 struct DefaultMailbox {
     const char* name;

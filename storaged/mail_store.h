@@ -58,8 +58,10 @@ struct NewMessage {
     std::string words;  // mail::word_list() of prefix and content; empty: they are not indexed now
 };
 
-/// In the directory of an account that shares mailboxes, see sharing.cc.
+/// Empty files in the directory of an account that shares mailboxes (sharing.cc), and of one that has keys of TLS
+/// clients (client_keys.cc), or ever has: so others are spared opening the databases of all to find out.
 constexpr const char* kSharedMark = "shared";
+constexpr const char* kClientKeysMark = "client-keys";
 
 /// A message of an import, and by what it is known when it comes again.
 struct ImportedMessage {
@@ -77,6 +79,8 @@ class MailStore : public Store {
 
     /// The account is no longer there: what it used is free.
     void forget_use();
+    /// Makes the marks of a store that comes from a backup.
+    void restore_marks();
 
     // ---- who asks, and what that may (sharing.cc)
     /// As long as it lives, within one operation, it is not the owner who asks but this account.
@@ -99,8 +103,6 @@ class MailStore : public Store {
     Shares shares();
     /// An account of this name that is made later has no rights here.
     Result<proto::Done> forget_identifier(const std::string& account);
-    /// Of a store that comes from a backup.
-    void mark_if_shared();
 
     // ---- mailboxes (mailboxes.cc)
     Result<proto::MailboxList> list();
@@ -164,6 +166,11 @@ class MailStore : public Store {
     // ---- credentials
     Result<proto::StoredCredentials> credentials();
     Result<proto::Done> set_credentials(const proto::Credentials& credentials);
+    /// By when they were added (client_keys.cc).
+    Result<std::vector<proto::ClientKey>> client_keys();
+    /// Error over_quota. That it is nobody else's is for the caller to see to.
+    Result<proto::Done> add_client_key(const proto::ClientKey& key);
+    Result<proto::Done> remove_client_key(const std::string& fingerprint);
 
     // ---- restoring (restoring.cc)
     uint64_t next_uidvalidity();
@@ -236,7 +243,7 @@ class MailStore : public Store {
     Result<void> add_acl(uint64_t mailbox, const proto::AclEntry& entry);
     Result<void> inherit_acl(uint64_t mailbox, const std::string& name);
     void note_shares();
-    void mark_shared();
+    void make_mark(const char* mark);
     proto::Mailbox mailbox_from(const Query& row);
 
     std::optional<proto::Mailbox> find(std::string_view name);

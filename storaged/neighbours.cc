@@ -19,10 +19,6 @@ const Shares& shares_of(const std::shared_ptr<const Shares>& shares) {
     return shares == nullptr ? kNothing : *shares;
 }
 
-bool has_shared_mark(const std::string& account) {
-    return access(("accounts/" + account + '/' + kSharedMark).c_str(), F_OK) == 0;
-}
-
 }  // namespace
 
 bool Account::is_neighbour(const Account& other) const {
@@ -108,18 +104,22 @@ Result<std::string> Accounts::canonical_identifier(const Account& owner, std::st
     return permanent(ErrorCode::bad_request, "no account of that name in this domain; there are no groups");
 }
 
+async::Task<std::set<std::string>> Accounts::find_marked(std::vector<std::string> names, const char* mark) {
+    return engine_.pool.run([names = std::move(names), mark] {
+        std::set<std::string> marked;
+        for (const auto& name : names)
+            if (access(("accounts/" + name + '/' + mark).c_str(), F_OK) == 0) marked.insert(name);
+        return marked;
+    });
+}
+
 // Once, and again when there are more accounts: which of them may have given rights to others.
 async::Task<void> Accounts::look_for_shares() {
     if (shares_known_) co_return;
     std::vector<std::string> names;
     for (const auto& [name, entry] : accounts_)
         if (entry.account->shares() == nullptr) names.push_back(name);
-    auto marked = co_await engine_.pool.run([names] {
-        std::set<std::string> marked;
-        for (const auto& name : names)
-            if (has_shared_mark(name)) marked.insert(name);
-        return marked;
-    });
+    auto marked = co_await find_marked(names, kSharedMark);
     for (const auto& name : names)
         if (auto found = accounts_.find(name); found != accounts_.end())
             found->second.account->set_may_share(marked.contains(name));

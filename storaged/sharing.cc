@@ -6,7 +6,7 @@
 // Access control lists (RFC 4314): who may do what with the mailboxes of this account, and whether the one who asks
 // may. Without an Asker it is the owner who asks, and nothing is looked up.
 //
-// An account that shares, or ever has shared, has an empty file named `shared` beside its database, made before the
+// An account that shares, or ever has shared, has an empty file beside its database (kSharedMark), made before the
 // first row: so others can be told what is shared with them without opening the databases of all.
 
 namespace mox::storaged {
@@ -113,7 +113,7 @@ Result<proto::Done> MailStore::set_acl(const proto::SetAcl& request) {
 }
 
 Result<void> MailStore::add_acl(uint64_t mailbox, const proto::AclEntry& entry) {
-    mark_shared();
+    make_mark(kSharedMark);
     db().run("INSERT OR REPLACE INTO acl VALUES (?, ?, ?)", mailbox, entry.identifier, entry.rights);
     auto all = db().query("SELECT count(*) FROM acl");
     all.next();
@@ -151,17 +151,18 @@ void MailStore::note_shares() {
     effects().shares = std::make_shared<const Shares>(shares());
 }
 
-void MailStore::mark_shared() {
-    std::string mark = directory_ + '/' + kSharedMark;
-    Fd file(::open(mark.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+void MailStore::make_mark(const char* mark) {
+    std::string path = directory_ + '/' + mark;
+    Fd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (file)
         sync_directory(directory_);
     else if (errno != EEXIST)
-        fail_errno("noting that mailboxes are shared");
+        fail_errno("marking the directory of an account");
 }
 
-void MailStore::mark_if_shared() {
-    if (db().query("SELECT 1 FROM acl LIMIT 1").next()) mark_shared();
+void MailStore::restore_marks() {
+    if (db().query("SELECT 1 FROM acl LIMIT 1").next()) make_mark(kSharedMark);
+    if (db().query("SELECT 1 FROM client_key LIMIT 1").next()) make_mark(kClientKeysMark);
 }
 
 }  // namespace mox::storaged

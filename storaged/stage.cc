@@ -134,7 +134,7 @@ Result<std::string> Stage::finish(uint64_t above) {
             store.renew_history();
             store.end_pack();
         });
-        store.mark_if_shared();
+        store.restore_marks();
         store.close();
         return directory_;
     });

@@ -81,6 +81,22 @@ async::Task<Result<proto::Done>> StorageChannel::on(proto::SetCredentials messag
     co_return co_await account->run(Access::write, std::move(work));
 }
 
+async::Task<Result<proto::OwnedClientKey>> StorageChannel::on(proto::FindClientKey message) {
+    return server_.accounts().find_client_key(std::move(message.fingerprint));
+}
+
+async::Task<Result<proto::Done>> StorageChannel::on(proto::AddClientKey message) {
+    return server_.accounts().add_client_key(std::move(message));
+}
+
+async::Task<Result<proto::Done>> StorageChannel::on(proto::RemoveClientKey message) {
+    return server_.accounts().remove_client_key(std::move(message.fingerprint));
+}
+
+async::Task<Result<proto::OwnedClientKeys>> StorageChannel::on(proto::ListClientKeys message) {
+    return server_.accounts().list_client_keys(std::move(message.account));
+}
+
 async::Task<Result<proto::AccountChannel>> StorageChannel::on(proto::OpenAccount message) {
     return server_.accounts().open_channel(std::move(message.account), ipc::Role::imapd_worker);
 }

@@ -26,6 +26,10 @@ class StorageChannel {
     async::Task<Result<proto::Done>> on(proto::QueueDeliverLocal message);
     async::Task<Result<proto::StoredCredentials>> on(proto::GetCredentials message);
     async::Task<Result<proto::Done>> on(proto::SetCredentials message);
+    async::Task<Result<proto::OwnedClientKey>> on(proto::FindClientKey message);
+    async::Task<Result<proto::Done>> on(proto::AddClientKey message);
+    async::Task<Result<proto::Done>> on(proto::RemoveClientKey message);
+    async::Task<Result<proto::OwnedClientKeys>> on(proto::ListClientKeys message);
     async::Task<Result<proto::AccountChannel>> on(proto::OpenAccount message);
 
   private:

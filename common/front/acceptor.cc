@@ -27,6 +27,12 @@ std::string to_text(const sockaddr_storage& address) {
     return text;
 }
 
+// Where a client's certificate can be its login.
+bool has_logins(proto::Service service) {
+    using enum proto::Service;
+    return service == submission || service == submissions || service == imap || service == imaps;
+}
+
 }  // namespace
 
 std::string remote_address(int socket) {
@@ -57,8 +63,9 @@ Result<ipc::Done> Acceptor::configure(std::vector<proto::Listener> listeners,
                 if (index >= certificates.size()) return permanent(ErrorCode::bad_request, "no such certificate");
                 chains.push_back(certificates[index].chain_pem);
             }
-            auto context =
-                tls::ServerContext::make(chains, config.tls13_only ? tls::Oldest::tls13 : tls::Oldest::tls12);
+            auto context = tls::ServerContext::make(
+                chains, config.tls13_only ? tls::Oldest::tls13 : tls::Oldest::tls12,
+                has_logins(config.service) ? tls::ClientCertificates::asked : tls::ClientCertificates::not_asked);
             if (!context) return std::unexpected(std::move(context.error()));
             state->tls = std::move(*context);
         }

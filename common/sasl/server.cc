@@ -1,5 +1,7 @@
 #include "common/sasl/server.h"
 
+#include "common/mail/utf8.h"
+
 namespace mox::sasl {
 
 std::optional<PlainCredentials> parse_plain(std::string_view decoded) {
@@ -16,6 +18,11 @@ std::optional<PlainCredentials> parse_plain(std::string_view decoded) {
     if (c.authzid.size() > kMaxLogin || c.authcid.size() > kMaxLogin || c.password.size() > kMaxPassword)
         return std::nullopt;
     return c;
+}
+
+std::optional<std::string> parse_external(std::string_view decoded) {
+    bool fits = decoded.size() <= kMaxLogin && decoded.find('\0') == std::string_view::npos && mail::is_utf8(decoded);
+    return fits ? std::optional(std::string(decoded)) : std::nullopt;
 }
 
 std::optional<ScramMechanism> find_scram(std::string_view name) {

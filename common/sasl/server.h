@@ -18,6 +18,10 @@ struct PlainCredentials {
     std::string password;
 };
 
+/// The message of EXTERNAL (RFC 4422 appendix A.1): the authorization identity, empty for the one that the server
+/// derives. Nothing when it is not UTF-8, has a NUL, or is too long.
+std::optional<std::string> parse_external(std::string_view decoded);
+
 /// A mechanism of the SCRAM family by its name, in upper case.
 struct ScramMechanism {
     enum class Hash : uint8_t { sha1, sha256, kEnd };

@@ -6,6 +6,8 @@
 #include <openssl/ssl.h>
 #include <openssl/x509.h>
 
+#include "common/tls/public_key.h"
+
 // Exported by libtls, not declared in its header.
 extern "C" void tls_config_use_fake_private_key(tls_config* config);
 
@@ -13,6 +15,10 @@ namespace mox::tls {
 namespace {
 
 constexpr uint32_t kProtocols = TLS_PROTOCOL_TLSv1_2 | TLS_PROTOCOL_TLSv1_3;
+constexpr long kMaxClientChain = 16 * 1024;  // bytes of the certificates a client shows
+
+// The connection that libtls made last, whose `tls` hides it.
+thread_local SSL* latest_connection = nullptr;
 
 const uint8_t* bytes(const std::string& s) {
     return reinterpret_cast<const uint8_t*>(s.data());
@@ -41,12 +47,17 @@ std::string end_point_hash(const std::string& pem) {
 
 }  // namespace
 
-Result<std::shared_ptr<ServerContext>> ServerContext::make(const std::vector<std::string>& chains, Oldest oldest) {
+Result<std::shared_ptr<ServerContext>> ServerContext::make(const std::vector<std::string>& chains, Oldest oldest,
+                                                           ClientCertificates clients) {
     std::shared_ptr<ServerContext> context(new ServerContext);
     if (chains.empty()) return permanent(ErrorCode::bad_request, "no certificate");
     context->config_.reset(tls_config_new());
     tls_config* config = context->config_.get();
     tls_config_use_fake_private_key(config);
+    if (clients == ClientCertificates::asked) {
+        tls_config_verify_client_optional(config);
+        tls_config_insecure_noverifycert(config);  // no chain: the key is known or it is not
+    }
     bool ok = tls_config_set_protocols(config, oldest == Oldest::tls13 ? TLS_PROTOCOL_TLSv1_3 : kProtocols) == 0 &&
               tls_config_set_cert_mem(config, bytes(chains[0]), chains[0].size()) == 0;
     for (size_t i = 1; ok && i < chains.size(); i++)
@@ -61,17 +72,26 @@ Result<std::shared_ptr<ServerContext>> ServerContext::make(const std::vector<std
 
 async::Task<std::unique_ptr<TlsTransport>> ServerContext::accept(Fd socket, async::Deadline deadline) {
     ::tls* raw = nullptr;
+    latest_connection = nullptr;
     if (tls_accept_socket(server_.get(), &raw, socket.get()) != 0)
         throw async::ConnectionLost("TLS: " + reason(tls_error(server_.get())));
+    SSL* connection = latest_connection;  // lives as long as the transport
     auto transport = std::make_unique<TlsTransport>(TlsHandle(raw), std::move(socket));
+    if (connection != nullptr) SSL_set_max_cert_list(connection, kMaxClientChain);
     co_await transport->handshake(deadline);
+    if (X509* certificate = connection != nullptr ? SSL_get0_peer_certificate(connection) : nullptr)
+        transport->set_peer_key(key_fingerprint(certificate));
     co_return std::move(transport);
 }
 
 async::Task<std::unique_ptr<TlsTransport>> connect(Fd socket, std::string server_name, Verify verify,
-                                                   std::string ca_pem, async::Deadline deadline) {
+                                                   std::string ca_pem, async::Deadline deadline,
+                                                   std::optional<ClientIdentity> identity) {
     ConfigHandle config(tls_config_new());
     tls_config_set_protocols(config.get(), kProtocols);
+    if (identity)
+        tls_config_set_keypair_mem(config.get(), bytes(identity->certificate_pem), identity->certificate_pem.size(),
+                                   bytes(identity->key_pem), identity->key_pem.size());
     if (verify == Verify::none) {
         tls_config_insecure_noverifycert(config.get());
         tls_config_insecure_noverifyname(config.get());
@@ -95,11 +115,17 @@ void release_buffers(void* context, void*, CRYPTO_EX_DATA*, int, long, void*) {
     SSL_CTX_set_mode(static_cast<SSL_CTX*>(context), SSL_MODE_RELEASE_BUFFERS);
 }
 
+// Called for each new connection: libtls tells of a client's certificate what it is asked, but not its public key.
+void note_connection(void* connection, void*, CRYPTO_EX_DATA*, int, long, void*) {
+    latest_connection = static_cast<SSL*>(connection);
+}
+
 }  // namespace
 
 void prepare() {
     OPENSSL_init_ssl(OPENSSL_INIT_LOAD_SSL_STRINGS | OPENSSL_INIT_LOAD_CRYPTO_STRINGS, nullptr);
-    [[maybe_unused]] static int once = SSL_CTX_get_ex_new_index(0, nullptr, release_buffers, nullptr, nullptr);
+    [[maybe_unused]] static int contexts = SSL_CTX_get_ex_new_index(0, nullptr, release_buffers, nullptr, nullptr);
+    [[maybe_unused]] static int connections = SSL_get_ex_new_index(0, nullptr, note_connection, nullptr, nullptr);
     tls_init();
     // The random generator and the algorithms are fetched at first use otherwise, and would look for configuration
     // files.

@@ -36,9 +36,14 @@ class TlsTransport : public async::Transport {
     std::string cipher() const;
     /// The server name the client asked for, empty when none.
     std::string server_name() const;
+    /// The fingerprint of the key of the client's certificate (public_key.h), which it has proved to have; empty when
+    /// it showed none, or was not asked.
+    const std::string& peer_key() const { return peer_key_; }
+    void set_peer_key(std::string fingerprint) { peer_key_ = std::move(fingerprint); }
 
   private:
     Fd fd_;
+    std::string peer_key_;
     TlsHandle tls_;  // freed before the descriptor is closed
 };
 

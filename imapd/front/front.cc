@@ -44,6 +44,10 @@ async::Task<Result<proto::ScramDone>> Front::scram_finish(proto::ScramFinish req
     return authd_.call(std::move(request), kLoginLimit);
 }
 
+async::Task<Result<proto::LoggedIn>> Front::login_external(proto::LoginExternal request) {
+    return authd_.call(std::move(request), kLoginLimit);
+}
+
 async::Task<Result<proto::Done>> Front::start_session(proto::StartSession request) {
     return process().parent().call(std::move(request), async::in(kStartLimit));
 }

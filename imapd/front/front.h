@@ -24,6 +24,7 @@ class Front : public process::Common, private Services {
     async::Task<Result<proto::LoggedIn>> login(proto::LoginPlain request) override;
     async::Task<Result<proto::ScramChallenge>> scram_start(proto::ScramStart request) override;
     async::Task<Result<proto::ScramDone>> scram_finish(proto::ScramFinish request) override;
+    async::Task<Result<proto::LoggedIn>> login_external(proto::LoginExternal request) override;
     async::Task<Result<proto::Done>> start_session(proto::StartSession request) override;
     async::Task<void> serve(front::Accepted accepted);
     async::Task<void> end_soon();

@@ -1,4 +1,5 @@
-// LOGIN and AUTHENTICATE (RFC 3501 6.2.2, 6.2.3; SASL-IR RFC 4959; PLAIN RFC 4616; SCRAM RFC 5802, 7677).
+// LOGIN and AUTHENTICATE (RFC 3501 6.2.2, 6.2.3; SASL-IR RFC 4959; PLAIN RFC 4616; EXTERNAL
+// RFC 4422 A; SCRAM RFC 5802, 7677).
 #include "common/sasl/server.h"
 #include "common/text/base64.h"
 #include "imapd/front/session.h"
@@ -17,7 +18,8 @@ async::Task<FrontSession::Outcome> FrontSession::log_in(const Command& command) 
 async::Task<FrontSession::Outcome> FrontSession::authenticate(const Command& command) {
     const auto& args = std::get<AuthenticateArguments>(command.arguments);
     auto scram_name = sasl::find_scram(args.mechanism);
-    if (args.mechanism != "PLAIN" && (!scram_name || (scram_name->plus && !offers_plus()))) {
+    bool has_key = args.mechanism == "EXTERNAL" && !peer_key_.empty();
+    if (args.mechanism != "PLAIN" && !has_key && (!scram_name || (scram_name->plus && !offers_plus()))) {
         reply(command, "NO [CANNOT] mechanism not supported");
         co_return Outcome::stay;
     }
@@ -26,6 +28,7 @@ async::Task<FrontSession::Outcome> FrontSession::authenticate(const Command& com
         co_return Outcome::stay;
     }
     if (args.mechanism == "PLAIN") co_return co_await plain(command, args.initial);
+    if (has_key) co_return co_await external(command, args.initial);
     co_return co_await scram(command, args.initial);
 }
 
@@ -71,6 +74,21 @@ async::Task<FrontSession::Outcome> FrontSession::check_password(const Command& c
     if (user.size() > sasl::kMaxLogin || password.size() > sasl::kMaxPassword)
         co_return co_await failed(command, Error{Persistence::permanent, ErrorCode::denied, "too long"});
     auto logged_in = co_await services_.login({context(), std::move(user), ipc::Secret{std::move(password)}});
+    if (!logged_in) co_return co_await failed(command, std::move(logged_in.error()));
+    co_return co_await hand_over(command, std::move(*logged_in));
+}
+
+// Who holds the key was proved by the handshake; the message only says as whom.
+async::Task<FrontSession::Outcome> FrontSession::external(const Command& command, std::optional<std::string> initial) {
+    auto message = co_await sasl_message(command, std::move(initial), "");
+    if (!message) co_return Outcome::stay;
+    auto authzid = sasl::parse_external(*message);
+    if (!authzid) {
+        reply(command, "BAD wrong message for EXTERNAL");
+        co_return Outcome::stay;
+    }
+    auto logged_in =
+        co_await services_.login_external({context(), peer_key_, std::move(*authzid), proto::ExternalUse::command});
     if (!logged_in) co_return co_await failed(command, std::move(logged_in.error()));
     co_return co_await hand_over(command, std::move(*logged_in));
 }

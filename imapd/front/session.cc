@@ -29,6 +29,7 @@ std::string FrontSession::capabilities() const {
     std::string out = imapd::capabilities(accepted_.listener->config.max_message_size, reuse());
     if (!tls_ && accepted_.listener->tls != nullptr) out += " STARTTLS";
     if (!may_log_in()) return out + " LOGINDISABLED";  // RFC 3501 6.2.3
+    if (!peer_key_.empty()) out += " AUTH=EXTERNAL";
     if (offers_plus()) out += " AUTH=SCRAM-SHA-256-PLUS AUTH=SCRAM-SHA-1-PLUS";
     return out + " AUTH=SCRAM-SHA-256 AUTH=SCRAM-SHA-1 AUTH=PLAIN";
 }
@@ -65,9 +66,7 @@ async::Task<void> FrontSession::run() {
         if (accepted_.listener->config.tls == proto::TlsMode::immediate) {
             auto transport =
                 co_await accepted_.listener->tls->accept(std::move(accepted_.socket), async::in(limits_.handshake));
-            log_.debug("tls", {{"version", transport->version()}, {"cipher", transport->cipher()}});
-            stream_.emplace(std::move(transport));
-            tls_ = true;
+            use_tls(std::move(transport));
         } else {
             stream_.emplace(std::make_unique<async::SocketTransport>(std::move(accepted_.socket)));
         }
@@ -98,12 +97,28 @@ async::Task<void> FrontSession::say_last_words(std::string text) {
     }
 }
 
-async::Task<void> FrontSession::serve() {
+void FrontSession::use_tls(std::unique_ptr<tls::TlsTransport> transport) {
+    log_.debug("tls", {{"version", transport->version()}, {"cipher", transport->cipher()}});
+    tls_ = true;
+    peer_key_ = transport->peer_key();
+    stream_.emplace(std::move(transport));
+}
+
+// RFC 3501 7.1.4: with TLS from the first byte a client whose certificate says who it is needs no login.
+async::Task<FrontSession::Outcome> FrontSession::greet() {
+    if (!peer_key_.empty()) {
+        auto logged_in = co_await services_.login_external({context(), peer_key_, "", proto::ExternalUse::preauth});
+        if (logged_in && co_await start_worker("", std::move(*logged_in))) co_return co_await relay();
+    }
     stream_->write("* OK [CAPABILITY " + capabilities() + "] " + accepted_.listener->config.hostname +
                    " IMAP ready\r\n");
     co_await flush();
+    co_return Outcome::stay;
+}
+
+async::Task<void> FrontSession::serve() {
     ReaderLimits limits{kMaxLine, kMaxLiteral, kMaxLiterals, limits_.idle, limits_.idle, limits_.write};
-    Outcome outcome = Outcome::stay;
+    Outcome outcome = co_await greet();
     while (outcome == Outcome::stay) {
         std::string refused;
         try {
@@ -199,13 +214,17 @@ async::Task<FrontSession::Outcome> FrontSession::start_tls(const Command& comman
     Fd socket = static_cast<async::SocketTransport&>(*plain).release();
     stream_.reset();
     auto transport = co_await accepted_.listener->tls->accept(std::move(socket), async::in(limits_.handshake));
-    log_.debug("tls", {{"version", transport->version()}, {"cipher", transport->cipher()}});
-    stream_.emplace(std::move(transport));
-    tls_ = true;
+    use_tls(std::move(transport));
     co_return Outcome::stay;
 }
 
 async::Task<FrontSession::Outcome> FrontSession::hand_over(const Command& command, proto::LoggedIn logged_in) {
+    if (co_await start_worker(command.tag, std::move(logged_in))) co_return Outcome::relay;
+    reply(command, "NO [UNAVAILABLE] the mail of this account cannot be served at the moment");  // RFC 5530 3
+    co_return Outcome::stay;
+}
+
+async::Task<bool> FrontSession::start_worker(std::string tag, proto::LoggedIn logged_in) {
     auto [ours, theirs] = ipc::make_socket_pair();
     proto::StartSession request{};
     request.account = logged_in.account;
@@ -213,7 +232,7 @@ async::Task<FrontSession::Outcome> FrontSession::hand_over(const Command& comman
     request.remote_address = accepted_.remote_address;
     request.cid = accepted_.cid;
     request.tls = tls_ ? proto::ImapSessionTls::tls : proto::ImapSessionTls::none;
-    request.tag = command.tag;
+    request.tag = std::move(tag);
     // What is left is relayed.
     request.pending_input = std::string(stream_->buffered().substr(0, kMaxPending));
     request.hostname = accepted_.listener->config.hostname;
@@ -228,15 +247,15 @@ async::Task<FrontSession::Outcome> FrontSession::hand_over(const Command& comman
     if (!started) {
         log_.error("session cannot be started", {{"account", logged_in.account}, {"reason", started.error().text}});
         counters_.logins["unavailable"]++;
-        reply(command, "NO [UNAVAILABLE] the mail of this account cannot be served at the moment");  // RFC 5530 3
-        co_return Outcome::stay;
+        co_return false;
     }
+    first_ = false;  // whoever has logged in speaks IMAP
     counters_.logins["ok"]++;
     log_.info("logged in", {{"account", logged_in.account}, {"login", logged_in.login}});
     stream_->consume(pending);
     worker_.emplace(std::make_unique<async::SocketTransport>(std::move(ours)));
     if (back) hand_back_.emplace(std::make_unique<async::SocketTransport>(std::move(back)));
-    co_return Outcome::relay;
+    co_return true;
 }
 
 async::Task<FrontSession::Outcome> FrontSession::relay() {

@@ -1,9 +1,10 @@
 // A client before its login: greeting, STARTTLS, LOGIN and AUTHENTICATE; and after it the relaying of its bytes.
 //
-// The front knows the commands of the not authenticated state only. Credentials go to authd; with its yes come the
-// account channel and the account's name, which go to moxd with one end of a socket pair. From then on the account's
-// worker speaks with the client and answers the login command; this end copies bytes and looks at none. RFC
-// 3501 3.1, 6.1, 6.2, 11; 4959; 5802.
+// The front knows the commands of the not authenticated state only. Credentials go to authd, or the fingerprint of the
+// client certificate's key, by which it may be logged in before it says anything; with its yes come the account channel
+// and the account's name, which go to moxd with one end of a socket pair. From then on the account's worker speaks with
+// the client and answers the login command; this end copies bytes and looks at none. RFC 3501 3.1, 6.1, 6.2, 7.1.4, 11;
+// 4422 A; 4959; 5802.
 #pragma once
 
 #include <cstdint>
@@ -30,6 +31,7 @@ class Services {
     virtual async::Task<Result<proto::LoggedIn>> login(proto::LoginPlain request) = 0;
     virtual async::Task<Result<proto::ScramChallenge>> scram_start(proto::ScramStart request) = 0;
     virtual async::Task<Result<proto::ScramDone>> scram_finish(proto::ScramFinish request) = 0;
+    virtual async::Task<Result<proto::LoggedIn>> login_external(proto::LoginExternal request) = 0;
     virtual async::Task<Result<proto::Done>> start_session(proto::StartSession request) = 0;
 };
 
@@ -60,6 +62,8 @@ class FrontSession {
     enum class Outcome : uint8_t { stay, close, relay };
 
     async::Task<void> serve();
+    void use_tls(std::unique_ptr<tls::TlsTransport> transport);
+    async::Task<Outcome> greet();
     async::Task<Outcome> run_command(RawCommand raw);
     async::Task<Outcome> dispatch(const Command& command);
     void language(const Command& command);
@@ -68,9 +72,12 @@ class FrontSession {
     async::Task<Outcome> authenticate(const Command& command);
     async::Task<Outcome> plain(const Command& command, std::optional<std::string> initial);
     async::Task<Outcome> scram(const Command& command, std::optional<std::string> initial);
+    async::Task<Outcome> external(const Command& command, std::optional<std::string> initial);
     async::Task<Outcome> check_password(const Command& command, std::string user, std::string password);
     async::Task<Outcome> failed(const Command& command, Error error);
     async::Task<Outcome> hand_over(const Command& command, proto::LoggedIn logged_in);
+    /// To a worker; false when none can be had. With an empty tag it greets.
+    async::Task<bool> start_worker(std::string tag, proto::LoggedIn logged_in);
     /// The client's next SASL message, decoded; `initial` stands for the first. Nothing when the command was answered.
     async::Task<std::optional<std::string>> sasl_message(const Command& command, std::optional<std::string> initial,
                                                          std::string challenge);
@@ -95,7 +102,8 @@ class FrontSession {
     std::optional<async::Stream> worker_;
     std::optional<async::Stream> hand_back_;  // how the worker gives the client back
     bool tls_ = false;
-    bool first_ = true;  // no command has been understood yet
+    std::string peer_key_;  // of the client's certificate, see tls::TlsTransport::peer_key()
+    bool first_ = true;     // no command has been understood yet
     int failures_ = 0;
 };
 

@@ -248,8 +248,10 @@ async::Task<void> Session::greet() {
     counters_.sessions++;
     log_.info("session begins",
               {{"account", account_.name()}, {"login", start_.login}, {"remote", start_.remote_address}});
-    // The front has checked the login; its answer is written here, by who serves the session.
-    stream_.write(start_.tag + " OK [CAPABILITY " + capabilities(max_message_size(), reuse()) + "] logged in\r\n");
+    // The front has checked the login; its answer is written here, by who serves the session. Without a command it is
+    // the greeting (RFC 3501 7.1.4).
+    std::string status = start_.tag.empty() ? "* PREAUTH" : start_.tag + " OK";
+    stream_.write(status + " [CAPABILITY " + capabilities(max_message_size(), reuse()) + "] logged in\r\n");
     co_await flush();
 }
 

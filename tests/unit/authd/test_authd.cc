@@ -70,6 +70,9 @@ TEST_CASE("an account sends with its own addresses only, and logs in by name") {
     CHECK_FALSE(d.account_of_login("anything@strict.test"));  // no login by catch-all
     CHECK_FALSE(d.account_of_login("*@strict.test"));
     CHECK_FALSE(d.account_of_login("alice"));
+    CHECK(d.login_of_account("alice") == "alice@example.org");
+    CHECK(d.login_of_account("bob") == "Bob@strict.test");
+    CHECK(d.login_of_account("nobody") == "nobody");
     CHECK(d.canonical_login("ALICE+x@Example.org") == "alice@example.org");
     CHECK(d.canonical_login("NoBody+x@Example.org") == "nobody@example.org");
     CHECK(d.login_disabled("bob") == "on holiday");

@@ -29,6 +29,9 @@ class FakeServices : public Services {
         done.logged_in.account = "alice";
         co_return done;
     }
+    async::Task<Result<proto::LoggedIn>> login_external(proto::LoginExternal) override {
+        co_return permanent(ErrorCode::denied, "no certificate");
+    }
     async::Task<Result<proto::Done>> start_session(proto::StartSession request) override {
         if (no_worker) co_return temporary(ErrorCode::unavailable, "none");
         started = std::move(request);

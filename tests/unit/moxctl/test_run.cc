@@ -2,6 +2,7 @@
 // answers.
 #include <algorithm>
 #include <cstring>
+#include <fstream>
 #include <signal.h>
 #include <sstream>
 #include <sys/socket.h>
@@ -57,6 +58,22 @@ struct FakeMoxd {
             {{"alice", {"alice@a.example", "*@a.example"}, uint64_t{10} << 30, ""}, {"bob", {}, 0, "gone"}}};
     }
     Result<ipc::Done> on(proto::CtlPassword m) { return echo("password " + m.account + " " + m.password.value); }
+    static proto::OwnedClientKey key(std::string account, std::string name, proto::Preauth preauth) {
+        return {std::move(account),
+                {std::string(proto::kKeyFingerprint, '\xab'), "ed25519", std::move(name), 86400, preauth}};
+    }
+    Result<proto::OwnedClientKey> on(proto::CtlCertificateAdd m) {
+        if (m.pem != "pem") return echo("certificate add " + m.pem);
+        return key(m.account, m.name, m.preauth);
+    }
+    Result<proto::OwnedClientKeys> on(proto::CtlCertificateList m) {
+        if (!m.account.empty()) return echo("certificate list " + m.account);
+        return proto::OwnedClientKeys{
+            {key("alice", "lap\x1btop", proto::Preauth::yes), key("bob", "", proto::Preauth::no)}};
+    }
+    Result<ipc::Done> on(proto::CtlCertificateRemove m) {
+        return echo("certificate remove " + std::to_string(m.fingerprint.size()));
+    }
     Result<ipc::Done> on(proto::CtlAddressAdd m) { return echo("address add " + m.address + " " + m.account); }
     Result<ipc::Done> on(proto::CtlAddressRemove m) { return echo("address remove " + m.address); }
     Result<ipc::Done> on(proto::CtlDomainAdd m) { return echo("domain add " + m.domain); }
@@ -189,6 +206,49 @@ TEST_CASE("the table of processes") {
     CHECK(ctl({"-d", server.directory(), "status"}, "/nowhere").status == 0);
     CHECK(ctl({"-d" + server.directory(), "status"}, "/nowhere").status == 0);
     CHECK(ctl({"-s", server.socket(), "status"}, "/nowhere").status == 0);
+}
+
+TEST_CASE("certificates") {
+    Server server;
+    const std::string hex(64, 'a');
+    std::string shown;
+    for (size_t i = 0; i < proto::kKeyFingerprint; i++) shown += "ab";
+    auto list = ctl({"certificate", "list"}, server.socket());
+    CHECK(list.out ==
+          "ACCOUNT  NAME     TYPE     ADDED       PREAUTH  FINGERPRINT\n"
+          "alice    lap?top  ed25519  1970-01-02  yes      " +
+              shown +
+              "\n"
+              "bob      -        ed25519  1970-01-02  no       " +
+              shown + "\n");
+    auto json = Json::parse(ctl({"--json", "certificate", "list"}, server.socket()).out)["certificates"];
+    CHECK(json[0]["fingerprint"] == shown);
+    CHECK(json[0]["preauth"] == true);
+    CHECK(json[1]["added"] == 86400);
+    CHECK(ctl({"certificate", "list", "alice"}, server.socket()).errors == "certificate list alice\n");
+
+    std::string file = server.directory() + "/key.pem";
+    auto write = [&](const std::string& text) { std::ofstream(file, std::ios::trunc) << text; };
+    write("pem");
+    auto added = ctl({"--json", "certificate", "add", "-n", "phone", "--no-preauth", "alice", file}, server.socket());
+    CHECK(added.status == 0);
+    CHECK(Json::parse(added.out)["name"] == "phone");
+    CHECK(Json::parse(added.out)["preauth"] == false);
+    CHECK(ctl({"certificate", "add", "alice", file}, server.socket()).out ==
+          "alice may log in with the ed25519 key " + shown + "\n");
+    write("other");
+    CHECK(ctl({"certificate", "add", "alice", file}, server.socket()).errors == "certificate add other\n");
+    write(std::string(proto::kMaxCertificatePem + 1, 'x'));
+    CHECK(ctl({"certificate", "add", "alice", file}, server.socket()).errors.find("longer than") != std::string::npos);
+    unlink(file.c_str());
+    CHECK(ctl({"certificate", "add", "alice", file}, server.socket()).errors == "cannot read " + file + "\n");
+
+    CHECK(ctl({"certificate", "remove", hex}, server.socket()).errors == "certificate remove 32\n");
+    std::string colons = "AA";
+    for (int i = 1; i < 32; i++) colons += ":AA";
+    CHECK(ctl({"certificate", "remove", colons}, server.socket()).errors == "certificate remove 32\n");
+    for (std::string bad : {std::string("ab"), hex + "aa", "x" + hex.substr(1), std::string()})
+        CHECK(ctl({"certificate", "remove", bad}, server.socket()).status == 2);
 }
 
 TEST_CASE("arguments reach moxd, and its errors are shown as they are") {

@@ -8,6 +8,7 @@
 #include "common/ipc/channel.h"
 #include "common/tls/context.h"
 #include "common/tls/key_store.h"
+#include "common/tls/public_key.h"
 #include "common/tls/self_signed.h"
 #include "common/tls/signer.h"
 #include "tests/unit/catch.h"
@@ -26,14 +27,15 @@ struct SignServer {
 /// What authd does, in a process of its own: the method that use_signer() installs would act on its keys as well.
 class SigningProcess {
   public:
-    explicit SigningProcess(const std::string& key_pem) {
+    explicit SigningProcess(const std::vector<std::string>& keys_pem) {
         auto [here, there] = ipc::make_socket_pair();
         pid_ = fork();
         if (pid_ == 0) {
             here.reset();
             async::Loop loop;
             SignServer server;
-            if (!key_pem.empty() && !server.store.add(key_pem)) _exit(2);
+            for (const auto& pem : keys_pem)
+                if (!server.store.add(pem)) _exit(2);
             ipc::Channel channel(std::move(there), {ipc::Role::smtpd, "test"});
             channel.serve(proto::SignMessages{}, server);
             channel.start();
@@ -63,9 +65,12 @@ class SigningProcess {
 struct World {
     tls::SelfSigned ec = *tls::make_self_signed({"localhost"}, {"127.0.0.1"}, tls::KeyType::ecdsa_p256);
     tls::SelfSigned rsa = *tls::make_self_signed({"localhost"}, {"127.0.0.1"}, tls::KeyType::rsa_2048);
-    SigningProcess ec_authd{ec.key_pem};
-    SigningProcess rsa_authd{rsa.key_pem};
-    SigningProcess empty_authd{""};
+    // Those of clients of this process, whose keys are no different from a server's here.
+    tls::SelfSigned client = *tls::make_self_signed({"anybody"}, {}, tls::KeyType::ecdsa_p256);
+    tls::SelfSigned rsa_client = *tls::make_self_signed({"anybody"}, {}, tls::KeyType::rsa_2048);
+    SigningProcess ec_authd{{ec.key_pem, client.key_pem, rsa_client.key_pem}};
+    SigningProcess rsa_authd{{rsa.key_pem}};
+    SigningProcess empty_authd{{}};
 };
 World& world() {
     signal(SIGPIPE, SIG_IGN);  // as in the programs: libtls writes to sockets that may be gone
@@ -74,7 +79,7 @@ World& world() {
 }
 
 struct Outcome {
-    std::string server_error, client_error, version, cipher, echoed;
+    std::string server_error, client_error, version, cipher, echoed, peer_key;
     int done = 0;
 };
 
@@ -84,6 +89,7 @@ async::Task<void> serve(std::shared_ptr<tls::ServerContext> context, Fd socket, 
         auto& transport = static_cast<tls::TlsTransport&>(stream.transport());
         outcome.version = transport.version();
         outcome.cipher = transport.cipher();
+        outcome.peer_key = transport.peer_key();
         auto line = co_await stream.read_line(1000, async::in(5s));
         stream.write(line.text);
         stream.write("\r\n");
@@ -94,9 +100,10 @@ async::Task<void> serve(std::shared_ptr<tls::ServerContext> context, Fd socket, 
     if (++outcome.done == 2) async::Loop::current().stop();
 }
 
-async::Task<void> use(Fd socket, tls::Verify verify, std::string name, std::string ca, Outcome& outcome) {
+async::Task<void> use(Fd socket, tls::Verify verify, std::string name, std::string ca,
+                      std::optional<tls::ClientIdentity> identity, Outcome& outcome) {
     try {
-        async::Stream stream(co_await tls::connect(std::move(socket), name, verify, ca, async::in(5s)));
+        async::Stream stream(co_await tls::connect(std::move(socket), name, verify, ca, async::in(5s), identity));
         stream.write("hello\r\n");
         co_await stream.flush(async::in(5s));
         auto line = co_await stream.read_line(1000, async::in(5s));
@@ -107,14 +114,15 @@ async::Task<void> use(Fd socket, tls::Verify verify, std::string name, std::stri
     if (++outcome.done == 2) async::Loop::current().stop();
 }
 
-Outcome handshake(std::shared_ptr<tls::ServerContext> context, tls::Verify verify, std::string name, std::string ca) {
+Outcome handshake(std::shared_ptr<tls::ServerContext> context, tls::Verify verify, std::string name, std::string ca,
+                  std::optional<tls::ClientIdentity> identity = {}) {
     async::Loop loop;
     int ends[2];
     REQUIRE(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
     Outcome outcome;
     async::Scope scope;
     scope.spawn(serve(context, Fd(ends[0]), outcome));
-    scope.spawn(use(Fd(ends[1]), verify, name, ca, outcome));
+    scope.spawn(use(Fd(ends[1]), verify, name, ca, std::move(identity), outcome));
     if (outcome.done < 2) loop.run();
     return outcome;
 }
@@ -162,6 +170,74 @@ TEST_CASE("a handshake is signed by a key that the server does not have") {
     SECTION("a signer without the key fails the handshake, not the process") {
         world().empty_authd.use();
         CHECK(handshake(*context, tls::Verify::none, "localhost", "").client_error != "");
+    }
+}
+
+TEST_CASE("a client is known by the key it has proved to have") {
+    tls::prepare();
+    tls::use_signer(SigningProcess::signer());
+    world().ec_authd.use();
+    auto of = [](const tls::SelfSigned& made) { return tls::ClientIdentity{made.certificate_pem, made.key_pem}; };
+    auto oldest = GENERATE(tls::Oldest::tls12, tls::Oldest::tls13);
+    auto asked = tls::ServerContext::make({world().ec.certificate_pem}, oldest, tls::ClientCertificates::asked);
+    REQUIRE(asked);
+    auto peer_key = [&](std::optional<tls::ClientIdentity> identity) {
+        Outcome o = handshake(*asked, tls::Verify::none, "localhost", "", std::move(identity));
+        CHECK(o.server_error == "");
+        CHECK(o.echoed == "hello");
+        return o.peer_key;
+    };
+    std::string ec = tls::public_key_id_of_certificate(world().client.certificate_pem);
+    std::string rsa = tls::public_key_id_of_certificate(world().rsa_client.certificate_pem);
+    // One after the other: nobody is taken for who was there before.
+    CHECK(peer_key({}) == "");
+    CHECK(peer_key(of(world().client)) == ec);
+    CHECK(peer_key({}) == "");
+    CHECK(peer_key(of(world().rsa_client)) == rsa);
+    CHECK(peer_key(of(world().client)) == ec);
+    SECTION("not without its private half") {
+        // Its own key signs for another's certificate.
+        Outcome o = handshake(*asked, tls::Verify::none, "localhost", "",
+                              tls::ClientIdentity{world().client.certificate_pem, world().rsa_client.key_pem});
+        CHECK(o.echoed == "");
+        CHECK(o.peer_key == "");
+    }
+    SECTION("and not where it is not asked") {
+        auto context = tls::ServerContext::make({world().ec.certificate_pem}, oldest);
+        REQUIRE(context);
+        Outcome o = handshake(*context, tls::Verify::none, "localhost", "", of(world().client));
+        CHECK(o.echoed == "hello");
+        CHECK(o.peer_key == "");
+    }
+}
+
+TEST_CASE("a public key out of what is in a file") {
+    const auto& made = world().client;
+    auto key = tls::read_public_key(made.certificate_pem);
+    REQUIRE(key);
+    CHECK(key->type == "ecdsa-p256");
+    CHECK(key->fingerprint == tls::public_key_id_of_certificate(made.certificate_pem));
+    CHECK(tls::read_public_key(world().rsa_client.certificate_pem)->type == "rsa-2048");
+    // With a private key in front, or another certificate behind.
+    CHECK(tls::read_public_key(made.key_pem + made.certificate_pem)->fingerprint == key->fingerprint);
+    CHECK(tls::read_public_key(made.certificate_pem + world().ec.certificate_pem)->fingerprint == key->fingerprint);
+    // openssl genpkey -algorithm ed25519 | openssl pkey -pubout
+    auto bare = tls::read_public_key(
+        "-----BEGIN PUBLIC KEY-----\n"
+        "MCowBQYDK2VwAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n"
+        "-----END PUBLIC KEY-----\n");
+    REQUIRE(bare);
+    CHECK(bare->type == "ed25519");
+    CHECK(bare->fingerprint.size() == 32);
+    for (std::string bad : {std::string(), std::string("garbage"), made.key_pem,
+                            made.certificate_pem.substr(0, made.certificate_pem.size() / 2),
+                            // X25519: no signatures
+                            std::string("-----BEGIN PUBLIC KEY-----\n"
+                                        "MCowBQYDK2VuAyEAGb9ECWmEzf6FQbrBZ9w7lshQhqowtrbLDFw4rXAxZuE=\n"
+                                        "-----END PUBLIC KEY-----\n")}) {
+        auto refused = tls::read_public_key(bad);
+        REQUIRE_FALSE(refused);
+        CHECK(refused.error().code == ErrorCode::bad_request);
     }
 }
 
