@@ -291,7 +291,9 @@ proto::ConfigureStoraged for_storaged(const Settings& s) {
     m.log = log_of(s);
     for (const auto& account : s.domains.accounts) {
         m.accounts.push_back({account.name, account.quota.value_or(0), expiries_of(s, account)});
-        for (const auto& a : account.addresses) m.accounts.back().addresses.push_back(canonical_address(s, a));
+        auto& added = m.accounts.back();
+        for (const auto& a : account.addresses) added.addresses.push_back(canonical_address(s, a));
+        if (account.submission_server) added.submission_server = proto::SubmissionServer::yes;
     }
     const config::Storage& storage = s.config.storage;
     m.quota = storage.quota.value_or(0);

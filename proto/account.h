@@ -464,12 +464,56 @@ struct AppendMessages {
     std::optional<ReplacedMessage> replaced = {};
 };
 
+// ---- URLs that carry their own authorization (RFC 4467)
+
+constexpr size_t kMaxUrlText = 2000;  // bytes of each text in AuthorizedUrl
+constexpr size_t kMaxUrlToken = 64;   // bytes
+
+/// Who may fetch what the URL names: a submission server for this user, this user, everyone who is logged in; there are
+/// no anonymous sessions here, so the last two are one.
+enum class UrlAccess : uint8_t { submit, user, authuser, anonymous, kEnd };
+
+/// All that such a URL says but its token.
+struct AuthorizedUrl {
+    std::string user;     // whose mailbox: the name of an account, or an address of it
+    std::string host;     // lower case, with the port when there is one
+    std::string mailbox;  // UTF-8, as that account names it: one of its own
+    std::optional<uint32_t> uidvalidity;
+    Uid uid;
+    std::string section;            // as it is written, decoded; empty: the whole message
+    std::string partial;            // "offset.length"; empty: all of it
+    std::optional<int64_t> expire;  // Unix seconds
+    UrlAccess access;
+    std::string access_user;  // of submit and user
+};
+struct UrlToken {
+    std::string token;
+};
+/// Makes the token of a URL of the account's own, and the mailbox's access key when there is none. Errors: not_found
+/// when there is no such mailbox or it is another's, bad_request.
+struct MakeUrlToken {
+    MOX_MESSAGE(MakeUrlToken, 0x0460, UrlToken, from(Role::imapd_worker))
+    AuthorizedUrl url;
+};
+/// Voids the tokens of all URLs of a mailbox, or with an empty name of all mailboxes of the account. Error not_found.
+struct ResetUrlKeys {
+    MOX_MESSAGE(ResetUrlKeys, 0x0461, Done, from(Role::imapd_worker))
+    std::string mailbox;
+};
+/// The message that a URL names, of whatever account, when its token is right and it allows this account to. Error
+/// not_found, always the same and after the same time, when any of that is not so.
+struct OpenUrl {
+    MOX_MESSAGE(OpenUrl, 0x0462, MessageFiles, from(Role::imapd_worker))
+    AuthorizedUrl url;
+    std::string token;
+};
+
 /// Served by storaged on an account channel (with the spool messages of proto/storage.h).
 using AccountMessages =
     ipc::Messages<AskAccount, CreateSpool, DropSpool, ListMailboxes, CreateMailbox, DeleteMailbox, RenameMailbox,
                   Subscribe, GetQuota, GetMetadata, SetMetadata, GetAcl, SetAcl, GetFixedRights, GetMyRights,
                   GetMailboxes, OpenMailbox, GetChanges, FetchInfos, OpenMessages, FindText, IndexWords, StoreFlags,
-                  CopyMessages, MoveMessages, Expunge, AppendMessages>;
+                  CopyMessages, MoveMessages, Expunge, AppendMessages, MakeUrlToken, ResetUrlKeys, OpenUrl>;
 /// Served by the worker on its account channel.
 using AccountEventMessages = ipc::Messages<AccountOpened, MailboxChanged, MailboxListChanged>;
 

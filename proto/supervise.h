@@ -69,6 +69,10 @@ struct LogConfig {
 /// Whether new messages are compressed, where that saves room.
 enum class Compression : uint8_t { off, on, kEnd };
 
+/// Whether a submission server logs in with the account, to fetch what users have authorized it to submit for them
+/// (RFC 4467 3 "submit+").
+enum class SubmissionServer : uint8_t { no, yes, kEnd };
+
 struct ConfigureStoraged {
     MOX_MESSAGE(ConfigureStoraged, 0x0101, Done, from(Role::moxd))
     LogConfig log;
@@ -81,6 +85,7 @@ struct ConfigureStoraged {
         uint64_t quota;  // bytes, 0 = unlimited
         std::vector<Expiry> expiries;
         std::vector<std::string> addresses = {};  // canonical
+        SubmissionServer submission_server = SubmissionServer::no;
     };
     std::vector<Account> accounts;
     uint64_t quota;        // bytes of all accounts together, 0 = unlimited

@@ -130,6 +130,7 @@ void Account::configure(const proto::ConfigureStoraged::Account& config) {
     store_.set_quota(config.quota);
     expiries_ = config.expiries;
     next_expiry_ = 0;
+    submission_server_ = config.submission_server;
     addresses_ = {config.addresses.begin(), config.addresses.end()};
     domains_.clear();
     for (const auto& address : addresses_) domains_.insert(address.substr(address.rfind('@') + 1));

@@ -87,6 +87,7 @@ class Account : public std::enable_shared_from_this<Account> {
     /// word.
     bool is_neighbour(const Account& other) const;
     bool has_address(const std::string& address) const { return addresses_.contains(address); }
+    bool is_submission_server() const { return submission_server_ == proto::SubmissionServer::yes; }
     /// A mailbox of this account as guests name it.
     uint64_t id_for_guests(uint64_t mailbox) const { return number_ << proto::kOwnerShift | mailbox; }
     /// nullptr: not known yet.
@@ -147,6 +148,7 @@ class Account : public std::enable_shared_from_this<Account> {
     uint64_t number_;
     std::set<std::string> addresses_;
     std::set<std::string> domains_;
+    proto::SubmissionServer submission_server_ = proto::SubmissionServer::no;
     bool may_share_ = true;  // unless it is known that it does not
     std::shared_ptr<const Shares> shares_;
     std::set<AccountChannel*> visitors_;
@@ -175,6 +177,8 @@ class Accounts {
     /// The accounts there are from now on; channels of those no longer named are closed.
     void configure(const std::vector<proto::ConfigureStoraged::Account>& accounts);
     std::shared_ptr<Account> find(const std::string& name);
+    /// By its name or one of its addresses.
+    std::shared_ptr<Account> find_by_user(const std::string& user);
     /// One of the same domain, by its name.
     std::shared_ptr<Account> find_neighbour(const Account& of, const std::string& name);
     /// The same by the number; another's than a neighbour's is nobody's.

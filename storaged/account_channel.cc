@@ -48,6 +48,20 @@ void for_guests(const Account& owner, proto::MessagesAppended& reply) {
 void for_guests(const Account& owner, proto::MessagesCopied& reply) {
     reply.mailbox.value = owner.id_for_guests(reply.mailbox.value);
 }
+// RFC 5464 4.3 NOPRIVATE: what is private is the owner's
+void for_guests(const Account&, proto::MetadataEntries& reply) {
+    std::erase_if(reply.entries, [](const auto& entry) { return !entry.name.starts_with("/shared/"); });
+}
+void for_guests(const Account&, proto::MessageInfos&) {}
+void for_guests(const Account&, proto::FlagsStored&) {}
+void for_guests(const Account&, proto::MessagesExpunged&) {}
+void for_guests(const Account&, proto::QuotaUse&) {}
+void for_guests(const Account&, proto::AclEntries&) {}
+void for_guests(const Account&, proto::Rights&) {}
+void for_guests(const Account&, proto::Done&) {}
+
+}  // namespace
+
 // A descriptor gives all that is in its file: one that holds more than the message is not handed out.
 void for_guests(const Account&, proto::MessageFiles& reply) {
     std::erase_if(reply.messages, [&](const proto::MessageFile& message) {
@@ -62,19 +76,6 @@ void for_guests(const Account&, proto::MessageFiles& reply) {
         return !whole;
     });
 }
-// RFC 5464 4.3 NOPRIVATE: what is private is the owner's
-void for_guests(const Account&, proto::MetadataEntries& reply) {
-    std::erase_if(reply.entries, [](const auto& entry) { return !entry.name.starts_with("/shared/"); });
-}
-void for_guests(const Account&, proto::MessageInfos&) {}
-void for_guests(const Account&, proto::FlagsStored&) {}
-void for_guests(const Account&, proto::MessagesExpunged&) {}
-void for_guests(const Account&, proto::QuotaUse&) {}
-void for_guests(const Account&, proto::AclEntries&) {}
-void for_guests(const Account&, proto::Rights&) {}
-void for_guests(const Account&, proto::Done&) {}
-
-}  // namespace
 
 AccountChannel::AccountChannel(Engine& engine, Accounts& accounts, Account& account, Fd socket, ipc::Role peer)
     : engine_(engine),

@@ -15,6 +15,9 @@
 
 namespace mox::storaged {
 
+/// What someone else than the owner gets of messages.
+void for_guests(const Account& owner, proto::MessageFiles& reply);
+
 class AccountChannel {
   public:
     /// For a worker, or for the moxctl of an administrator, who may send other messages.
@@ -56,6 +59,10 @@ class AccountChannel {
     async::Task<Result<proto::MessagesExpunged>> on(proto::Expunge message);
     async::Task<Result<proto::MessagesAppended>> on(proto::AppendMessages message);
     async::Task<Result<proto::MessagesImported>> on(proto::ImportMessages message);
+    // url_tokens.cc
+    async::Task<Result<proto::UrlToken>> on(proto::MakeUrlToken message);
+    async::Task<Result<proto::Done>> on(proto::ResetUrlKeys message);
+    async::Task<Result<proto::MessageFiles>> on(proto::OpenUrl message);
 
   private:
     /// Where a request is carried out, by the name, or id, that the mailbox has there.
@@ -72,6 +79,8 @@ class AccountChannel {
     template <class M, class F>
     async::Task<Result<typename M::Reply>> carry_out(Access access, M message, F work);
     async::Task<void> add_others(proto::MailboxList& list);
+    bool may_fetch(const proto::AuthorizedUrl& url);
+    async::Task<Result<proto::MessageFiles>> open_url(proto::OpenUrl message);
     Result<std::string> canonical_identifier(const std::string& mailbox, std::string_view identifier);
     async::Task<void> send_events();
     Engine& engine_;

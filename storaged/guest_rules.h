@@ -16,6 +16,7 @@ enum class Reach : uint8_t {
     mailbox,  // the mailbox that it names first
     parent,   // the same, which does not exist: rights on the nearest mailbox above it
     each,     // several mailboxes: those with too few rights are left out
+    token,    // of whoever a token says, whatever rights there are (url_tokens.cc)
     kEnd
 };
 struct GuestRule {
@@ -33,9 +34,12 @@ constexpr GuestRule kGuestRules[] = {
     {proto::AskAccount::kKind, Reach::own},
     {proto::CreateSpool::kKind, Reach::own},
     {proto::DropSpool::kKind, Reach::own},
-    {proto::Subscribe::kKind, Reach::own},   // RFC 4314 4: no right is needed, the name need not exist
-    {proto::FindText::kKind, Reach::own},    // the index speaks of all mailboxes at once
-    {proto::IndexWords::kKind, Reach::own},  // and nobody else's word is taken for what is in it
+    {proto::Subscribe::kKind, Reach::own},     // RFC 4314 4: no right is needed, the name need not exist
+    {proto::FindText::kKind, Reach::own},      // the index speaks of all mailboxes at once
+    {proto::IndexWords::kKind, Reach::own},    // and nobody else's word is taken for what is in it
+    {proto::MakeUrlToken::kKind, Reach::own},  // to let others in is for the owner
+    {proto::ResetUrlKeys::kKind, Reach::own},
+    {proto::OpenUrl::kKind, Reach::token},
     {proto::ListMailboxes::kKind, Reach::each, proto::kLookupRight},
     {proto::GetMailboxes::kKind, Reach::each, proto::kReadRight},
     {proto::CreateMailbox::kKind, Reach::parent, proto::kCreateRight},

@@ -123,6 +123,13 @@ class MailStore : public Store {
     Result<proto::MessageInfos> infos(proto::MailboxId mailbox, const std::vector<proto::Uid>& uids);
     Result<proto::MessageFiles> files(const proto::OpenMessages& wanted);
 
+    // ---- URLs that carry their authorization (url_tokens.cc)
+    Result<proto::UrlToken> make_url_token(const proto::AuthorizedUrl& url);
+    /// An empty name: of all mailboxes.
+    Result<proto::Done> reset_url_keys(const std::string& mailbox);
+    /// The message when the token is that of the URL. Error not_found when not, whatever the reason.
+    Result<proto::MessageFiles> open_url(const proto::AuthorizedUrl& url, const std::string& token);
+
     // ---- changing messages (changing.cc, adding.cc)
     /// Creates the mailbox when it is missing; an empty name is INBOX. Does nothing when the mark is there already;
     /// true when the message was added.
@@ -257,6 +264,7 @@ class MailStore : public Store {
     bool is_subscribed(std::string_view name);
     void add_subscription(std::string_view name);
 
+    std::optional<std::string> url_key(uint64_t mailbox);
     bool use_kept(proto::MailboxColumns& columns);
     bool read_content(proto::MessageFile& message, const ContentPlace& place, const proto::OpenMessages& wanted,
                       PackReader& packs);

@@ -228,7 +228,8 @@ struct Account {
     std::string login_disabled;     // the text for the user; empty: login works
     std::vector<Route> routes;
     Origin origin;
-    std::vector<Expiry> expiries;  // before those of the domain, before those of all
+    std::vector<Expiry> expiries;    // before those of the domain, before those of all
+    bool submission_server = false;  // may fetch what users have authorized it to submit (RFC 4467)
     bool operator==(const Account&) const = default;
 };
 

@@ -148,6 +148,7 @@ constexpr Rule<Account> kAccountRules[] = {
     {"address", "address ADDRESS, ... [{ mailbox NAME }]", read_address, Repeat::many},
     {"quota", "quota SIZE", one<&Account::quota, as_size<uint64_t{1} << 10, uint64_t{1} << 60>>},
     {"login-disabled", "login-disabled \"text\"", one<&Account::login_disabled, as_login_text>},
+    {"submission-server", "submission-server [yes | no]", flag<&Account::submission_server>},
     {"expire", "expire MAILBOX DURATION | never", read_expire<&Account::expiries>, Repeat::many},
     {"route", "route { ... }", read_route<&Account::routes>, Repeat::many},
 };

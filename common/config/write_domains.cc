@@ -80,6 +80,7 @@ void write(Writer& out, const Account& account) {
     for (const Address& address : account.addresses) write(out, address);
     if (account.quota) out.line("quota " + write_size(*account.quota));
     if (!account.login_disabled.empty()) out.line("login-disabled " + quote(account.login_disabled));
+    if (account.submission_server) out.line("submission-server yes");
     for (const Expiry& expiry : account.expiries) write(out, expiry);
     for (const Route& route : account.routes) write(out, route);
     out.close();

@@ -2,7 +2,7 @@
 //
 // One struct for each shape of arguments. A Command is complete and checked for form; what it means in the state of a
 // session is the session's business. RFC 3501 6, 2177, 2342, 2971, 3691, 4315, 5161, 6851, 4959; LIST also RFC 5258,
-// 5819, 6154.
+// 5819, 6154; 4467, 5524.
 #pragma once
 
 #include <cstdint>
@@ -53,6 +53,9 @@ enum class Verb : uint8_t {
     deleteacl,
     listrights,
     myrights,
+    genurlauth,
+    resetkey,
+    urlfetch,
     compress,
     idle,
     notify,
@@ -150,6 +153,20 @@ struct ListArguments {
     uint32_t return_status = 0;                // StatusItem bits, 0: none
     bool return_my_rights = false;             // RFC 8440 3
     std::vector<std::string> return_metadata;  // names of annotations (RFC 9590 3)
+};
+/// GENURLAUTH, URLFETCH (RFC 4467 7, RFC 5524 3).
+enum UrlItem : uint32_t { kUrlBody = 1, kUrlBinary = 2, kUrlStructure = 4 };
+struct UrlArguments {
+    struct Item {
+        std::string url;
+        std::string mechanism;  // upper case; of GENURLAUTH
+        bool extended = false;  // what is wanted was said
+        uint32_t wanted = 0;    // UrlItem bits; of URLFETCH
+    };
+    std::vector<Item> urls;
+};
+struct ResetKeyArguments {
+    std::string mailbox;  // empty: all
 };
 struct CompressArguments {
     std::string mechanism;  // upper case
@@ -377,7 +394,7 @@ using Arguments =
                  ExpungeArguments, SearchArguments, SortArguments, ThreadArguments, CompressArguments, QuotaArguments,
                  GetMetadataArguments, SetMetadataArguments, AclArguments, FetchArguments, StoreArguments,
                  CopyArguments, NotifyArguments, CancelUpdateArguments, EsearchArguments, UidBatchesArguments,
-                 LanguageArguments>;
+                 LanguageArguments, UrlArguments, ResetKeyArguments>;
 
 struct Command {
     std::string tag;

@@ -26,6 +26,10 @@ Arguments parse_setmetadata(Scanner& in);
 /// Arguments of SETACL, and of DELETEACL and LISTRIGHTS. Throw SyntaxError.
 Arguments parse_setacl(Scanner& in);
 Arguments parse_identifier(Scanner& in);
+/// Arguments of GENURLAUTH, RESETKEY and URLFETCH. Throw SyntaxError.
+Arguments parse_genurlauth(Scanner& in);
+Arguments parse_resetkey(Scanner& in);
+Arguments parse_urlfetch(Scanner& in);
 /// Names of annotations: one, or several in parentheses; in lower case.
 std::vector<std::string> parse_metadata_names(Scanner& in);
 /// Arguments of SEARCH, ESEARCH and CANCELUPDATE. Throw SyntaxError.

@@ -117,6 +117,11 @@ void Account::touch_metadata(const std::string& mailbox, const std::vector<std::
         if (observer != except) observer->metadata_changed(mailbox, names);
 }
 
+void Account::touch_url_keys(const std::string& mailbox, const AccountObserver* except) {
+    for (auto* observer : observers_)
+        if (observer != except) observer->url_keys_reset(mailbox);
+}
+
 void Account::touch_inbox_renamed(const std::string& to, const AccountObserver* except) {
     for (auto* observer : observers_)
         if (observer != except) observer->inbox_renamed(to);

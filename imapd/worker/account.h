@@ -27,6 +27,8 @@ class AccountObserver {
     virtual void mailbox_list_changed() = 0;
     /// Annotations of a mailbox, or with an empty name of the account, were set by another session.
     virtual void metadata_changed(const std::string& mailbox, const std::vector<std::string>& names) = 0;
+    /// Another session voided the authorized URLs of a mailbox, or with an empty name of all (RFC 4467 7 RESETKEY).
+    virtual void url_keys_reset(const std::string& mailbox) = 0;
     /// Another session renamed INBOX to this.
     virtual void inbox_renamed(const std::string& to) = 0;
     virtual void account_lost() = 0;
@@ -75,6 +77,7 @@ class Account {
     /// A session set annotations. All who do are sessions of this worker, so nobody else need tell.
     void touch_metadata(const std::string& mailbox, const std::vector<std::string>& names,
                         const AccountObserver* except);
+    void touch_url_keys(const std::string& mailbox, const AccountObserver* except);
     void touch_inbox_renamed(const std::string& to, const AccountObserver* except);
     void close();
 

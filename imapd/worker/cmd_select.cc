@@ -36,6 +36,7 @@ void write_opened(Session& session, const MailboxView& view) {
         out += "\r\n";
     }
     session.stream().write(out);
+    session.tell_url_mechanisms();
 }
 
 void write_changed(Session& session, uint32_t index) {

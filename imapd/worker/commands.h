@@ -61,6 +61,9 @@ async::Task<Answer> cmd_getacl(Session& session, const Command& command);
 async::Task<Answer> cmd_setacl(Session& session, const Command& command);
 async::Task<Answer> cmd_listrights(Session& session, const Command& command);
 async::Task<Answer> cmd_myrights(Session& session, const Command& command);
+async::Task<Answer> cmd_genurlauth(Session& session, const Command& command);
+async::Task<Answer> cmd_resetkey(Session& session, const Command& command);
+async::Task<Answer> cmd_urlfetch(Session& session, const Command& command);
 async::Task<Answer> cmd_compress(Session& session, const Command& command);
 async::Task<Answer> cmd_idle(Session& session, const Command& command);
 /// What follows `+ idling`, also after a rest.

@@ -1,32 +1,9 @@
 #include "imapd/worker/fetch_answer.h"
 
-#include <algorithm>
-#include <array>
-
-#include "imapd/worker/decoded_part.h"
 #include "imapd/worker/object_id.h"
 #include "imapd/worker/preview.h"
 
 namespace mox::imapd {
-namespace {
-
-constexpr size_t kMaxHeader = 4 << 20;  // bytes of a header looked at for its fields
-
-// RFC 3501 6.4.5: what a partial leaves; beyond the end nothing.
-mail::Range cut(mail::Range range, const std::optional<Section::Partial>& partial) {
-    if (!partial) return range;
-    uint64_t skip = std::min(partial->offset, range.length);
-    return {range.offset + skip, std::min(partial->count, range.length - skip)};
-}
-
-void append_literal_start(std::string& out, uint64_t size) {
-    out += '{';
-    append_number(out, size);
-    out += "}\r\n";
-}
-
-}  // namespace
-
 FetchAnswer::FetchAnswer(Session& session, uint32_t index) : session_(session), index_(index) {
     session_.view().append_fetch_start(out_, index, session_.features());
 }
@@ -94,87 +71,8 @@ void FetchAnswer::write_info_items(const mail::MessageInfo& info, const proto::C
         mail::append_body(item("BODYSTRUCTURE"), info, 0, mail::BodyForm::bodystructure, utf8, revision);
 }
 
-// When the file fails, the promised size cannot be kept: the connection ends.
-async::Task<void> FetchAnswer::send_range(const StoredMessage& message, mail::Range range) {
-    std::array<char, 32 * 1024> piece;
-    while (range.length > 0) {
-        size_t n = message.read(range.offset, std::span(piece).first(std::min<uint64_t>(piece.size(), range.length)));
-        if (n == 0) {
-            session_.log().error("message file cannot be read", {{"uid", message.uid()}});
-            throw async::ConnectionLost("message file cannot be read");
-        }
-        session_.stream().write({piece.data(), n});
-        range.offset += n;
-        range.length -= n;
-        co_await session_.flush_some();
-    }
-}
-
-void FetchAnswer::write_fields(std::string& out, const StoredMessage& message, const Section& section,
-                               mail::Range header) {
-    auto select = section.kind == Section::Kind::header_fields ? mail::Select::listed : mail::Select::not_listed;
-    auto fields = mail::select_header_fields(message.read(header, kMaxHeader), section.fields, select);
-    auto part = cut({0, fields.size()}, section.partial);
-    append_literal_start(out, part.length);
-    out += std::string_view(fields).substr(part.offset, part.length);
-}
-
-async::Task<void> FetchAnswer::send_decoded(const StoredMessage& message, mail::Range range,
-                                            mail::TransferEncoding encoding, mail::Range wanted) {
-    DecodedReader reader(message, range, encoding);
-    while (wanted.length > 0) {
-        auto piece = reader.next();
-        if (piece.empty()) throw async::ConnectionLost("message file cannot be read");
-        size_t skip = std::min<uint64_t>(wanted.offset, piece.size());
-        wanted.offset -= skip;
-        auto told = piece.substr(skip, wanted.length);
-        wanted.length -= told.size();
-        session_.stream().write(told);
-        co_await session_.flush_some();
-    }
-}
-
-// Read twice: the size stands in front.
-async::Task<FetchAnswer::Written> FetchAnswer::write_binary(const StoredMessage& message, const Section& section,
-                                                            mail::Range range) {
-    auto& out = item(section.label);
-    auto encoding = encoding_of(message, section);
-    bool size_only = section.form == Section::Form::binary_size;
-    if (encoding == mail::TransferEncoding::unknown) {
-        out += size_only ? "0" : "NIL";
-        co_return Written::unknown_encoding;
-    }
-    auto size = measure(DecodedReader(message, range, encoding));
-    if (size_only) {
-        append_number(out, size.bytes);
-        co_return Written::done;
-    }
-    auto part = cut({0, size.bytes}, section.partial);
-    if (size.has_nul) out += '~';  // RFC 3516 7 literal8: the one form that may hold NUL
-    append_literal_start(out, part.length);
-    hand_over();
-    co_await send_decoded(message, range, encoding, part);
-    co_return Written::done;
-}
-
-async::Task<FetchAnswer::Written> FetchAnswer::write_section(const StoredMessage& message, const Section& section) {
-    using Kind = Section::Kind;
-    auto range = message.locate(section);
-    if (!range) {
-        item(section.label) += section.form == Section::Form::binary_size ? "0" : "NIL";  // no such part
-        co_return Written::done;
-    }
-    if (section.form != Section::Form::body) co_return co_await write_binary(message, section, *range);
-    auto& out = item(section.label);
-    if (section.kind == Kind::header_fields || section.kind == Kind::header_fields_not) {
-        write_fields(out, message, section, *range);
-        co_return Written::done;
-    }
-    auto part = cut(*range, section.partial);
-    append_literal_start(out, part.length);
-    hand_over();
-    co_await send_range(message, part);
-    co_return Written::done;
+async::Task<Written> FetchAnswer::write_section(const StoredMessage& message, const Section& section) {
+    return write_section_value(session_, item(section.label), message, section);
 }
 
 }  // namespace mox::imapd

@@ -120,7 +120,7 @@ async::Task<FetchOutcome> fetch_files(Session& session, Selection selection, con
             if (items & kFetchPreview) answer.write_preview(message);
             for (const auto& section : wanted.sections) {
                 auto written = co_await answer.write_section(message, section);
-                outcome.unknown_encoding |= written == FetchAnswer::Written::unknown_encoding;
+                outcome.unknown_encoding |= written == Written::unknown_encoding;
             }
             answer.finish();
             co_await session.flush_some();

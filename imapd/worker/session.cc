@@ -92,6 +92,16 @@ void Session::metadata_changed(const std::string& mailbox, const std::vector<std
     news_event_.notify_all();
 }
 
+void Session::url_keys_reset(const std::string& mailbox) {
+    if (!view_ || !(mailbox.empty() || view_->mailbox().name == mailbox)) return;
+    url_keys_reset_ = true;
+    news_event_.notify_all();
+}
+
+void Session::tell_url_mechanisms() {
+    if (start_.tls == proto::ImapSessionTls::tls) untagged("OK [URLMECH INTERNAL] URLs can be authorized");
+}
+
 void Session::inbox_renamed(const std::string& to) {
     if (notifier_) notifier_->watch().note_inbox_renamed(to, MailboxWatch::By::another);
 }
@@ -166,6 +176,7 @@ void Session::deselect() {
     contexts_.clear();  // RFC 5267 4.3
     view_.reset();
     news_ = false;
+    url_keys_reset_ = false;
 }
 
 void Session::touch_added(proto::MailboxId mailbox, SequenceRange uids) {
@@ -201,6 +212,7 @@ async::Task<Session::Refreshed> Session::refresh() {
 async::Task<Session::Refreshed> Session::update(Announce what) {
     Refreshed refreshed = co_await refresh();
     if (view_) {
+        if (std::exchange(url_keys_reset_, false)) tell_url_mechanisms();
         std::string out;
         contexts_.tell_gone(out, *view_);
         Hearing hearing = notifier_ ? notifier_->hearing() : Hearing{};

@@ -116,6 +116,8 @@ class Session : private AccountObserver {
     const log::Logger& log() const { return log_; }
     const SessionLimits& limits() const { return limits_; }
     uint64_t max_message_size() const { return start_.max_message_size; }
+    /// Tells how URLs can be authorized, where that cannot be listened to (RFC 4467 8 URLMECH).
+    void tell_url_mechanisms();
     const Features& features() const { return features_; }
     void set_features(const Features& features) { features_ = features; }
     /// A command spoke of modseqs: from now on answers do (RFC 7162 3.1).
@@ -165,6 +167,9 @@ class Session : private AccountObserver {
         account_.touch_metadata(mailbox, names, this);
     }
 
+    /// This session voided the authorized URLs of a mailbox, or with an empty name of all.
+    void touch_url_keys(const std::string& mailbox) { account_.touch_url_keys(mailbox, this); }
+
     /// This session renamed a mailbox.
     void note_renamed(const std::string& from, const std::string& to);
 
@@ -174,7 +179,7 @@ class Session : private AccountObserver {
     async::Task<Refreshed> update(Announce what);
     /// An IDLE begins or ends.
     void set_idling(bool idling) { idling_ = idling; }
-    bool news_expected() const { return news_ || (notifier_ != nullptr && notifier_->has_news()); }
+    bool news_expected() const { return news_ || url_keys_reset_ || (notifier_ != nullptr && notifier_->has_news()); }
     void expect_news() { news_ = true; }
     /// After a change by this session: where modseqs are told, all up to that of the change must be known.
     void expect_own_news() { news_ = news_ || features_.condstore; }
@@ -205,6 +210,7 @@ class Session : private AccountObserver {
     void mailbox_changed(proto::MailboxId mailbox, uint64_t highest_modseq) override;
     void mailbox_list_changed() override;
     void metadata_changed(const std::string& mailbox, const std::vector<std::string>& names) override;
+    void url_keys_reset(const std::string& mailbox) override;
     void inbox_renamed(const std::string& to) override;
     void account_lost() override;
     async::Task<Refreshed> refresh();
@@ -244,6 +250,7 @@ class Session : private AccountObserver {
     std::optional<MessageLiteral> message_;
     bool behind_message_ = false;  // the rest of an APPEND is still to be read
     bool news_ = false;
+    bool url_keys_reset_ = false;  // those of the selected mailbox, which the client is to hear
     async::Notify news_event_;
     std::unique_ptr<Notifier> notifier_;
     SearchContexts contexts_;

@@ -72,6 +72,22 @@ void check_command(const Command& command) {
     if (const auto* copy = std::get_if<CopyArguments>(&command.arguments)) check_set(copy->set);
 }
 
+// What is authorized as a whole comes back without its token; and every date is within its years.
+void check_auth_url(std::string_view text) {
+    if (auto date = parse_internet_date(text)) check(*date > -62'200'000'000 && *date < 253'500'000'000);
+    auto url = parse_auth_url(text);
+    if (!url) return;
+    check(!url->terms.user.empty() && !url->terms.mailbox.empty() && url->terms.uid.value != 0);
+    check(url->mechanism.empty() == url->token.empty());
+    bool names_user =
+        url->terms.access == mox::proto::UrlAccess::user || url->terms.access == mox::proto::UrlAccess::submit;
+    check(names_user != url->terms.access_user.empty());
+    std::string rump(text);
+    if (!url->mechanism.empty()) rump.resize(rump.rfind(':', rump.rfind(':') - 1));
+    auto again = parse_auth_url(rump);
+    check(again && again->mechanism.empty() && again->terms.section == url->terms.section);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -79,6 +95,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     find_literal_start(text);
     is_message_literal(text, text.size() / 2);
     parse_message_url(text);
+    check_auth_url(text);
     try {
         AppendParser parser;
         parser.feed(text.substr(0, text.size() / 2));

@@ -197,6 +197,33 @@ class Store {
         if (box == nullptr) return permanent(ErrorCode::not_found, "no such mailbox");
         return proto::Rights{box->mailbox.rights};
     }
+    /// Not what storaged makes, but as different for what differs.
+    std::string token_of(const proto::AuthorizedUrl& url) {
+        auto number = url_keys[url.mailbox];
+        return ipc::encode(url).substr(0, 200) + std::to_string(number);
+    }
+    Result<proto::UrlToken> on(proto::MakeUrlToken message) {
+        if (message.url.user != identity || find(message.url.mailbox) == nullptr)
+            return permanent(ErrorCode::not_found, "not yours");
+        return proto::UrlToken{token_of(message.url)};
+    }
+    Result<proto::Done> on(proto::ResetUrlKeys message) {
+        if (!message.mailbox.empty() && find(message.mailbox) == nullptr)
+            return permanent(ErrorCode::not_found, "no such mailbox");
+        for (auto& box : boxes_)
+            if (message.mailbox.empty() || box->mailbox.name == message.mailbox) url_keys[box->mailbox.name]++;
+        return proto::Done{};
+    }
+    Result<proto::MessageFiles> on(proto::OpenUrl message) {
+        urls_opened++;
+        if (fail_changes) return temporary(ErrorCode::busy, "busy");
+        Box* box = find(message.url.mailbox);
+        auto* m = box != nullptr ? find_message(box->mailbox.id, message.url.uid.value) : nullptr;
+        if (m == nullptr || message.token != token_of(message.url)) return permanent(ErrorCode::not_found, "no");
+        proto::MessageFiles files;
+        files.messages.push_back(file_of({}, message.url.uid, *m));
+        return files;
+    }
     Result<proto::QuotaUse> on(proto::GetQuota) {
         proto::QuotaUse use{0, quota, 0};
         for (auto& box : boxes_) {
@@ -423,7 +450,8 @@ class Store {
     bool over_quota = false;
     size_t most_infos = 500;
     std::set<uint32_t> damaged;  // UIDs of messages whose content cannot be read
-    size_t stores = 0, get_changes = 0;
+    size_t stores = 0, get_changes = 0, urls_opened = 0;
+    std::map<std::string, int> url_keys;    // by mailbox: how often reset
     std::map<uint64_t, std::string> words;  // the index, by content
     bool index_new = true;                  // what comes in is indexed
     bool has_index = true;

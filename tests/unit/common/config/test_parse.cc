@@ -327,7 +327,7 @@ TEST_CASE("errors in domains.conf are told with place and remedy") {
          "d:1:28: the text has characters beyond ASCII, expected 1 to 256 printable ASCII characters\n"},
         {"account a { password x }",
          "d:1:13: unknown keyword 'password' in 'account'; it belongs into 'transport', expected full-name, address, "
-         "quota, login-disabled, expire or route\n"},
+         "quota, login-disabled, submission-server, expire or route\n"},
         {"transport t {}", "d:1:1: 'transport' has no 'host', expected host NAME\n"},
         {"transport t { host a b }", "d:1:15: 'host' is not used like this, expected host NAME\n"},
         {"transport t { host \"a b\" }",

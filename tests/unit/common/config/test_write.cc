@@ -6,7 +6,7 @@ using namespace mox::config;
 TEST_CASE("domains.conf is written in its canonical form and read back the same") {
     std::string text = R"(route { to-domain .x.y, z; min-attempts 2; transport t }
 expire Trash 720h; account a { quota 1536K; expire Junk never; address A@a.b, *@a.b { mailbox "L \"1\"" }; route { transport t } }
-account b { login-disabled "no \\ more"; full-name "B" }
+account b { submission-server; login-disabled "no \\ more"; full-name "B" }
 domain a.b; domain c.d { expire Rejects 90m; localpart-separators none; disabled; case-sensitive; description "d"; route { from-domain q; transport t } }
 transport t { host h.x; username u; password "p\"w"; verify no }
 transport o { host 192.0.2.1; tls opportunistic }
@@ -35,6 +35,7 @@ account "a" {
 account "b" {
     full-name "B"
     login-disabled "no \\ more"
+    submission-server yes
 }
 transport "t" {
     host "h.x"

@@ -1,0 +1,79 @@
+// GENURLAUTH, RESETKEY and URLFETCH (RFC 4467 9), URLFETCH also with what is wanted of a URL (RFC 5524 5).
+#include "common/text/ascii.h"
+#include "imapd/grammar/imap_url.h"
+#include "imapd/grammar/parse.h"
+
+namespace mox::imapd {
+namespace {
+
+constexpr size_t kMaxUrls = 50;        // of one command
+constexpr size_t kMaxMechanisms = 10;  // of RESETKEY
+
+std::string parse_url(Scanner& in) {
+    std::string url = in.astring();
+    if (url.size() > kMaxUrl) throw SyntaxError("URL too long");
+    return url;
+}
+
+// RFC 5524 5: "(" url-full *(SP url-fetch-param) ")"
+UrlArguments::Item parse_wanted(Scanner& in) {
+    UrlArguments::Item item;
+    item.url = parse_url(in);
+    item.extended = true;
+    while (in.take(' ')) {
+        if (in.take_word("BODY"))
+            item.wanted |= kUrlBody;
+        else if (in.take_word("BINARY"))
+            item.wanted |= kUrlBinary;
+        else if (in.take_word("BODYPARTSTRUCTURE"))
+            item.wanted |= kUrlStructure;
+        else
+            throw SyntaxError("expected BODY, BINARY or BODYPARTSTRUCTURE");
+    }
+    in.expect(')');
+    // RFC 5524 3: without parameters it is as before
+    if (item.wanted == 0) item = {std::move(item.url), {}, false, kUrlBody};
+    return item;
+}
+
+}  // namespace
+
+Arguments parse_genurlauth(Scanner& in) {
+    UrlArguments args;
+    in.space();
+    do {
+        if (args.urls.size() == kMaxUrls) throw SyntaxError("too many URLs");
+        UrlArguments::Item item;
+        item.url = parse_url(in);
+        in.space();
+        item.mechanism = text::to_upper(in.atom("mechanism"));
+        args.urls.push_back(std::move(item));
+    } while (in.take(' '));
+    return args;
+}
+
+Arguments parse_resetkey(Scanner& in) {
+    ResetKeyArguments args;
+    if (!in.take(' ')) return args;
+    args.mailbox = in.mailbox();
+    for (size_t mechanisms = 0; in.take(' '); mechanisms++) {
+        if (mechanisms == kMaxMechanisms) throw SyntaxError("too many mechanisms");
+        in.atom("mechanism");  // RFC 4467 7: the answer says which there are
+    }
+    return args;
+}
+
+Arguments parse_urlfetch(Scanner& in) {
+    UrlArguments args;
+    in.space();
+    do {
+        if (args.urls.size() == kMaxUrls) throw SyntaxError("too many URLs");
+        if (in.take('('))
+            args.urls.push_back(parse_wanted(in));
+        else
+            args.urls.push_back({parse_url(in), {}, false, kUrlBody});
+    } while (in.take(' '));
+    return args;
+}
+
+}  // namespace mox::imapd
