@@ -1,4 +1,5 @@
-"""Real clients, as a person would use them: swaks, curl, mbsync, mutt, smtp-source; and that bytes stay bytes."""
+"""Real clients, as a person would use them: swaks, curl, mbsync, offlineimap, imapfilter, mutt, smtp-source; and that
+bytes stay bytes."""
 
 import os
 import re
@@ -223,6 +224,131 @@ def test_mbsync_both_ways(suite, mailbox, mbsync):
     before = local_messages(folder)
     mbsync()
     assert local_messages(folder) == before, "a sync without changes changes something"
+
+
+# ---------------------------------------------------------------------------------------------- offlineimap
+
+OFFLINEIMAPRC = """
+[general]
+accounts = mox
+metadata = {directory}/metadata
+socktimeout = 60
+
+[Account mox]
+localrepository = near
+remoterepository = far
+
+[Repository near]
+type = Maildir
+localfolders = {directory}/mail
+
+[Repository far]
+type = IMAP
+remotehost = localhost
+remoteport = {port}
+{login}
+ssl = yes
+sslcacertfile = {certificate}
+folderfilter = lambda name: name == "{mailbox}"
+"""
+
+
+@pytest.fixture
+def offlineimap(suite, need, mailbox, tmp_path):
+    rc = tmp_path / "offlineimaprc"
+    rc.write_text(
+        OFFLINEIMAPRC.format(
+            directory=tmp_path,
+            port=suite.ports["imaps"],
+            login=f"remoteuser = {USER}\nremotepass = {PASSWORD}",
+            certificate=server_certificate(suite, tmp_path / "cert.pem"),
+            mailbox=mailbox,
+        )
+    )
+
+    def sync():
+        run(need("offlineimap"), "-c", str(rc), "-o", "-u", "basic", env={"HOME": str(tmp_path)})
+        return tmp_path / "mail" / mailbox
+
+    return sync
+
+
+def without_offlineimap(data):
+    return re.sub(rb"^X-OfflineIMAP: .*?\r?\n", b"", data, flags=re.M)
+
+
+def test_offlineimap_both_ways(suite, mailbox, offlineimap):
+    raws = [message(subject=f"far {i}", body=b"x" * i + b"\r\n") for i in range(10)]
+    with suite.imap() as client:
+        for raw in raws:
+            client.put(raw, mailbox)
+    folder = offlineimap()
+    got = sorted(local_messages(folder).values())
+    assert got == sorted(raw.replace(b"\r\n", b"\n") for raw in raws), "what offlineimap has is not what was sent"
+
+    # A new message here; flags here; a removal here. A flag and a removal there, of others.
+    new = message(subject="near")
+    (folder / "new" / "1700000000.1.here").write_bytes(new.replace(b"\r\n", b"\n"))
+    ours = {mox.test_id_of(data.replace(b"\n", b"\r\n")): path for path, data in local_messages(folder).items()}
+    ids = [mox.test_id_of(raw) for raw in raws]
+    flagged, removed = ours[ids[0]], ours[ids[1]]
+    flagged.rename(folder / "cur" / (flagged.name.partition(":2,")[0] + ":2,FS"))
+    removed.unlink()
+    with suite.imap_raw(login=True) as client:
+        client.ok(f"SELECT {mailbox}")
+        client.ok(r"STORE 3 +FLAGS.SILENT (\Answered)")
+        client.ok(r"STORE 4 +FLAGS.SILENT (\Deleted)")
+        client.ok("EXPUNGE")
+    offlineimap()
+    with suite.imap_raw(login=True) as client:
+        client.ok(f"SELECT {mailbox}")
+        lines = client.ok("FETCH 1:* (FLAGS BODY.PEEK[])")
+    by_id = {mox.test_id_of(answer["BODY[]"]): answer for answer in mox.fetched(lines).values()}
+    assert set(by_id) == set(ids) - {ids[1], ids[3]} | {mox.test_id_of(new)}
+    assert {"\\Flagged", "\\Seen"} <= set(by_id[ids[0]]["FLAGS"])
+    assert without_offlineimap(by_id[mox.test_id_of(new)]["BODY[]"]) == new
+    here = {mox.test_id_of(data.replace(b"\n", b"\r\n")): path.name for path, data in local_messages(folder).items()}
+    assert set(here) == set(by_id)
+    assert "R" in here[ids[2]].partition(":2,")[2]
+    before = local_messages(folder)
+    offlineimap()
+    assert local_messages(folder) == before, "a sync without changes changes something"
+
+
+# ----------------------------------------------------------------------------------------------- imapfilter
+
+
+def test_imapfilter_moves_and_flags(suite, need, mailbox, tmp_path):
+    with suite.imap() as client:
+        client.ok(client.create(f"{mailbox}/lists"))
+        for subject in ("[list] one", "private", "[list] two", "urgent"):
+            client.put(message(subject=subject), mailbox)
+    certificate = server_certificate(suite, tmp_path / "cert.pem")
+    script = tmp_path / "config.lua"
+    script.write_text(
+        f"""
+options.timeout = 60
+options.certificates = false
+options.create = false
+account = IMAP {{ server = "localhost", port = {suite.ports["imaps"]}, username = "{USER}", password = "{PASSWORD}", ssl = "auto" }}
+account["{mailbox}"]:contain_subject("[list]"):move_messages(account["{mailbox}/lists"])
+account["{mailbox}"]:match_subject("^urgent"):mark_flagged()
+account["{mailbox}"]:contain_subject("private"):mark_seen()
+"""
+    )
+    for _ in range(2):  # the second time finds nothing to do
+        run(need("imapfilter"), "-c", str(script), "-t", str(certificate), "-v", env={"HOME": str(tmp_path)})
+        with suite.imap_raw(login=True) as client:
+            client.ok(f"SELECT {mailbox}")
+            kept = mox.fetched(client.ok("FETCH 1:* (FLAGS BODY.PEEK[HEADER.FIELDS (SUBJECT)])")).values()
+            client.ok(f"SELECT {mailbox}/lists")
+            moved = mox.fetched(client.ok("FETCH 1:* (BODY.PEEK[HEADER.FIELDS (SUBJECT)])")).values()
+        texts = lambda answers: [answer["BODY[HEADER.FIELDS (SUBJECT)]"].strip() for answer in answers]  # noqa: E731
+        assert texts(moved) == [b"Subject: [list] one", b"Subject: [list] two"]
+        assert texts(kept) == [b"Subject: private", b"Subject: urgent"]
+        assert [("\\Seen" in answer["FLAGS"], "\\Flagged" in answer["FLAGS"]) for answer in kept] == [(True, False), (False, True)]
+    with suite.imap() as client:
+        client.ok(client.delete(f"{mailbox}/lists"))
 
 
 # ----------------------------------------------------------------------------------------------------- mutt
