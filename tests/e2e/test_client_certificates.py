@@ -263,6 +263,29 @@ def test_moxctl_certificate(suite):
     assert suite.control_json("certificate", "list")["certificates"] == []
 
 
+def test_a_restored_account_has_its_certificates_again(suite):
+    who = identity(suite)
+    added = add(suite, who)
+    backup = os.path.join(suite.directory, "backup")
+    suite.control("backup", backup)
+    suite.control("certificate", "remove", added["fingerprint"])
+    suite.control("certificate", "add", "bob", who.certificate)
+    suite.control("restore", "account", backup, "alice")
+    # By now it is bob's as well: it opens neither, until that is settled.
+    with who.imap() as client:
+        assert client.greeting.startswith(b"* OK")
+        client.no("AUTHENTICATE EXTERNAL =")
+        client.no("AUTHENTICATE EXTERNAL " + encoded(ALICE))
+    assert [c["account"] for c in suite.control_json("certificate", "list")["certificates"]] == ["alice", "bob"]
+    suite.control("certificate", "remove", added["fingerprint"])
+    assert suite.control_json("certificate", "list")["certificates"] == []
+    suite.control("restore", "account", backup, "alice")
+    suite.control("restart", "storaged")
+    with who.imap() as client:
+        assert client.greeting.startswith(b"* PREAUTH")
+        client.ok("SELECT INBOX")
+
+
 def test_port_25_asks_for_none(suite):
     who = identity(suite)
     add(suite, who)

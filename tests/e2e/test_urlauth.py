@@ -136,6 +136,16 @@ def test_keys_are_reset(suite, pair):
     assert fetch(bob, url) is None
 
 
+def test_a_restored_account_is_another_one(suite, pair, tmp_path):
+    alice, bob = pair
+    url = authorize(alice, rump())
+    suite.control("backup", str(tmp_path / "backup"))
+    suite.control("restore", "account", str(tmp_path / "backup"), "alice")
+    assert fetch(bob, url) is None
+    with session(suite, "alice") as again:
+        assert fetch(bob, authorize(again, rump())) == BODY.encode()
+
+
 def test_submission_server(suite, pair):
     suite.control("password", "relay", stdin="relay-password\n")
     alice, bob = pair
