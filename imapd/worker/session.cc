@@ -263,6 +263,9 @@ async::Task<void> Session::greet() {
     // The front has checked the login; its answer is written here, by who serves the session. Without a command it is
     // the greeting (RFC 3501 7.1.4).
     std::string status = start_.tag.empty() ? "* PREAUTH" : start_.tag + " OK";
+    // Who was let in before saying anything must say something of IMAP first: a browser with the same certificate may
+    // be made to talk to us.
+    if (start_.tag.empty()) bad_in_row_ = kMaxBadInRow - 1;
     stream_.write(status + " [CAPABILITY " + capabilities(max_message_size(), reuse()) + "] logged in\r\n");
     co_await flush();
 }

@@ -151,6 +151,17 @@ def test_preauth(suite):
         client.put(message(subject="mine"))
         assert b"* 1 EXISTS" in client.ok("SELECT INBOX")
         client.ok("LOGOUT")
+    # A browser that was made to come here, with the certificate, has no second line.
+    with who.imap() as client:
+        assert client.greeting.startswith(b"* PREAUTH")
+        client.write("POST /;x HTTP/1.1\r\nHost: x\r\n\r\na CREATE by-a-browser\r\n")
+        assert client.until("POST")[1].startswith(b"BAD")
+        assert client.line().startswith(b"* BYE")
+        assert client.closed()
+    with who.imap() as client:
+        client.ok("NOOP")
+        client.bad("NONSENSE")
+        assert b"by-a-browser" not in b"\n".join(client.ok('LIST "" *'))
     # imaplib knows what to do with it.
     with imaplib.IMAP4_SSL(HOST, suite.ports["imaps"], ssl_context=who.context()) as mail:
         assert mail.state == "AUTH"
