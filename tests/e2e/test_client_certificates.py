@@ -2,6 +2,7 @@
 
 import base64
 import imaplib
+import json
 import os
 import re
 import ssl
@@ -18,6 +19,7 @@ from mox import (
     start_configured,
     tls_context,
     unique_id,
+    wait_for,
 )
 
 pytestmark = [pytest.mark.imap, pytest.mark.submission]
@@ -251,6 +253,12 @@ def test_moxctl_certificate(suite):
     # They are kept, with what restarts.
     suite.control("restart", "storaged")
     suite.control("restart", "authd")
+
+    def kept():
+        done = suite.control("--json", "certificate", "list", check=False, raw_output=True)
+        return done.returncode == 0 and json.loads(done.stdout)["certificates"] == listed
+
+    wait_for(kept, 10, "both again", interval=0.1)
     for name, problem in ((key.key, "neither a certificate"), ("/nonexistent", "cannot read")):
         with pytest.raises(ControlError, match=problem):
             suite.control("certificate", "add", "alice", name)
@@ -291,7 +299,6 @@ def test_a_restored_account_has_its_certificates_again(suite):
     suite.control("certificate", "remove", added["fingerprint"])
     assert suite.control_json("certificate", "list")["certificates"] == []
     suite.control("restore", "account", backup, "alice")
-    suite.control("restart", "storaged")
     with who.imap() as client:
         assert client.greeting.startswith(b"* PREAUTH")
         client.ok("SELECT INBOX")

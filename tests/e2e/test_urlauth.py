@@ -4,7 +4,7 @@ import re
 import time
 
 import pytest
-from mox import message, start_configured
+from mox import message, start_configured, wait_for
 
 pytestmark = pytest.mark.imap
 
@@ -74,8 +74,14 @@ def test_from_one_account_to_another(suite, pair):
     assert fetch(bob, fields) == b"Subject: one\r\n\r\n"
     # A restart of everything does not void it.
     suite.control("restart", "storaged")
-    with session(suite, "bob") as again:
-        assert fetch(again, url) == BODY.encode()
+
+    def again():
+        with suite.imap_raw("imaps") as client:
+            return client.command(f'LOGIN "{BOB}" "bob-password"')[1].startswith(b"OK")
+
+    wait_for(again, 10, "logins again", interval=0.1)
+    with session(suite, "bob") as client:
+        assert fetch(client, url) == BODY.encode()
 
 
 def test_what_does_not_open(suite, pair):
