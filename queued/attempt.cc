@@ -7,7 +7,7 @@
 #include "common/mail/address.h"
 #include "common/mail/date.h"
 #include "common/mail/header.h"
-#include "common/mail/message_info.h"
+#include "common/mail/info_codec.h"
 #include "common/mail/words.h"
 #include "common/text/ascii.h"
 #include "queued/connect.h"

@@ -37,7 +37,9 @@ size_t IncomingMessage::finish() {
     item_.recipients = mail::recipient_addresses(info, proto::kMaxItemRecipients);
     has_nul_ = info.has_nul;
     item_.info = ipc::encode(info);
-    return item_.info.size() + item_.words.size() + (has_file() ? 0 : content_.size());
+    size_t recipients = 0;
+    for (const auto& address : item_.recipients) recipients += address.size();
+    return item_.info.size() + item_.words.size() + recipients + (has_file() ? 0 : content_.size());
 }
 
 proto::AppendItem IncomingMessage::give() {

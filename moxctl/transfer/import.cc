@@ -145,6 +145,7 @@ async::Task<void> Import::read_message(const SourceMessage& message, const std::
     content.give_to(item.message);
     counts_.bytes += item.message.size;
     batch_.bytes += item.message.content.size() + item.message.info.size() + item.message.words.size();
+    for (const auto& address : item.message.recipients) batch_.bytes += address.size();
     batch_.files += item.message.spool != 0;
     batch_.origins.push_back(message.origin);
     batch_.request.items.push_back(std::move(item));

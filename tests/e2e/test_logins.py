@@ -98,7 +98,7 @@ def test_aborted(start_suite):
 
 def test_history_while_storaged_is_away(start_suite):
     """authd keeps what it could not tell."""
-    suite = mox.start_configured(start_suite)
+    suite = mox.start_configured(start_suite, extra="storage { keep-logins 7d; max-failed-logins 100 }")
     fail_imap(suite, ALICE, "wrong-password")
     suite.control("restart", "storaged")
     fail_imap(suite, ALICE, "wrong-password")

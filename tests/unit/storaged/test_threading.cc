@@ -233,6 +233,24 @@ TEST_CASE("messages get their threads in the order in which they came, each once
     w.check();
 }
 
+TEST_CASE("a thread that is full is followed by another") {
+    TemporaryDirectory directory;
+    Threaded w;
+    CHECK(w.thread({{{1}}, {{2, 1}}}) == Numbers{0, 0});
+    auto fill = [](MailStore& store) -> Result<proto::Done> {
+        store.db().run("UPDATE thread SET messages = ?", proto::kMaxThreadMessages);
+        return proto::Done{};
+    };
+    REQUIRE(w.wait(w.server->accounts().find("alice")->run(storaged::Access::write, fill)));
+    std::vector<uint64_t> contents = {w.add(), w.add(), w.add()};
+    REQUIRE(w.call(*w.alice,
+                   proto::AssignThreads{{Threaded::facts(contents[0], {{3, 1}}), Threaded::facts(contents[1], {{4, 3}}),
+                                         Threaded::facts(contents[2], {{5, 1}})}}));
+    auto threads = w.threads_of(contents);
+    CHECK(threads[0].number == contents[0]);
+    CHECK(threads == std::vector<ThreadId>(3, threads[0]));
+}
+
 TEST_CASE("dates that cannot be do not matter") {
     TemporaryDirectory directory;
     Threaded w;
