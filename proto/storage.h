@@ -273,7 +273,7 @@ struct RemoveAccount {
 /// Adds to the history of logins; answered when on disk. Attempts of accounts that do not exist are left out. Error
 /// bad_request when one is out of bounds: then none is kept.
 struct NoteLogins {
-    MOX_MESSAGE(NoteLogins, 0x0324, Done, from(Role::authd))
+    MOX_MESSAGE(NoteLogins, 0x0328, Done, from(Role::authd))
     std::vector<LoginAttempt> attempts;  // at most kMaxLoginsAtOnce
 };
 

@@ -59,7 +59,8 @@ bool get_first(ipc::Decoder& decoder, std::vector<T>& items, uint32_t wanted) {
 std::optional<MessageInfo> decode_all(std::string_view encoded) {
     if (auto info = ipc::decode<MessageInfo>(encoded)) return std::move(*info);
     auto info = ipc::decode<MessageInfo>(std::string(encoded) + '\0');
-    return info ? std::optional(std::move(*info)) : std::nullopt;
+    if (!info || info->listed_fields) return std::nullopt;
+    return std::move(*info);
 }
 
 template <class... Members>

@@ -378,10 +378,7 @@ TEST_CASE("a database from before a store had a history gets one, and keeps its 
     {
         storaged::Journal journal;
         storaged::Database db("accounts/alice/index.db", journal);
-        db.execute("ALTER TABLE state DROP COLUMN history; DROP TABLE compressed; DROP TABLE to_compress");
-        db.execute("DROP TABLE client_key; DROP TABLE url_key");
-        db.execute("DROP TABLE thread; DROP TABLE thread_of; DROP TABLE thread_key; DROP TABLE recipient");
-        db.execute("PRAGMA user_version = 3");
+        make_older(db, 3);
         REQUIRE(db.sync_log());
     }
     w.start();

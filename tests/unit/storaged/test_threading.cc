@@ -313,8 +313,7 @@ TEST_CASE("an account of before has no threads, and gets them") {
     {
         storaged::Journal journal;
         storaged::Database db("accounts/alice/index.db", journal);
-        db.execute("DROP TABLE thread; DROP TABLE thread_of; DROP TABLE thread_key; DROP TABLE recipient");
-        db.execute("PRAGMA user_version = 5");
+        make_older(db, 5);
         REQUIRE(db.sync_log());
     }
     w.start();

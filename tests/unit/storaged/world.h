@@ -246,6 +246,15 @@ inline std::string text_of(const proto::MessageFile& message) {
     text.resize(got);
     return text;
 }
+/// Makes of the database of an account one of an earlier version of its schema, at least 3.
+inline void make_older(storaged::Database& db, int version) {
+    constexpr const char* kUndo[] = {
+        "ALTER TABLE state DROP COLUMN history", "DROP TABLE compressed; DROP TABLE to_compress",
+        "DROP TABLE thread; DROP TABLE thread_of; DROP TABLE thread_key; DROP TABLE recipient",
+        "DROP TABLE client_key; DROP TABLE url_key"};
+    for (int v = static_cast<int>(std::size(kUndo)) + 3; v > version; v--) db.execute(kUndo[v - 4]);
+    db.execute(("PRAGMA user_version = " + std::to_string(version)).c_str());
+}
 /// Files in a directory tree.
 inline size_t count_files(const std::string& path) {
     size_t count = 0;
