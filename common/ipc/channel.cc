@@ -203,6 +203,7 @@ bool Channel::receive() {
 
 bool Channel::take_frames() {
     size_t at = 0;
+    size_t incomplete = 0;  // bytes of the frame that is not all there
     while (!lost_ && !serves_enough() && input_.size() - at >= sizeof(FrameHeader)) {
         FrameHeader header;
         std::memcpy(&header, input_.data() + at, sizeof header);
@@ -210,7 +211,10 @@ bool Channel::take_frames() {
             violation("-", "malformed header");
             return false;
         }
-        if (input_.size() - at - sizeof header < header.length) break;
+        if (input_.size() - at - sizeof header < header.length) {
+            incomplete = sizeof header + header.length;
+            break;
+        }
         if (input_fds_.size() < header.fds) {
             violation("-", "descriptors missing");
             return false;
@@ -232,6 +236,7 @@ bool Channel::take_frames() {
     }
     input_.erase(0, at);
     if (input_.empty()) std::string().swap(input_);
+    if (incomplete > input_.capacity()) input_.reserve(incomplete);  // at most kMaxFrame, and touched as it comes
     return !lost_;
 }
 

@@ -63,6 +63,7 @@ size_t StoredFile::read(uint64_t offset, std::span<char> into) const {
 }
 
 bool StoredFile::is_whole(uint64_t offset, uint64_t length) const {
+    if (has_failed_) return false;
     if (packed_) return start().size() == size_;
     if (!file_ || stored_ == 0) return true;
     return frames() != nullptr && frames()->is_whole(offset, length);

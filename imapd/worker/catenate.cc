@@ -43,6 +43,7 @@ async::Task<UrlPart> find_part_of_url(Session& session, std::string url) {
     bool picked = parsed->section.kind == Section::Kind::header_fields ||
                   parsed->section.kind == Section::Kind::header_fields_not;
     if (!range || picked) fail_url(url, "no such part");
+    if (!message.is_readable(parsed->section)) fail_url(url, "the message is damaged on disk");
     if (const auto& partial = parsed->section.partial) {
         uint64_t skip = std::min(partial->offset, range->length);
         range = mail::Range{range->offset + skip, std::min(partial->count, range->length - skip)};

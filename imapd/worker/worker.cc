@@ -30,6 +30,7 @@ Result<proto::Done> Worker::on(proto::ConfigureImapdWorker message) {
     if (account_ == nullptr) {
         account_ = std::make_unique<Account>(message.account);
         scope_.spawn(sleep_when_all_rest());
+        scope_.spawn(retire_when_idle(generation_));  // who it was started for may be gone
     }
     sleep_after_ = std::max(message.sleep_after, std::chrono::seconds(1));
     return proto::Done{};
