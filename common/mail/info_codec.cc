@@ -83,9 +83,11 @@ std::optional<MessageInfo> decode_beginning(std::string_view encoded, InfoNeeds 
     ipc::Decoder decoder(encoded);
     bool structure = needs == InfoNeeds::structure;
     if (!get_first(decoder, info.parts, structure ? UINT32_MAX : 1) || info.parts.empty()) return std::nullopt;
-    // The root's stands first (mime_parser.h).
+    // The root's stands first (mime_parser.h); a structure does not show it.
     bool all = structure ? has_inner_envelope(info) : info.parts[0].envelope.value_or(0) != 0;
-    if (!get_first(decoder, info.envelopes, all ? UINT32_MAX : 1) || !decoder.get(info.size)) return std::nullopt;
+    uint32_t wanted = all ? UINT32_MAX : structure ? 0 : 1;
+    if (!get_first(decoder, info.envelopes, wanted) || !decoder.get(info.size)) return std::nullopt;
+    if (wanted == 0) info.envelopes.emplace_back();
     return info;
 }
 
