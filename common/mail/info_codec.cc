@@ -77,7 +77,7 @@ std::optional<MessageInfo> decode_listed(std::string_view encoded) {
     return info;
 }
 
-/// The fields up to `size`, in their order.
+/// The fields up to `size`, or up to `date`, in their order.
 std::optional<MessageInfo> decode_beginning(std::string_view encoded, InfoNeeds needs) {
     MessageInfo info;
     ipc::Decoder decoder(encoded);
@@ -88,6 +88,9 @@ std::optional<MessageInfo> decode_beginning(std::string_view encoded, InfoNeeds 
     uint32_t wanted = all ? UINT32_MAX : structure ? 0 : 1;
     if (!get_first(decoder, info.envelopes, wanted) || !decoder.get(info.size)) return std::nullopt;
     if (wanted == 0) info.envelopes.emplace_back();
+    if (needs == InfoNeeds::envelope && !(decoder.get(info.max_line_length) && decoder.get(info.received_count) &&
+                                          decoder.get(info.from_count) && decoder.get(info.date)))
+        return std::nullopt;
     return info;
 }
 

@@ -12,7 +12,7 @@ namespace mox::mail {
 enum class InfoNeeds : uint8_t {
     all,
     structure,  // parts, and the envelopes of messages within them
-    envelope,   // the first part, and its envelope
+    envelope,   // the first part and its envelope, and the date
     listed,     // the listed fields, and nothing else: not even a part
 };
 

@@ -32,6 +32,7 @@ async::Task<Sorter> sort(Session& session, const Found& found, std::vector<SortK
     Sorter sorter(std::move(keys), found.relevancies);
     if (infos) {
         InfoSource source(session, to_selection(indexes));
+        source.need(mail::InfoNeeds::envelope);
         size_t done = 0;
         for (auto batch = co_await source.next(); !batch.empty(); batch = co_await source.next()) {
             co_await session.tell_progress(done, indexes.size());

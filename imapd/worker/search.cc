@@ -103,6 +103,11 @@ void Search::compile_text(Node& node) {
         case Kind::email_id:
             needs_infos_ = true;
             break;
+        case Kind::header:
+        case Kind::body:
+        case Kind::text:
+            needs_messages_ = true;
+            break;
         default:
             break;
     }

@@ -38,6 +38,8 @@ class Search {
     const std::vector<proto::TextKey>& text_keys() const { return text_keys_; }
     /// Whether a key can be decided by the parse.
     bool needs_infos() const { return needs_infos_; }
+    /// Whether a key cannot.
+    bool needs_messages() const { return needs_messages_; }
 
   private:
     struct Node {
@@ -72,6 +74,7 @@ class Search {
     std::vector<proto::TextKey> text_keys_;
     bool has_modseq_ = false;
     bool needs_infos_ = false;
+    bool needs_messages_ = false;
     int64_t now_;             // Unix seconds
     proto::Mailbox mailbox_;  // that is searched
     Node root_;

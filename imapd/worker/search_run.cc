@@ -13,7 +13,8 @@
 namespace mox::imapd {
 namespace {
 
-constexpr size_t kWorthAsking = 32;  // fewer messages are as quickly read
+constexpr size_t kWorthAsking = 32;   // fewer messages are as quickly read
+constexpr size_t kManyParses = 1500;  // and fewer parses
 
 // The outcome for each row: the indexes that match, and those that need a closer look.
 struct Progress {
@@ -75,7 +76,8 @@ async::Task<std::optional<WordAnswers>> decide_by_words(Session& session, const 
                                                         Progress& progress) {
     size_t keys = search.text_keys().size();
     // The index is that of the account, and knows nothing of what others share.
-    if (keys == 0 || progress.undecided.size() < kWorthAsking || proto::is_anothers(view.id())) co_return std::nullopt;
+    size_t worth_asking = search.needs_messages() ? kWorthAsking : kManyParses;
+    if (keys == 0 || progress.undecided.size() < worth_asking || proto::is_anothers(view.id())) co_return std::nullopt;
     auto found = co_await session.account().call(proto::FindText{search.text_keys()});
     if (!found) co_return std::nullopt;
     auto answers = WordAnswers::load(std::move(*found), keys);
@@ -96,6 +98,7 @@ async::Task<void> decide_by_infos(Session& session, const MailboxView& view, con
     const size_t goal = progress.undecided.size();
     size_t done = 0;
     InfoSource source(session, view, to_selection(std::exchange(progress.undecided, {})));
+    source.need(mail::InfoNeeds::envelope);
     for (;;) {
         auto batch = co_await source.next();
         if (batch.empty()) break;

@@ -269,6 +269,7 @@ TEST_CASE("the index saves reading, and gets what it lacks") {
     // A few messages are read at once.
     auto asked = world.store.find_texts;
     client.ok("SEARCH 1:5 TEXT alpha");
+    client.ok("SEARCH OR SUBJECT alpha SENTSINCE 1-Jan-2020");
     CHECK(world.store.find_texts == asked);
     // What is gone has no text, whatever the index says.
     world.store.seal = true;

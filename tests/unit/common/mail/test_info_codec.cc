@@ -43,6 +43,7 @@ TEST_CASE("what is wanted of a parse is the same without the rest") {
         std::string encoded = ipc::encode(info);
         CHECK(decode_info(encoded) == info);
         CHECK(envelope_of(decode_info(encoded, InfoNeeds::envelope)) == envelope_of(info));
+        CHECK(decode_info(encoded, InfoNeeds::envelope).date == info.date);
         CHECK(structure_of(decode_info(encoded, InfoNeeds::structure)) == structure_of(info));
     }
 }
