@@ -1,6 +1,7 @@
 #include "authd/authd.h"
 
 #include <algorithm>
+#include <ctime>
 #include <sodium.h>
 
 #include "authd/passwords.h"
@@ -58,6 +59,7 @@ void Authd::on(proto::GiveSignClient message) {
 }
 
 async::Task<void> Authd::end() {
+    clients_.for_each([](Client& client, ipc::Channel&) { client.abandon_all(); });
     co_await logins_.history().flush();
     process().stop();
 }
@@ -89,12 +91,12 @@ async::Task<Result<proto::LoggedIn>> Authd::Client::on(proto::LoginPlain m) {
 }
 
 Authd::Client::Exchanges::iterator Authd::Client::abandon(Exchanges::iterator exchange) {
-    authd.logins_.scram_abandoned(exchange->second.context, *exchange->second.server);
+    authd.logins_.scram_abandoned(exchange->second.context, *exchange->second.server, exchange->second.began);
     return exchanges.erase(exchange);
 }
 
-Authd::Client::~Client() {
-    for (const auto& [session, exchange] : exchanges) authd.logins_.scram_abandoned(exchange.context, *exchange.server);
+void Authd::Client::abandon_all() {
+    while (!exchanges.empty()) abandon(exchanges.begin());
 }
 
 async::Task<Result<proto::ScramChallenge>> Authd::Client::on(proto::ScramStart m) {
@@ -104,7 +106,7 @@ async::Task<Result<proto::ScramChallenge>> Authd::Client::on(proto::ScramStart m
     while (exchanges.size() >= kMaxExchanges)
         abandon(std::ranges::min_element(exchanges, {}, [](const auto& e) { return e.second.until; }));
     m.context.mechanism = mechanism_of(m);
-    Exchange exchange{m.context, nullptr, now + kExchangeLimit};
+    Exchange exchange{m.context, nullptr, now + kExchangeLimit, std::time(nullptr)};
     auto challenge = co_await authd.logins_.scram_start(std::move(m), exchange.server);
     if (!challenge) co_return challenge;
     challenge->session = next_exchange++;

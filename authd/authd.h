@@ -34,18 +34,20 @@ class Authd : public process::Common {
         explicit Client(Authd& a) : authd(a) {}
         Client(const Client&) = delete;
         Client& operator=(const Client&) = delete;
-        ~Client();
+        ~Client() { abandon_all(); }
         Authd& authd;
         struct Exchange {
             proto::LoginContext context;
             std::unique_ptr<ScramServer> server;
             async::Clock::time_point until;
+            int64_t began;  // Unix seconds
         };
         using Exchanges = std::map<uint64_t, Exchange>;
         Exchanges exchanges;
         uint64_t next_exchange = log::new_cid();  // not that of an authd before this
 
         Exchanges::iterator abandon(Exchanges::iterator exchange);
+        void abandon_all();
 
         Result<proto::ResolvedAddress> on(proto::ResolveAddress m);
         Result<ipc::Done> on(proto::CheckSender m);

@@ -42,9 +42,10 @@ LoginHistory::LoginHistory(const Directory& directory, ipc::Link& storage) : dir
     scope_.spawn(send_regularly());
 }
 
-void LoginHistory::note(const proto::LoginContext& context, std::string_view login, LoginResult result) {
+void LoginHistory::note(const proto::LoginContext& context, std::string_view login, LoginResult result,
+                        std::string_view account, std::optional<int64_t> when) {
     LoginAttempt attempt;
-    attempt.account = directory_.account_of_login(login).value_or("");
+    attempt.account = account.empty() ? directory_.account_of_login(login).value_or("") : std::string(account);
     if (login.size() <= proto::kMaxLoginName && directory_.is_of_domain(login)) attempt.login = login;
     attempt.remote_address = context.remote_address;
     attempt.protocol = context.protocol;
@@ -52,7 +53,7 @@ void LoginHistory::note(const proto::LoginContext& context, std::string_view log
     attempt.mechanism = context.mechanism;
     attempt.client = cleaned(context.client);
     attempt.result = result;
-    attempt.first = attempt.last = std::time(nullptr);
+    attempt.first = attempt.last = when.value_or(std::time(nullptr));
     attempt.count = 1;
     merge(std::move(attempt));
     came_.notify_all();
@@ -82,13 +83,17 @@ std::vector<LoginAttempt> LoginHistory::take() {
     return some;
 }
 
-/// False when storaged cannot be asked: they wait for the next time.
+/// False when storaged says that it cannot: they wait for the next time.
 async::Task<bool> LoginHistory::send_some() {
+    while (storage_.channel() == nullptr) co_await storage_.attached().wait();
     auto some = take();
+    if (some.empty()) co_return true;
     auto kept = co_await storage_.call(proto::NoteLogins{some}, kStorageLimit);
     if (kept) co_return true;
     log::warn("logins cannot be kept", {{"error", kept.error().text}});
     if (!kept.error().is_temporary()) co_return true;  // nor at any other time
+    // Without an answer it may have been done, and would count twice.
+    if (kept.error().code == ErrorCode::timeout || kept.error().code == ErrorCode::channel_lost) co_return true;
     for (auto& attempt : some) merge(std::move(attempt));
     co_return false;
 }
@@ -98,8 +103,12 @@ async::Task<void> LoginHistory::send_regularly() {
     for (;;) {
         while (waiting_.empty()) co_await came_.wait();
         co_await async::sleep_for(kGather);
-        while (!waiting_.empty())
-            if (!co_await send_some()) co_await async::sleep_for(kAgain);
+        for (bool more = true; more;) {
+            more = waiting_.size() >= proto::kMaxLoginsAtOnce;
+            if (co_await send_some()) continue;
+            co_await async::sleep_for(kAgain);
+            more = true;
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -23,9 +24,11 @@ class LoginHistory {
     /// Both outlive this.
     LoginHistory(const Directory& directory, ipc::Link& storage);
 
-    /// An attempt that was answered just now. `login` is as the client gave it; when it is no address of a domain here
-    /// it is left out: it may be a password in the wrong place.
-    void note(const proto::LoginContext& context, std::string_view login, proto::LoginResult result);
+    /// An attempt that was answered just now, or began at that Unix second. `login` is as the client gave it; when it
+    /// is no address of a domain here it is left out: it may be a password in the wrong place. Without an account it is
+    /// of the one that the login leads to.
+    void note(const proto::LoginContext& context, std::string_view login, proto::LoginResult result,
+              std::string_view account = {}, std::optional<int64_t> when = {});
     /// Sends what waits; gives up when storaged does not answer soon.
     async::Task<void> flush();
 

@@ -82,7 +82,7 @@ async::Task<Result<proto::LoggedIn>> Logins::succeed(proto::LoginContext context
     log::Logger logger(context.cid);
     if (std::string text = directory_.login_disabled(account); !text.empty()) {
         logger.info("login refused: disabled", {{"account", account}});
-        history_.note(context, login, LoginResult::disabled);
+        history_.note(context, login, LoginResult::disabled, account);
         co_return permanent(ErrorCode::denied, text);
     }
     throttle_.succeeded(context.remote_address, account);
@@ -91,12 +91,12 @@ async::Task<Result<proto::LoggedIn>> Logins::succeed(proto::LoginContext context
     if (context.protocol == proto::LoginProtocol::imap) {
         auto opened = co_await storage_.call(proto::OpenAccount{account}, kStorageLimit);
         if (!opened) {
-            history_.note(context, login, LoginResult::unavailable);
+            history_.note(context, login, LoginResult::unavailable, account);
             co_return std::unexpected(std::move(opened.error()));
         }
         result.account_channel = std::move(opened->channel);
     }
-    history_.note(context, login, LoginResult::ok);
+    history_.note(context, login, LoginResult::ok, account);
     logger.info("login",
                 {{"protocol", to_string(context.protocol)}, {"account", account}, {"remote", context.remote_address}});
     co_return result;
@@ -105,7 +105,7 @@ async::Task<Result<proto::LoggedIn>> Logins::succeed(proto::LoginContext context
 async::Task<Error> Logins::fail(proto::LoginContext context, std::string account, std::string login, LoginResult result,
                                 std::string_view why) {
     failed_++;
-    history_.note(context, login, result);
+    history_.note(context, login, result, account);
     log::Logger(context.cid)
         .info("login failed", {{"protocol", to_string(context.protocol)},
                                {"login", std::string_view(login).substr(0, 320)},
@@ -222,8 +222,8 @@ async::Task<Result<proto::LoggedIn>> Logins::external(proto::LoginExternal reque
     co_return co_await succeed(request.context, std::move(owned->account), std::move(login));
 }
 
-void Logins::scram_abandoned(const proto::LoginContext& context, const ScramServer& server) {
-    history_.note(context, server.user(), LoginResult::aborted);
+void Logins::scram_abandoned(const proto::LoginContext& context, const ScramServer& server, int64_t began) {
+    history_.note(context, server.user(), LoginResult::aborted, {}, began);
 }
 
 async::Task<Result<ipc::Done>> Logins::set_password(proto::SetPassword request) {

@@ -31,8 +31,8 @@ class Logins {
                                                        std::string client_final);
     /// By the key of a client's certificate.
     async::Task<Result<proto::LoggedIn>> external(proto::LoginExternal request);
-    /// The client began an exchange and did not finish it.
-    void scram_abandoned(const proto::LoginContext& context, const ScramServer& server);
+    /// The client began an exchange, at that Unix second, and did not finish it.
+    void scram_abandoned(const proto::LoginContext& context, const ScramServer& server, int64_t began);
     async::Task<Result<ipc::Done>> set_password(proto::SetPassword request);
 
     /// What made-up SCRAM salts are derived from: the same over restarts.

@@ -390,8 +390,8 @@ struct IndexWords {
 // ---- threads (RFC 8474 5.2)
 //
 // A message gets its thread when somebody asks for one, in the order in which messages came into the account: the
-// worker says what of their parses matters, storaged says where they belong (storaged/threads.h). It stays with the
-// content, whatever mailboxes that is in.
+// worker says what of their parses matters, storaged says where they belong (storaged/threading.cc). It stays with
+// the content, whatever mailboxes that is in.
 
 constexpr size_t kMaxUnthreadedAtOnce = 500;
 constexpr size_t kMaxThreadKeys = 16;          // Message-IDs that are looked at for one message

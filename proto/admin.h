@@ -55,7 +55,7 @@ struct DropIndex {
 
 /// An address that the account has written to.
 struct KnownRecipient {
-    std::string address;  // canonical in its domain; the localpart as it was written first
+    std::string address;  // in lower case
     int64_t last;         // Unix seconds
     uint64_t count;
 };

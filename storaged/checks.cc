@@ -56,7 +56,8 @@ std::span<const Check> MailStore::checks() const {
          " AND c.id < (SELECT max(content) FROM thread_of)",
          "a content without a thread"},
         {"SELECT t.id FROM thread t LEFT JOIN (SELECT thread, count(*) n, min(content) first FROM thread_of"
-         " GROUP BY thread) o ON o.thread = t.id WHERE t.messages IS NOT o.n OR t.id > o.first",
+         " GROUP BY thread) o ON o.thread = t.id WHERE t.messages IS NOT o.n OR t.joined < o.n"
+         " OR t.id > o.first",
          "wrong count of messages of a thread"},
         {"SELECT k.message_id FROM thread_key k LEFT JOIN thread t ON t.id = k.thread WHERE t.id IS NULL",
          "what leads to no thread"},

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <arpa/inet.h>
+#include <cstring>
+#include <sodium.h>
 #include <utility>
 
 #include "common/mail/utf8.h"
@@ -35,12 +37,13 @@ CREATE TABLE login (
     result INTEGER NOT NULL,            -- 0: ok
     first INTEGER NOT NULL,             -- Unix seconds
     last INTEGER NOT NULL,
-    count INTEGER NOT NULL
+    count INTEGER NOT NULL,
+    alike INTEGER NOT NULL              -- hash of the columns from account to result
 );
 CREATE INDEX login_last ON login (last);
 CREATE INDEX login_of_account ON login (account, last);
 CREATE INDEX login_failed ON login (account, last) WHERE result != 0;
-CREATE INDEX login_same ON login (account, remote_address, result, last);
+CREATE INDEX login_alike ON login (alike, first);
 )";
 
 constexpr const char* kUpgrades[] = {kVersion1};
@@ -53,6 +56,22 @@ bool is_address(const std::string& text) {
 bool is_text(const std::string& text, size_t max) {
     auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
     return text.size() <= max && mail::is_utf8(text) && std::ranges::none_of(text, is_control);
+}
+
+/// Of all that has to be alike. Strangers choose some of it, and must not find texts that fall together.
+uint64_t hash_of(const proto::LoginAttempt& attempt) {
+    std::string all;
+    for (const std::string* text : {&attempt.account, &attempt.login, &attempt.remote_address, &attempt.client})
+        all += *text + '\0';
+    for (auto number : {std::to_underlying(attempt.protocol), std::to_underlying(attempt.tls),
+                        std::to_underlying(attempt.mechanism), std::to_underlying(attempt.result)})
+        all += static_cast<char>(number);
+    unsigned char digest[crypto_generichash_BYTES_MIN];
+    crypto_generichash(digest, sizeof digest, reinterpret_cast<const unsigned char*>(all.data()), all.size(), nullptr,
+                       0);
+    uint64_t hash = 0;
+    std::memcpy(&hash, digest, sizeof hash);
+    return hash;
 }
 
 template <class E>
@@ -80,26 +99,28 @@ void LoginStore::fill_new() {
 }
 
 /// False when there is no row to share.
-bool LoginStore::merge(const proto::LoginAttempt& attempt, int64_t first, int64_t last) {
+bool LoginStore::merge(const proto::LoginAttempt& attempt, uint64_t alike, int64_t first, int64_t last) {
     return db().run(
                "UPDATE login SET last = max(last, ?1), count = count + ?2 WHERE id = (SELECT id FROM login"
-               " WHERE account = ?3 AND remote_address = ?4 AND result = ?5 AND login = ?6 AND protocol = ?7"
-               " AND tls = ?8 AND mechanism = ?9 AND client = ?10 AND first > ?11 ORDER BY last DESC LIMIT 1)",
+               " WHERE alike = ?12 AND first > ?11 AND account = ?3 AND remote_address = ?4 AND result = ?5"
+               " AND login = ?6 AND protocol = ?7 AND tls = ?8 AND mechanism = ?9 AND client = ?10"
+               " ORDER BY first DESC LIMIT 1)",
                last, attempt.count, attempt.account, attempt.remote_address, std::to_underlying(attempt.result),
                attempt.login, std::to_underlying(attempt.protocol), std::to_underlying(attempt.tls),
-               std::to_underlying(attempt.mechanism), attempt.client, first - kSameLoginFor) > 0;
+               std::to_underlying(attempt.mechanism), attempt.client, first - kSameLoginFor, alike) > 0;
 }
 
 Result<proto::Done> LoginStore::note(const std::vector<proto::LoginAttempt>& attempts, int64_t now) {
     for (const auto& a : attempts) {
         int64_t last = std::min(a.last, now);
         int64_t first = std::min(a.first, last);
-        if (merge(a, first, last)) continue;
+        uint64_t alike = hash_of(a);
+        if (merge(a, alike, first, last)) continue;
         db().run(
             "INSERT INTO login (account, login, remote_address, protocol, tls, mechanism, client, result, first, last,"
-            " count) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " count, alike) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             a.account, a.login, a.remote_address, std::to_underlying(a.protocol), std::to_underlying(a.tls),
-            std::to_underlying(a.mechanism), a.client, std::to_underlying(a.result), first, last, a.count);
+            std::to_underlying(a.mechanism), a.client, std::to_underlying(a.result), first, last, a.count, alike);
         added_++;
     }
     if (added_ < kTrimAfter) return proto::Done{};

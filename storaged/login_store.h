@@ -51,7 +51,7 @@ class LoginStore : public Store {
     bool row_has_file(uint64_t) override { return false; }
 
   private:
-    bool merge(const proto::LoginAttempt& attempt, int64_t first, int64_t last);
+    bool merge(const proto::LoginAttempt& attempt, uint64_t alike, int64_t first, int64_t last);
     int64_t trim_accounts();
     std::atomic<int64_t> keep_ = int64_t{30} * 24 * 3600;
     std::atomic<uint64_t> max_failed_ = 10'000;

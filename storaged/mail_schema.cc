@@ -183,6 +183,7 @@ CREATE TABLE thread (
     id INTEGER PRIMARY KEY,             -- number of the content that began it
     born INTEGER NOT NULL,              -- when that was stored, Unix seconds
     messages INTEGER NOT NULL,          -- rows of thread_of that speak of it
+    joined INTEGER NOT NULL,            -- messages that ever did: bounds thread_key
     subject INTEGER NOT NULL,           -- of the message that began it; 0: none
     newest INTEGER NOT NULL             -- date of its latest message
 );

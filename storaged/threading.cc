@@ -12,7 +12,7 @@
 // There is one rule and one order, that of the numbers of contents: messages get their threads in it, some at a time,
 // when somebody asks (the worker brings what is in their parses), so it does not matter how many at once nor when. All
 // below the last that has one have one. What has a thread keeps it (RFC 8474 5.2), also where a later message shows
-// that two threads are one.
+// that two threads are one. Bounded by the messages that ever joined a thread: what they mention stays as long as it.
 
 namespace mox::storaged {
 namespace {
@@ -53,13 +53,13 @@ uint64_t MailStore::find_thread_for(const proto::ThreadFacts& facts) {
         if (id == 0) continue;
         auto row = db().query(
             "SELECT t.id FROM thread_key k JOIN thread t ON t.id = k.thread WHERE k.message_id = ?1"
-            " AND (k.subject = ?2 OR ?3) AND t.messages < ?4 ORDER BY k.subject != ?2, t.id LIMIT 1",
+            " AND (k.subject = ?2 OR ?3) AND t.joined < ?4 ORDER BY k.subject != ?2, t.id LIMIT 1",
             id, facts.subject, any_subject, proto::kMaxThreadMessages);
         if (row.next()) return row.number(0);
     }
     if (facts.has_references || facts.role != proto::ThreadRole::reply || facts.subject == 0) return 0;
     auto row = db().query(
-        "SELECT id FROM thread WHERE subject = ? AND newest BETWEEN ? AND ? AND messages < ?"
+        "SELECT id FROM thread WHERE subject = ? AND newest BETWEEN ? AND ? AND joined < ?"
         " ORDER BY newest DESC, id DESC LIMIT 1",
         facts.subject, facts.date - kReplyWithin, facts.date + kReplyBefore, proto::kMaxThreadMessages);
     return row.next() ? row.number(0) : 0;
@@ -70,11 +70,12 @@ void MailStore::assign_thread(const proto::ThreadFacts& facts) {
     bool begins = thread == 0;
     if (begins) {
         thread = facts.content;
-        db().run("INSERT INTO thread SELECT id, stored, 0, ?, ? FROM content WHERE id = ?", facts.subject, facts.date,
-                 facts.content);
+        db().run("INSERT INTO thread SELECT id, stored, 0, 0, ?, ? FROM content WHERE id = ?", facts.subject,
+                 facts.date, facts.content);
     }
     db().run("INSERT INTO thread_of VALUES (?, ?)", facts.content, thread);
-    db().run("UPDATE thread SET messages = messages + 1, newest = max(newest, ?) WHERE id = ?", facts.date, thread);
+    db().run("UPDATE thread SET messages = messages + 1, joined = joined + 1, newest = max(newest, ?) WHERE id = ?",
+             facts.date, thread);
     // A thread that is begun where another one is full takes its place.
     const char* insert = begins ? "INSERT OR REPLACE INTO thread_key VALUES (?, ?, ?)"
                                 : "INSERT OR IGNORE INTO thread_key VALUES (?, ?, ?)";

@@ -165,7 +165,8 @@ async::Task<void> Session::tell_progress(uint64_t done, uint64_t goal) {
     progress_due_ = async::Clock::now() + limits_.progress;
     // RFC 9585: a tag that would end the response code is not told
     std::string tag = tag_.find(']') == std::string::npos ? '"' + tag_ + '"' : "NIL";
-    untagged("OK [INPROGRESS (" + tag + ' ' + std::to_string(done) + ' ' + std::to_string(goal) + ")] still at it");
+    std::string end = goal > 0 ? std::to_string(goal) : "NIL";
+    untagged("OK [INPROGRESS (" + tag + ' ' + std::to_string(done) + ' ' + end + ")] still at it");
     co_await flush();
 }
 

@@ -133,7 +133,7 @@ class Session : private AccountObserver {
     async::Task<void> flush_some();
     async::Task<void> flush();
 
-    /// Tells a client that waits long how far the command is: `done` of `goal` messages (RFC 9585).
+    /// Tells a client that waits long how far the command is: `done` of `goal` messages (RFC 9585), 0: not known.
     async::Task<void> tell_progress(uint64_t done, uint64_t goal);
 
     /// Asks storaged; an error ends the command.

@@ -95,9 +95,12 @@ namespace {
 
 // Another session may do the same at the same time: storaged takes each message once.
 async::Task<void> catch_up(Session& session) {
+    uint64_t done = 0;
     for (;;) {
         auto unthreaded = co_await session.ask(proto::GetUnthreaded{});
         if (unthreaded.messages.empty()) co_return;
+        co_await session.tell_progress(done, 0);
+        done += unthreaded.messages.size();
         proto::AssignThreads request;
         for (const auto& message : unthreaded.messages)
             request.messages.push_back(thread_facts(message.content, message.stored, mail::decode_info(message.info)));

@@ -31,15 +31,17 @@ struct FakeStorage {
     proto::Preauth preauth = proto::Preauth::yes;
     bool busy = false;
     std::vector<std::string> opened;
-    Result<proto::Done> on(proto::NoteLogins message) {
+    async::Task<Result<proto::Done>> on(proto::NoteLogins message) {
         asked++;
-        if (fails) return temporary(ErrorCode::busy, "busy");
+        if (fails) co_return temporary(ErrorCode::busy, "busy");
         for (auto& attempt : message.attempts) noted.push_back(std::move(attempt));
-        return proto::Done{};
+        while (hangs) co_await async::sleep_for(std::chrono::milliseconds(10));
+        co_return proto::Done{};
     }
     std::vector<proto::LoginAttempt> noted;
     int asked = 0;
     bool fails = false;
+    bool hangs = false;
 };
 
 Directory make_directory() {
@@ -47,7 +49,7 @@ Directory make_directory() {
     c.hostname = "mail.example.org";
     c.postmaster_account = "alice";
     c.domains = {{"example.org", "+-", false, false}};
-    c.accounts = {{"alice", ""}, {"bob", "on holiday"}, {"gone", "on holiday"}};
+    c.accounts = {{"alice", ""}, {"bob", "on holiday"}, {"gone", "on holiday"}, {"nameless", ""}};
     c.addresses = {{"*@example.org", "alice", ""},
                    {"alice@example.org", "alice", ""},
                    {"also@example.org", "alice", ""},
@@ -257,4 +259,74 @@ TEST_CASE("a flood of failures is bounded in memory while storaged does not answ
     CHECK(history.waiting().empty());
     CHECK(world.storage.noted.size() >= LoginHistory::kMaxWaiting);
     CHECK(world.storage.noted.front().count == 2);
+}
+
+TEST_CASE("steady attempts cost a message a second") {
+    World w;
+    LoginHistory& history = w.logins.history();
+    auto limit = async::Clock::now() + std::chrono::milliseconds(3500);
+    uint64_t noted = 0;
+    while (async::Clock::now() < limit) {
+        history.note({proto::LoginProtocol::imap, "192.0.2.1", 1}, "alice@example.org", proto::LoginResult::ok);
+        noted++;
+        w.wait(World::nap(std::chrono::milliseconds(5)));
+    }
+    CHECK(w.storage.asked >= 1);
+    CHECK(w.storage.asked <= 3);
+    w.wait(World::nap(std::chrono::milliseconds(1500)));
+    CHECK(w.storage.asked <= 5);
+    uint64_t kept = 0;
+    for (const auto& a : w.storage.noted) kept += a.count;
+    CHECK(kept == noted);
+}
+
+TEST_CASE("what storaged may have kept is not told again") {
+    World w;
+    w.storage.hangs = true;
+    LoginHistory& history = w.logins.history();
+    auto note = [&] {
+        history.note({proto::LoginProtocol::imap, "192.0.2.1", 1}, "alice@example.org", proto::LoginResult::ok);
+    };
+    note();
+    auto limit = async::Clock::now() + std::chrono::seconds(10);
+    while (w.storage.asked == 0 && async::Clock::now() < limit) w.wait(World::nap(std::chrono::milliseconds(20)));
+    REQUIRE(w.storage.asked == 1);
+    w.server->close("test");
+    w.wait(World::nap(std::chrono::milliseconds(50)));
+    CHECK(history.waiting().empty());
+    note();  // while nobody is there: it waits
+    w.wait(World::nap(std::chrono::milliseconds(1200)));
+    CHECK(w.storage.asked == 1);
+    REQUIRE(history.waiting().size() == 1);
+    CHECK(history.waiting().begin()->second.count == 1);
+    w.storage.hangs = false;
+    w.wait(World::nap(std::chrono::milliseconds(50)));
+}
+
+TEST_CASE("logins are noted for the account that is known, and at their time") {
+    World w;
+    w.storage.owner = "nameless";
+    REQUIRE(w.external(""));
+    w.storage.owner = "gone";
+    CHECK_FALSE(w.external(""));
+    w.storage.owner = "alice";
+    CHECK_FALSE(w.external("bob@example.org"));
+    proto::ScramStart start{};
+    start.client_first = "n,,n=alice@example.org,r=abcdefghij";
+    auto server = ScramServer::start(start);
+    REQUIRE(server);
+    w.logins.scram_abandoned({proto::LoginProtocol::imap, "192.0.2.1", 1}, *server, 1000);
+    std::map<std::string, proto::LoginAttempt> found;
+    for (const auto& [key, attempt] : w.logins.history().waiting())
+        found[fmt::format("{}/{}/{}", attempt.account, attempt.login, static_cast<int>(attempt.result))] = attempt;
+    auto has = [&](const std::string& who, proto::LoginResult result) {
+        return found.contains(fmt::format("{}/{}", who, static_cast<int>(result)));
+    };
+    using enum proto::LoginResult;
+    CHECK(found.size() == 4);
+    CHECK(has("nameless/", ok));
+    CHECK(has("gone/", disabled));
+    CHECK(has("bob/bob@example.org", wrong_password));
+    REQUIRE(has("alice/alice@example.org", aborted));
+    CHECK(found[fmt::format("alice/alice@example.org/{}", static_cast<int>(aborted))].first == 1000);
 }

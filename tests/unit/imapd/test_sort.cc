@@ -130,6 +130,10 @@ TEST_CASE("a client that waits is told how far it is") {
     client.write("x] THREAD REFERENCES UTF-8 ALL\r\n");
     CHECK(client.line() == "* OK [INPROGRESS (NIL 0 4)] still at it");
     CHECK(client.until("x]").back() == "x] OK threaded");
+    // What is caught up with before threads are told: how much that is, is not known.
+    client.write("y FETCH 1 (THREADID)\r\n");
+    CHECK(client.line() == "* OK [INPROGRESS (\"y\" 0 NIL)] still at it");
+    client.until("y");
 }
 
 TEST_CASE("threads by references") {

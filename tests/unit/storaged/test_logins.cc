@@ -1,6 +1,7 @@
 // The history of logins: merged, bounded, listed, forgotten; and whose word is taken for it.
 #include <ctime>
 #include <fmt/format.h>
+#include <fstream>
 
 #include "storaged/check.h"
 #include "tests/unit/storaged/world.h"
@@ -32,7 +33,8 @@ LoginAttempt attempt(const std::string& account, LoginResult result, int64_t whe
 struct History : World {
     std::unique_ptr<ipc::Channel> admin;
 
-    History() {
+    History() { connect_admin(); }
+    void connect_admin() {
         auto opened = server->open_for_admin();
         REQUIRE(opened);
         admin = std::make_unique<ipc::Channel>(std::move(opened->channel), ipc::PeerId{Role::storaged, "storaged"});
@@ -133,6 +135,42 @@ TEST_CASE("logins that are alike share a row for a day") {
     CHECK(w.list().size() == 10);
 }
 
+TEST_CASE("attempts that differ in what the client chooses cost the same however many there are") {
+    TemporaryDirectory directory;
+    // SQLite tells each new connection's steps to `steps`.
+    static uint64_t steps;
+    constexpr int kStride = 10;
+    auto count_steps = [](sqlite3* db, char**, const sqlite3_api_routines*) {
+        auto count = [](void*) {
+            steps++;
+            return 0;
+        };
+        sqlite3_progress_handler(db, kStride, count, nullptr);
+        return SQLITE_OK;
+    };
+    using Extension = int (*)(sqlite3*, char**, const sqlite3_api_routines*);
+    auto extension = reinterpret_cast<void (*)()>(static_cast<Extension>(count_steps));
+    REQUIRE(sqlite3_auto_extension(extension) == SQLITE_OK);
+    History w;
+    int64_t now = std::time(nullptr);
+    REQUIRE(w.note({attempt("alice", LoginResult::ok, now)}));
+    std::vector<uint64_t> costs;
+    for (int round = 0; round < 6; round++) {
+        std::vector<LoginAttempt> attempts(300, attempt("alice", LoginResult::wrong_password, now));
+        for (size_t i = 0; i < attempts.size(); i++) {
+            attempts[i].login = fmt::format("alice+{}-{}@example.org", round, i);
+            attempts[i].client = fmt::format("client {}", i);
+        }
+        uint64_t before = steps;
+        REQUIRE(w.note(attempts));
+        costs.push_back(steps - before);
+    }
+    sqlite3_cancel_auto_extension(extension);
+    CHECK(w.list().size() == 1801);
+    CHECK(costs.front() > 0);
+    CHECK(costs.back() < 2 * costs.front());
+}
+
 TEST_CASE("the history has its bounds") {
     TemporaryDirectory directory;
     History w;
@@ -229,4 +267,16 @@ TEST_CASE("verify looks at the history") {
         return proto::Done{};
     });
     CHECK(check()->problems.size() == 1);
+    // One that cannot be opened keeps nothing else from being looked at.
+    w.wait(World::finish(*w.server));
+    w.admin.reset();
+    w.crash();
+    std::filesystem::remove("logins.db-wal");
+    std::ofstream("logins.db", std::ios::trunc) << std::string(8192, 'x');
+    w.start();
+    w.connect_admin();
+    auto checked = check();
+    REQUIRE(checked);
+    CHECK(checked->problems.size() == 1);
+    CHECK(checked->problems.front().starts_with("the history of logins"));
 }

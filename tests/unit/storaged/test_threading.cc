@@ -238,7 +238,7 @@ TEST_CASE("a thread that is full is followed by another") {
     Threaded w;
     CHECK(w.thread({{{1}}, {{2, 1}}}) == Numbers{0, 0});
     auto fill = [](MailStore& store) -> Result<proto::Done> {
-        store.db().run("UPDATE thread SET messages = ?", proto::kMaxThreadMessages);
+        store.db().run("UPDATE thread SET joined = ?", proto::kMaxThreadMessages);
         return proto::Done{};
     };
     REQUIRE(w.wait(w.server->accounts().find("alice")->run(storaged::Access::write, fill)));
@@ -249,6 +249,40 @@ TEST_CASE("a thread that is full is followed by another") {
     auto threads = w.threads_of(contents);
     CHECK(threads[0].number == contents[0]);
     CHECK(threads == std::vector<ThreadId>(3, threads[0]));
+}
+
+TEST_CASE("messages that come and go fill a thread too") {
+    TemporaryDirectory directory;
+    Threaded w;
+    CHECK(w.thread({{{1}}}) == Numbers{0});
+    auto inbox = w.mailbox("INBOX");
+    uint64_t next = 2;
+    // A reply comes and goes; the thread that it was of.
+    auto reply = [&] {
+        uint64_t content = w.add();
+        REQUIRE(w.call(*w.alice, proto::AssignThreads{{Threaded::facts(content, {{next++, 1}})}}));
+        uint64_t thread = w.threads_of({content}).front().number;
+        REQUIRE(w.call(*w.alice,
+                       proto::StoreFlags{inbox, {{2, UINT32_MAX}}, proto::StoreMode::add, proto::kDeleted, {}, {}}));
+        REQUIRE(w.call(*w.alice, proto::Expunge{inbox, {{2, UINT32_MAX}}}));
+        return thread;
+    };
+    uint64_t first = reply();
+    for (int i = 0; i < 30; i++) CHECK(reply() == first);
+    CHECK(w.count("SELECT messages FROM thread") == 1);
+    CHECK(w.count("SELECT joined FROM thread") == 32);
+    w.check();
+    auto nearly = [](MailStore& store) -> Result<proto::Done> {
+        store.db().run("UPDATE thread SET joined = ?", proto::kMaxThreadMessages - 5);
+        return proto::Done{};
+    };
+    REQUIRE(w.wait(w.server->accounts().find("alice")->run(storaged::Access::write, nearly)));
+    for (int i = 0; i < 5; i++) CHECK(reply() == first);
+    uint64_t keys = w.count("SELECT count(*) FROM thread_key");
+    for (int i = 0; i < 30; i++) CHECK(reply() != first);
+    CHECK(w.count("SELECT count(*) FROM thread_key") <= keys);
+    CHECK(w.count("SELECT count(*) FROM thread") == 1);
+    w.check();
 }
 
 TEST_CASE("dates that cannot be do not matter") {
