@@ -1,9 +1,7 @@
 // authd: the directory, logins and private keys, for the processes that face the network.
 #pragma once
 
-#include <map>
-#include <memory>
-
+#include "authd/client.h"
 #include "authd/logins.h"
 #include "common/process/process.h"
 #include "common/tls/key_store.h"
@@ -29,33 +27,6 @@ class Authd : public process::Common {
 
   private:
     async::Task<void> end();
-    /// A front or queued that asks.
-    struct Client {
-        explicit Client(Authd& a) : authd(a) {}
-        Client(const Client&) = delete;
-        Client& operator=(const Client&) = delete;
-        ~Client() { abandon_all(); }
-        Authd& authd;
-        struct Exchange {
-            proto::LoginContext context;
-            std::unique_ptr<ScramServer> server;
-            async::Clock::time_point until;
-            int64_t began;  // Unix seconds
-        };
-        using Exchanges = std::map<uint64_t, Exchange>;
-        Exchanges exchanges;
-        uint64_t next_exchange = log::new_cid();  // not that of an authd before this
-
-        Exchanges::iterator abandon(Exchanges::iterator exchange);
-        void abandon_all();
-
-        Result<proto::ResolvedAddress> on(proto::ResolveAddress m);
-        Result<ipc::Done> on(proto::CheckSender m);
-        async::Task<Result<proto::LoggedIn>> on(proto::LoginPlain m);
-        async::Task<Result<proto::ScramChallenge>> on(proto::ScramStart m);
-        async::Task<Result<proto::ScramDone>> on(proto::ScramFinish m);
-        async::Task<Result<proto::LoggedIn>> on(proto::LoginExternal m);
-    };
     /// A front whose handshakes are signed: nothing else is answered on its channel.
     struct SignClient {
         Authd& authd;

@@ -1,5 +1,5 @@
 // certificate add|list|remove: the keys of TLS clients that log in with them. The file is only read here; authd takes
-// it apart.
+// it apart. What else is in the file, a private key above all, stays here.
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <fstream>
@@ -24,6 +24,27 @@ std::string read_pem(const std::string& path) {
     return pem;
 }
 
+/// The first certificate or public key.
+std::string find_public(const std::string& pem) {
+    constexpr std::string_view kKinds[] = {"CERTIFICATE", "PUBLIC KEY"};
+    size_t first = std::string::npos;
+    std::string_view kind;
+    for (auto k : kKinds) {
+        size_t at = pem.find(fmt::format("-----BEGIN {}-----", k));
+        if (at >= first) continue;
+        first = at;
+        kind = k;
+    }
+    if (first != std::string::npos) {
+        std::string end = fmt::format("-----END {}-----", kind);
+        // Nothing else may begin in it.
+        size_t at = pem.find("-----", first + end.size() + 2);
+        if (at != std::string::npos && pem.compare(at, end.size(), end) == 0)
+            return pem.substr(first, at + end.size() - first) + '\n';
+    }
+    fail("neither a certificate nor a public key in PEM");
+}
+
 std::string date_of(int64_t time) {
     return fmt::format("{:%Y-%m-%d}", fmt::gmtime(static_cast<std::time_t>(time)));
 }
@@ -43,7 +64,7 @@ void cmd_certificate_add(Context& context, const Arguments& arguments) {
     auto name = arguments.options.find('n');
     auto preauth = arguments.flags.contains("--no-preauth") ? proto::Preauth::no : proto::Preauth::yes;
     auto added =
-        context.moxd.call(proto::CtlCertificateAdd{arguments.words[0], read_pem(arguments.words[1]),
+        context.moxd.call(proto::CtlCertificateAdd{arguments.words[0], find_public(read_pem(arguments.words[1])),
                                                    name != arguments.options.end() ? name->second : "", preauth});
     context.output.say(fmt::format("{} may log in with the {} key {}", added.account, printable(added.key.type),
                                    text::encode_hex(added.key.fingerprint)),

@@ -70,15 +70,23 @@ class Account : public std::enable_shared_from_this<Account> {
     // ---- the keys of TLS clients that log in as it (client_keys.cc)
 
     using ClientKeys = std::vector<proto::ClientKey>;
-    /// nullptr: not known yet.
+    /// nullptr: not known.
     const std::shared_ptr<const ClientKeys>& client_keys() const { return client_keys_; }
+    /// Not known, and not found to be unreadable a while ago.
+    bool has_unread_client_keys() const {
+        return client_keys_ == nullptr && async::Clock::now() >= client_keys_unreadable_until_;
+    }
+    /// Another one after each forget_client_keys().
+    uint64_t client_keys_version() const { return client_keys_version_; }
     /// It has none.
     void set_no_client_keys() { client_keys_ = std::make_shared<const ClientKeys>(); }
     /// Call before they change: they are loaded anew, behind the change.
     void forget_client_keys() {
         client_keys_.reset();
         client_keys_version_++;
+        client_keys_unreadable_until_ = {};
     }
+    /// What fails is not tried again for a while.
     async::Task<Result<proto::Done>> load_client_keys();
 
     // ---- what it shares with others (RFC 4314)
@@ -154,6 +162,7 @@ class Account : public std::enable_shared_from_this<Account> {
     std::set<AccountChannel*> visitors_;
     std::shared_ptr<const ClientKeys> client_keys_;
     uint64_t client_keys_version_ = 0;
+    async::Clock::time_point client_keys_unreadable_until_;
     std::shared_ptr<Strand> strand_;
     MailStore& store_;  // the strand's
     size_t uses_ = 0;
@@ -223,7 +232,8 @@ class Accounts {
     async::Task<Result<proto::Done>> take_out_of_use(std::shared_ptr<Account> account);
     async::Task<void> look_for_shares();
     async::Task<std::set<std::string>> find_marked(std::vector<std::string> names, const char* mark);
-    async::Task<Result<proto::Done>> load_client_keys();
+    class KeyTurn;
+    async::Task<Result<proto::Done>> load_client_keys(std::string name = {});
     std::vector<std::shared_ptr<Account>> owners_of(const std::string& fingerprint) const;
     async::Task<Result<proto::Done>> forget_identifier(std::string name);
     async::Task<void> close_regularly();
@@ -231,9 +241,9 @@ class Accounts {
     Engine& engine_;
     std::map<std::string, Entry> accounts_;
     std::map<uint64_t, Account*> by_number_;
-    bool shares_known_ = false;  // of each account whether it may share
-    bool adding_key_ = false;    // keys are added one at a time: each is one account's alone
-    async::Notify key_added_;
+    bool shares_known_ = false;   // of each account whether it may share
+    bool changing_keys_ = false;  // they change one at a time: each is one account's alone
+    async::Notify keys_changed_;
     bool closing_ = false;
     async::Scope scope_;
 };

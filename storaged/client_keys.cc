@@ -15,6 +15,10 @@
 namespace mox::storaged {
 namespace {
 
+using namespace std::chrono_literals;
+
+constexpr auto kUnreadableFor = 1min;  // not tried again
+
 bool is_printable(const std::string& text) {
     return mail::is_utf8(text) &&
            std::ranges::none_of(text, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; });
@@ -63,34 +67,51 @@ async::Task<Result<proto::Done>> Account::load_client_keys() {
     while (client_keys_ == nullptr) {
         uint64_t version = client_keys_version_;
         auto loaded = co_await run(Access::read, [](MailStore& store) { return store.client_keys(); });
-        if (!loaded) co_return std::unexpected(std::move(loaded.error()));
-        if (version == client_keys_version_) client_keys_ = std::make_shared<const ClientKeys>(std::move(*loaded));
+        if (version != client_keys_version_) continue;
+        if (!loaded) {
+            client_keys_unreadable_until_ = async::Clock::now() + kUnreadableFor;
+            co_return std::unexpected(std::move(loaded.error()));
+        }
+        client_keys_ = std::make_shared<const ClientKeys>(std::move(*loaded));
     }
     co_return proto::Done{};
 }
 
-/// Of those accounts whose keys are not known; that of one cannot be read is an error of its own, told at the end.
-async::Task<Result<proto::Done>> Accounts::load_client_keys() {
-    std::vector<std::string> names;
-    for (const auto& account : all())
-        if (account->client_keys() == nullptr) names.push_back(account->name());
-    Result<proto::Done> done = proto::Done{};
-    if (names.empty()) co_return done;
-    auto marked = co_await find_marked(names, kClientKeysMark);
-    for (const auto& name : names) {
-        auto account = find(name);
-        if (account == nullptr || account->client_keys() != nullptr) continue;
-        if (!marked.contains(name)) {
-            account->set_no_client_keys();
-            continue;
+/// Of all accounts, or of one: when this ends all keys that can be read are known. An error when some cannot be read.
+async::Task<Result<proto::Done>> Accounts::load_client_keys(std::string name) {
+    struct Unread {
+        std::shared_ptr<Account> account;
+        uint64_t version;
+        bool idle;
+    };
+    auto meant = [&](const auto& account) { return name.empty() || account->name() == name; };
+    for (;;) {
+        std::vector<Unread> unread;
+        std::vector<std::string> names;
+        for (auto& account : all()) {
+            if (!meant(account) || !account->has_unread_client_keys()) continue;
+            names.push_back(account->name());
+            unread.push_back({account, account->client_keys_version(), account->idle()});
         }
-        make_room();
-        if (auto loaded = co_await account->load_client_keys(); !loaded) {
-            log::warn("it is not known which keys an account has", {{"account", name}});
-            done = std::unexpected(std::move(loaded.error()));
+        if (unread.empty()) break;
+        auto marked = co_await find_marked(std::move(names), kClientKeysMark);
+        for (const auto& [account, version, idle] : unread) {
+            if (find(account->name()) != account || !account->has_unread_client_keys()) continue;
+            // The mark may be made while it is looked for.
+            if (idle && version == account->client_keys_version() && !marked.contains(account->name())) {
+                account->set_no_client_keys();
+                continue;
+            }
+            make_room();
+            if (!co_await account->load_client_keys())
+                log::warn("it is not known which keys an account has", {{"account", account->name()}});
         }
     }
-    co_return done;
+    for (const auto& account : all())
+        if (meant(account) && account->client_keys() == nullptr)
+            co_return temporary(ErrorCode::unavailable,
+                                "the keys of account " + account->name() + " cannot be read at the moment");
+    co_return proto::Done{};
 }
 
 std::vector<std::shared_ptr<Account>> Accounts::owners_of(const std::string& fingerprint) const {
@@ -114,17 +135,24 @@ async::Task<Result<proto::OwnedClientKey>> Accounts::find_client_key(std::string
                                     *std::ranges::find(keys, fingerprint, &proto::ClientKey::fingerprint)};
 }
 
+class Accounts::KeyTurn {
+  public:
+    explicit KeyTurn(Accounts& accounts) : accounts_(accounts) { accounts_.changing_keys_ = true; }
+    KeyTurn(const KeyTurn&) = delete;
+    KeyTurn& operator=(const KeyTurn&) = delete;
+    ~KeyTurn() {
+        accounts_.changing_keys_ = false;
+        accounts_.keys_changed_.notify_all();
+    }
+
+  private:
+    Accounts& accounts_;
+};
+
 async::Task<Result<proto::Done>> Accounts::add_client_key(proto::AddClientKey message) {
     if (auto checked = check_key(message.key); !checked) co_return std::unexpected(checked.error());
-    while (adding_key_) co_await key_added_.wait();
-    struct Adding {
-        Accounts& accounts;
-        explicit Adding(Accounts& a) : accounts(a) { accounts.adding_key_ = true; }
-        ~Adding() {
-            accounts.adding_key_ = false;
-            accounts.key_added_.notify_all();
-        }
-    } adding(*this);
+    while (changing_keys_) co_await keys_changed_.wait();
+    KeyTurn turn(*this);
     // Not while it is not known whether another has it.
     auto loaded = co_await load_client_keys();
     if (!loaded) co_return loaded;
@@ -138,6 +166,8 @@ async::Task<Result<proto::Done>> Accounts::add_client_key(proto::AddClientKey me
 }
 
 async::Task<Result<proto::Done>> Accounts::remove_client_key(std::string fingerprint) {
+    while (changing_keys_) co_await keys_changed_.wait();
+    KeyTurn turn(*this);
     auto loaded = co_await load_client_keys();
     auto owners = owners_of(fingerprint);
     if (owners.empty() && !loaded) co_return loaded;
@@ -153,7 +183,7 @@ async::Task<Result<proto::Done>> Accounts::remove_client_key(std::string fingerp
 
 async::Task<Result<proto::OwnedClientKeys>> Accounts::list_client_keys(std::string name) {
     if (!name.empty() && find(name) == nullptr) co_return permanent(ErrorCode::not_found, "no such account");
-    if (auto loaded = co_await load_client_keys(); !loaded) co_return std::unexpected(std::move(loaded.error()));
+    if (auto loaded = co_await load_client_keys(name); !loaded) co_return std::unexpected(std::move(loaded.error()));
     proto::OwnedClientKeys list;
     for (const auto& account : all()) {
         if ((!name.empty() && account->name() != name) || account->client_keys() == nullptr) continue;

@@ -38,6 +38,7 @@ void put_text(std::string& out, std::string_view text) {
     out += text;
 }
 
+// DEVIATES RFC 4467 6: made over what the URL says, decoded, not over its text: clients respell what they are given.
 /// Different for what differs in any of it. Part of what is on disk, in URLs that others keep: never changed.
 std::string signed_text(const proto::AuthorizedUrl& url, const proto::Mailbox& mailbox) {
     std::string out;
@@ -148,7 +149,7 @@ async::Task<Result<proto::Done>> AccountChannel::on(proto::ResetUrlKeys message)
 async::Task<Result<proto::MessageFiles>> AccountChannel::open_url(proto::OpenUrl message) {
     const auto& url = message.url;
     bool plausible = is_well_formed(url) && message.token.size() <= proto::kMaxUrlToken && may_fetch(url) &&
-                     (!url.expire || std::time(nullptr) < *url.expire);
+                     (!url.expire || std::time(nullptr) <= *url.expire);  // RFC 4467 3: the latest time
     auto owner = plausible ? accounts_.find_by_user(url.user) : nullptr;
     if (owner == nullptr) co_return no_such_message();
     accounts_.make_room();

@@ -3,8 +3,9 @@
 namespace mox::imapd {
 namespace {
 
-constexpr std::chrono::seconds kLoginLimit{30};  // authd slows failures down and hashes passwords
-constexpr std::chrono::seconds kStartLimit{35};  // longer than all that moxd and the worker have for it
+constexpr std::chrono::seconds kLoginLimit{30};   // authd slows failures down and hashes passwords
+constexpr std::chrono::seconds kPreauthLimit{3};  // the client hears nothing until then
+constexpr std::chrono::seconds kStartLimit{35};   // longer than all that moxd and the worker have for it
 constexpr std::chrono::milliseconds kGoodbye{2500};
 
 std::string refusal_text(const front::ListenerState& listener, front::Refusal reason) {
@@ -45,7 +46,8 @@ async::Task<Result<proto::ScramDone>> Front::scram_finish(proto::ScramFinish req
 }
 
 async::Task<Result<proto::LoggedIn>> Front::login_external(proto::LoginExternal request) {
-    return authd_.call(std::move(request), kLoginLimit);
+    auto limit = request.use == proto::ExternalUse::preauth ? kPreauthLimit : kLoginLimit;
+    return authd_.call(std::move(request), limit);
 }
 
 async::Task<Result<proto::Done>> Front::start_session(proto::StartSession request) {

@@ -56,6 +56,7 @@ Arguments parse_resetkey(Scanner& in) {
     ResetKeyArguments args;
     if (!in.take(' ')) return args;
     args.mailbox = in.mailbox();
+    if (args.mailbox.empty()) throw SyntaxError("missing mailbox name");  // all are meant by none at all
     for (size_t mechanisms = 0; in.take(' '); mechanisms++) {
         if (mechanisms == kMaxMechanisms) throw SyntaxError("too many mechanisms");
         in.atom("mechanism");  // RFC 4467 7: the answer says which there are

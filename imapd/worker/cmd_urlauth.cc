@@ -13,6 +13,12 @@ namespace {
 
 constexpr std::string_view kInternal = "INTERNAL";  // RFC 4467 2.4.1: the one mechanism there is
 
+// RFC 5524 3.1: without the part's transfer encoding; a header has none
+Section as_binary(Section section) {
+    if (section.kind == Section::Kind::whole) section.form = Section::Form::binary;
+    return section;
+}
+
 class UrlAnswer {
   public:
     UrlAnswer(Session& session, const UrlArguments::Item& item) : session_(session), item_(item) {
@@ -25,15 +31,12 @@ class UrlAnswer {
         out_ += "NIL\r\n";
         session_.stream().write(out_);
     }
-    async::Task<void> write(const StoredMessage& message, Section section) {
+    async::Task<void> write(const StoredMessage& message, const Section& section) {
         if (!item_.extended) co_await write_section_value(session_, out_, message, section);
         if (item_.extended && (item_.wanted & kUrlStructure)) write_structure(message, section);
         if (item_.extended && (item_.wanted & kUrlBody)) co_await write_element("BODY", message, section);
-        if (item_.extended && (item_.wanted & kUrlBinary)) {
-            // RFC 5524 3.1: without the part's transfer encoding; a header has none
-            if (section.kind == Section::Kind::whole) section.form = Section::Form::binary;
-            co_await write_element("BINARY", message, section);
-        }
+        if (item_.extended && (item_.wanted & kUrlBinary))
+            co_await write_element("BINARY", message, as_binary(section));
         if (empty_ && item_.extended) out_ += "NIL";
         out_ += "\r\n";
         session_.stream().write(out_);
@@ -69,13 +72,15 @@ class UrlAnswer {
 };
 
 /// What the URL names, when it is one, and its token opens it.
-async::Task<std::optional<StoredMessage>> open_url(Session& session, AuthUrl url) {
+async::Task<std::optional<StoredMessage>> open_url(Session& session, AuthUrl url, uint32_t wanted) {
     auto files = co_await session.account().call(proto::OpenUrl{std::move(url.terms), std::move(url.token)});
     // RFC 4467 7: a NO is for failures of the server, and then none of the URLs is answered
     if (!files && files.error().is_temporary()) fail_storage(files.error(), "NONEXISTENT");
     if (!files || files->messages.empty()) co_return std::nullopt;
     StoredMessage message(std::move(files->messages.front()));
     if (!message.locate(url.section) || !message.is_readable(url.section)) co_return std::nullopt;
+    // The decoded form is made of all of the part, also for some bytes of it.
+    if ((wanted & kUrlBinary) && !message.is_readable(as_binary(url.section))) co_return std::nullopt;
     co_return message;
 }
 
@@ -83,7 +88,7 @@ async::Task<void> fetch_url(Session& session, const UrlArguments::Item& item) {
     UrlAnswer answer(session, item);
     auto url = parse_auth_url(item.url);
     std::optional<StoredMessage> message;
-    if (url && url->mechanism == kInternal) message = co_await open_url(session, *url);
+    if (url && url->mechanism == kInternal) message = co_await open_url(session, *url, item.wanted);
     if (message)
         co_await answer.write(*message, url->section);
     else
@@ -117,7 +122,7 @@ async::Task<Answer> cmd_resetkey(Session& session, const Command& command) {
     co_await session.ask(proto::ResetUrlKeys{args.mailbox});
     session.touch_url_keys(args.mailbox);
     if (args.mailbox.empty()) co_return Answer{Answer::Status::ok, "all keys removed"};
-    co_return Answer{Answer::Status::ok, "[URLMECH INTERNAL] done"};
+    co_return Answer{Answer::Status::ok, session.has_tls() ? "[URLMECH INTERNAL] done" : "done"};
 }
 
 async::Task<Answer> cmd_urlfetch(Session& session, const Command& command) {

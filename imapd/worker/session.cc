@@ -100,7 +100,7 @@ void Session::url_keys_reset(const std::string& mailbox) {
 }
 
 void Session::tell_url_mechanisms() {
-    if (start_.tls == proto::ImapSessionTls::tls) untagged("OK [URLMECH INTERNAL] URLs can be authorized");
+    if (has_tls()) untagged("OK [URLMECH INTERNAL] URLs can be authorized");
 }
 
 void Session::inbox_renamed(const std::string& to) {

@@ -119,6 +119,7 @@ class Session : private AccountObserver {
     const log::Logger& log() const { return log_; }
     const SessionLimits& limits() const { return limits_; }
     uint64_t max_message_size() const { return start_.max_message_size; }
+    bool has_tls() const { return start_.tls == proto::ImapSessionTls::tls; }
     /// Tells how URLs can be authorized, where that cannot be listened to (RFC 4467 8 URLMECH).
     void tell_url_mechanisms();
     const Features& features() const { return features_; }

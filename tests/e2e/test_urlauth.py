@@ -186,7 +186,8 @@ def test_urlmech_is_told_over_tls_alone(own_suite):
         # Who has the mailbox selected hears that its keys are new.
         private.write("i IDLE\r\n")
         assert private.line() == b"+ idling"
-        plain.ok("RESETKEY INBOX")
+        assert plain.ok("RESETKEY INBOX")[-1] == b"OK done"
         assert private.next_with(b"URLMECH") == b"* OK [URLMECH INTERNAL] URLs can be authorized"
         private.write("DONE\r\n")
         private.until("i")
+        assert private.ok("RESETKEY INBOX")[-1] == b"OK [URLMECH INTERNAL] done"

@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 #include <sodium.h>
 
+#include "authd/client.h"
 #include "authd/logins.h"
 #include "authd/passwords.h"
+#include "common/text/base64.h"
 #include "tests/unit/catch.h"
 
 using namespace mox;
@@ -185,6 +187,69 @@ TEST_CASE("failed logins by certificates slow down, and being asked about is non
     auto begin = std::chrono::steady_clock::now();
     for (int i = 0; i < 4; i++) CHECK_FALSE(w.external("", std::string(32, 'u')));
     CHECK(std::chrono::steady_clock::now() - begin >= std::chrono::milliseconds(900));
+}
+
+namespace {
+
+constexpr std::string_view kScramBare = "n=alice@example.org,r=abcdefghij";
+
+std::string sha256(std::string_view text) {
+    std::string out(crypto_hash_sha256_BYTES, '\0');
+    crypto_hash_sha256(reinterpret_cast<unsigned char*>(out.data()),
+                       reinterpret_cast<const unsigned char*>(text.data()), text.size());
+    return out;
+}
+
+/// The final message of a client with this key (RFC 5802 3).
+std::string scram_final(const std::string& client_key, const std::string& server_first) {
+    std::string message = "c=biws," + server_first.substr(0, server_first.find(','));
+    std::string text = std::string(kScramBare) + ',' + server_first + ',' + message;
+    std::string proof(crypto_auth_hmacsha256_BYTES, '\0');
+    crypto_auth_hmacsha256(reinterpret_cast<unsigned char*>(proof.data()),
+                           reinterpret_cast<const unsigned char*>(text.data()), text.size(),
+                           reinterpret_cast<const unsigned char*>(sha256(client_key).data()));
+    for (size_t i = 0; i < proof.size(); i++) proof[i] = static_cast<char>(proof[i] ^ client_key[i]);
+    return message + ",p=" + text::encode_base64(proof);
+}
+
+}  // namespace
+
+TEST_CASE("the account channel is for imapd, whatever a front says") {
+    REQUIRE(sodium_init() >= 0);
+    World w;
+    const std::string client_key(32, 'c');
+    w.storage.credentials = make_credentials("correct horse");
+    w.storage.credentials->scram_sha256.stored_key.value = sha256(client_key);
+    for (auto role : {ipc::Role::smtpd, ipc::Role::imapd}) {
+        Client client(w.directory, w.logins, role);
+        auto [ours, theirs] = ipc::make_socket_pair();
+        ipc::Channel server(std::move(ours), {role, "front"});
+        server.serve(proto::AuthMessages{}, client);
+        server.start();
+        ipc::Channel front(std::move(theirs), {ipc::Role::authd, "authd"});
+        front.start();
+        for (auto said : {proto::LoginProtocol::imap, proto::LoginProtocol::submission}) {
+            proto::LoginContext context{said, "192.0.2.1", 1};
+            auto call = [&](auto message) {
+                return w.wait(front.call(std::move(message), async::in(std::chrono::seconds(20))));
+            };
+            auto external = call(proto::LoginExternal{context, kKey, "", proto::ExternalUse::command});
+            REQUIRE(external);
+            CHECK(static_cast<bool>(external->account_channel) == (role == ipc::Role::imapd));
+            auto plain = call(proto::LoginPlain{context, "alice@example.org", {"correct horse"}});
+            REQUIRE(plain);
+            CHECK(static_cast<bool>(plain->account_channel) == (role == ipc::Role::imapd));
+            proto::ScramStart start{};
+            start.context = context;
+            start.client_first = "n,," + std::string(kScramBare);
+            auto challenge = call(std::move(start));
+            REQUIRE(challenge);
+            auto done = call(proto::ScramFinish{challenge->session, scram_final(client_key, challenge->server_first)});
+            REQUIRE(done);
+            CHECK(static_cast<bool>(done->logged_in.account_channel) == (role == ipc::Role::imapd));
+        }
+        CHECK(w.storage.opened.size() == (role == ipc::Role::imapd ? 6 : 0));
+    }
 }
 
 TEST_CASE("each attempt is noted by its outcome, and no password is") {

@@ -18,6 +18,7 @@ namespace mox::moxctl {
 namespace {
 
 constexpr int64_t kNow = 1'000'000;
+const std::string kCertificate = "-----BEGIN CERTIFICATE-----\nbytes\n-----END CERTIFICATE-----\n";
 
 /// Answers like moxd. What it was asked is shown in its answers, since it is another process.
 struct FakeMoxd {
@@ -63,7 +64,7 @@ struct FakeMoxd {
                 {std::string(proto::kKeyFingerprint, '\xab'), "ed25519", std::move(name), 86400, preauth}};
     }
     Result<proto::OwnedClientKey> on(proto::CtlCertificateAdd m) {
-        if (m.pem != "pem") return echo("certificate add " + m.pem);
+        if (m.pem != kCertificate) return echo("certificate add " + m.pem);
         return key(m.account, m.name, m.preauth);
     }
     Result<proto::OwnedClientKeys> on(proto::CtlCertificateList m) {
@@ -229,15 +230,28 @@ TEST_CASE("certificates") {
 
     std::string file = server.directory() + "/key.pem";
     auto write = [&](const std::string& text) { std::ofstream(file, std::ios::trunc) << text; };
-    write("pem");
+    write(kCertificate);
     auto added = ctl({"--json", "certificate", "add", "-n", "phone", "--no-preauth", "alice", file}, server.socket());
     CHECK(added.status == 0);
     CHECK(Json::parse(added.out)["name"] == "phone");
     CHECK(Json::parse(added.out)["preauth"] == false);
     CHECK(ctl({"certificate", "add", "alice", file}, server.socket()).out ==
           "alice may log in with the ed25519 key " + shown + "\n");
-    write("other");
-    CHECK(ctl({"certificate", "add", "alice", file}, server.socket()).errors == "certificate add other\n");
+    // Of the file only the first certificate or public key is sent.
+    const std::string key = "-----BEGIN PRIVATE KEY-----\nsecret\n-----END PRIVATE KEY-----\n";
+    const std::string other = "-----BEGIN PUBLIC KEY-----\nother\n-----END PUBLIC KEY-----\n";
+    for (const auto& text : {key + kCertificate, "text\n" + kCertificate + key, kCertificate + other}) {
+        write(text);
+        CHECK(ctl({"certificate", "add", "alice", file}, server.socket()).status == 0);
+    }
+    write(key + other + kCertificate);
+    CHECK(ctl({"certificate", "add", "alice", file}, server.socket()).errors == "certificate add " + other);
+    for (const auto& text : {key, std::string(), "-----BEGIN CERTIFICATE-----\n" + key, kCertificate.substr(0, 40),
+                             "-----BEGIN CERTIFICATE-----\n" + key + kCertificate}) {
+        write(text);
+        CHECK(ctl({"certificate", "add", "alice", file}, server.socket()).errors ==
+              "neither a certificate nor a public key in PEM\n");
+    }
     write(std::string(proto::kMaxCertificatePem + 1, 'x'));
     CHECK(ctl({"certificate", "add", "alice", file}, server.socket()).errors.find("longer than") != std::string::npos);
     unlink(file.c_str());

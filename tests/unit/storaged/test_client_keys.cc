@@ -1,4 +1,4 @@
-// The keys of TLS clients: whose they are, across accounts, restarts, removals and restored accounts.
+// The keys of TLS clients: whose they are, across accounts, restarts, removals, restored accounts and damaged ones.
 #include "tests/unit/storaged/world.h"
 
 using namespace mox;
@@ -140,4 +140,46 @@ TEST_CASE("only who has keys is opened to find them") {
     };
     REQUIRE(w.wait(w.server->accounts().find("alice")->run(Access::read, restore)));
     CHECK(std::filesystem::exists("accounts/alice/client-keys"));
+}
+
+TEST_CASE("keys that change while it is looked for their owner are seen") {
+    Keys w;
+    auto later = [&](Result<proto::OwnedClientKey>& found) {
+        auto look = [](Accounts& accounts, Result<proto::OwnedClientKey>& out) -> async::Task<void> {
+            out = co_await accounts.find_client_key(key('x').fingerprint);
+        };
+        return look(w.server->accounts(), found);
+    };
+    Result<proto::OwnedClientKey> found = proto::OwnedClientKey{};
+    async::Scope scope;
+    scope.spawn(later(found));  // looks for marks
+    w.server->accounts().find("alice")->forget_client_keys();
+    w.write_key("alice", key('a'));
+    w.settle();
+    CHECK_FALSE(found);
+    CHECK(w.owner('a') == "alice");
+}
+
+TEST_CASE("an account whose keys cannot be read keeps others from nothing but being given keys") {
+    Keys w;
+    REQUIRE(w.add("alice", key('a', "phone")));
+    REQUIRE(w.add("bob", key('b')));
+    w.wait(World::finish(*w.server));
+    w.crash();
+    std::filesystem::rename("accounts/bob/index.db", "bob.db");
+    std::filesystem::create_directory("accounts/bob/index.db");
+    w.start();
+    CHECK(w.owner('a') == "alice");
+    CHECK(w.owner('b') == "error: the keys of account bob cannot be read at the moment");
+    CHECK(w.names("alice") == std::vector<std::string>{"alice:phone"});
+    CHECK(error_of(w.call(w.authd, proto::ListClientKeys{"bob"})).is_temporary());
+    CHECK(error_of(w.call(w.authd, proto::ListClientKeys{""})).is_temporary());
+    CHECK(error_of(w.add("alice", key('c'))).is_temporary());
+    // It is not tried again at once.
+    std::filesystem::remove("accounts/bob/index.db");
+    std::filesystem::rename("bob.db", "accounts/bob/index.db");
+    CHECK(w.owner('b') == "error: the keys of account bob cannot be read at the moment");
+    w.server->accounts().find("bob")->forget_client_keys();
+    CHECK(w.owner('b') == "bob");
+    REQUIRE(w.add("alice", key('c')));
 }
