@@ -101,6 +101,28 @@ int sync_recorded(int fd, int (*call)(int)) {
     });
 }
 
+/// What a path means to the calls that take a directory as well.
+std::string path_at(int directory, const char* path) {
+    if (directory == AT_FDCWD || path[0] == '/') return path;
+    char above[4096];
+    ssize_t n = readlink(("/proc/self/fd/" + std::to_string(directory)).c_str(), above, sizeof above - 1);
+    return n < 0 ? path : std::string(above, static_cast<size_t>(n)) + "/" + path;
+}
+
+int unlink_recorded(int directory, const char* path, int flags) {
+    static auto call = real<int (*)(int, const char*, int)>("unlinkat");
+    if (!Recorder::get().is_on()) return call(directory, path, flags);
+    return recorded([&](Recorder& r) {
+        struct stat st{};
+        std::string name;
+        bool known = fstatat(directory, path, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+                     r.relative(path_at(directory, path).c_str(), name);
+        int result = call(directory, path, flags);
+        if (result == 0 && known) r.unlinked(name, st.st_ino, S_ISDIR(st.st_mode) || st.st_nlink == 1);
+        return result;
+    });
+}
+
 int rename_recorded(const char* from, const char* to, unsigned flags) {
     static auto call = real<int (*)(int, const char*, int, const char*, unsigned)>("renameat2");
     std::string from_name;
@@ -205,15 +227,30 @@ int renameat2(int, const char* from, int, const char* to, unsigned flags) noexce
     return rename_recorded(from, to, flags);
 }
 int unlink(const char* path) noexcept {
-    static auto call = real<int (*)(const char*)>("unlink");
-    std::string name;
-    if (!Recorder::get().is_on()) return call(path);
-    return recorded([&](Recorder& r) {
+    return unlink_recorded(AT_FDCWD, path, 0);
+}
+int unlinkat(int directory, const char* path, int flags) noexcept {
+    return unlink_recorded(directory, path, flags);
+}
+int rmdir(const char* path) noexcept {
+    return unlink_recorded(AT_FDCWD, path, AT_REMOVEDIR);
+}
+ssize_t copy_file_range(int from, off64_t* from_offset, int to, off64_t* to_offset, size_t size, unsigned flags) {
+    static auto call = real<ssize_t (*)(int, off64_t*, int, off64_t*, size_t, unsigned)>("copy_file_range");
+    if (!Recorder::get().is_on()) return call(from, from_offset, to, to_offset, size, flags);
+    return recorded([&](Recorder& r) -> ssize_t {
+        off_t offset = to_offset != nullptr ? *to_offset : lseek(to, 0, SEEK_CUR);
+        if (is_to_fail(r)) return -1;
+        ssize_t n = call(from, from_offset, to, to_offset, size, flags);
         struct stat st{};
-        bool known = lstat(path, &st) == 0 && r.relative(path, name);
-        int result = call(path);
-        if (result == 0 && known) r.unlinked(name, st.st_ino, st.st_nlink == 1);
-        return result;
+        if (n <= 0 || fstat(to, &st) != 0) return n;
+        std::string bytes(static_cast<size_t>(n), '\0');
+        // What was written may be open for writing only.
+        int again = open(("/proc/self/fd/" + std::to_string(to)).c_str(), O_RDONLY | O_CLOEXEC);
+        if (again < 0 || pread(again, bytes.data(), bytes.size(), offset) != n) abort();
+        close(again);
+        r.wrote(st.st_ino, static_cast<uint64_t>(offset), bytes.data(), bytes.size());
+        return n;
     });
 }
 int mkdir(const char* path, mode_t mode) noexcept {

@@ -223,39 +223,16 @@ async::Task<void> run_mailboxes(Run& run) {
     if (--run.running == 0) run.w.loop.stop();
 }
 
+async::Task<void> run_carol(Run& run) {
+    co_await replace_carol(run.w, [&run] { run.note(run.workload.carol_answered, run.workload.actors.size() + 1); });
+    if (--run.running == 0) run.w.loop.stop();
+}
+
 const std::vector<std::vector<std::string>> kMailboxSteps = {
     {}, {"one", "one/two"}, {"three", "three/two"}, {"three"}, {}};
 
 size_t steps(const std::vector<size_t>& answered, size_t calls) {
     return static_cast<size_t>(std::ranges::count_if(answered, [&](size_t at) { return at <= calls; }));
-}
-
-/// Every message of an account: its text, and where it is.
-using Found = std::map<std::string, Places>;
-
-Result<Found> read_account(World& w, const std::string& name, std::vector<std::string>& mailboxes) {
-    Found found;
-    auto opened = w.call(w.authd, proto::OpenAccount{name});
-    if (!opened) return std::unexpected(opened.error());
-    Client client(std::move(opened->channel));
-    auto list = w.call(client, proto::ListMailboxes{});
-    if (!list) return std::unexpected(list.error());
-    for (const auto& mailbox : list->mailboxes) {
-        mailboxes.push_back(mailbox.name);
-        auto columns = w.call(client, proto::OpenMailbox{mailbox.name});
-        if (!columns) return std::unexpected(columns.error());
-        for (const auto& row : rows_of(*columns)) {
-            auto files = w.call(client, proto::OpenMessages{mailbox.id, {{row.uid}}});
-            if (!files) return std::unexpected(files.error());
-            if (files->messages.size() != 1) return permanent(ErrorCode::internal, "a row without its file");
-            const proto::MessageFile& message = files->messages[0];
-            std::string text = text_of(message);
-            if (text.size() != message.size) return permanent(ErrorCode::internal, "a short file");
-            found[text].emplace_back(mailbox.name, row.flags);
-        }
-    }
-    for (auto& [text, places] : found) std::ranges::sort(places);
-    return found;
 }
 
 /// What the index says of a word that all messages have: an empty text when that is true.
@@ -328,15 +305,17 @@ Workload answered_workload(const Plan& plan, std::string_view progress) {
     Workload workload = make_workload(plan);
     for (char byte : progress) {
         auto who = static_cast<unsigned char>(byte);
-        (who < plan.actors ? workload.actors[who].answered : workload.mailbox_answered).push_back(0);
+        std::vector<size_t>& other = who == plan.actors ? workload.mailbox_answered : workload.carol_answered;
+        (who < plan.actors ? workload.actors[who].answered : other).push_back(0);
     }
     return workload;
 }
 
 Workload run_workload(const Plan& plan) {
     World w(options(), proto::Compression::on);
+    add_carol(w);
     auto alice = w.open("alice");
-    Run run{w, *alice, {}, make_workload(plan), plan.progress, plan.actors + 1};
+    Run run{w, *alice, {}, make_workload(plan), plan.progress, plan.actors + 2};
     for (const char* name : {"INBOX", "Archive", "Trash"}) {
         auto columns = w.call(*alice, proto::OpenMailbox{name});
         if (columns) run.mailboxes[name] = columns->mailbox.id;
@@ -344,6 +323,7 @@ Workload run_workload(const Plan& plan) {
     if (plan.begin) plan.begin();
     async::Scope scope;
     scope.spawn(run_mailboxes(run));
+    scope.spawn(run_carol(run));
     for (Actor& actor : run.workload.actors) scope.spawn(run_actor(run, actor));
     if (run.running > 0) w.loop.run();
     if (plan.end) plan.end(w);
@@ -353,7 +333,8 @@ Workload run_workload(const Plan& plan) {
 
 std::vector<size_t> recover(size_t deliveries) {
     World w(options(), proto::Compression::on);
-    for (const char* name : {"alice", "bob"}) w.open(name);
+    add_carol(w);
+    for (const char* name : {"alice", "bob", "carol"}) w.open(name);
     std::vector<size_t> answered;
     while (answered.size() < deliveries && !w.deliver("alice", "", later_text(answered.size())))
         answered.push_back(Recorder::get().count());
@@ -367,6 +348,7 @@ std::optional<Error> deliver_afterwards(World& w) {
 
 std::string check_image(const Workload& workload, size_t calls, const Later& later) {
     World w(options(), proto::Compression::on);
+    add_carol(w);
     std::vector<std::string> mailboxes;
     auto alice = read_account(w, "alice", mailboxes);
     if (!alice) return "alice: " + alice.error().text;
@@ -392,6 +374,8 @@ std::string check_image(const Workload& workload, size_t calls, const Later& lat
             if (!places.empty() && text != kAfterwards) return "a message that nobody sent: " + text.substr(0, 40);
     for (const char* name : {"alice", "bob"})
         if (std::string wrong = check_index(w, name); !wrong.empty()) return wrong;
+    std::string carol = check_carol(w, steps(workload.carol_answered, calls));
+    if (!carol.empty()) return carol;
     // It goes on working: a new message, and the queue's entry that is left is delivered once.
     if (auto error = deliver_afterwards(w)) return "delivering afterwards: " + error->text;
     w.wait(World::finish(*w.server));
@@ -404,7 +388,7 @@ std::string check_store() {
     counters.index = options().index;
     counters.packs = options().packs;
     std::vector<std::unique_ptr<storaged::Store>> stores;
-    for (const char* directory : {"accounts/alice", "accounts/bob"})
+    for (const char* directory : {"accounts/alice", "accounts/bob", "accounts/carol"})
         stores.push_back(std::make_unique<storaged::MailStore>(directory, journal, counters));
     stores.push_back(std::make_unique<storaged::QueueStore>("", journal, counters));
     stores.push_back(std::make_unique<storaged::LoginStore>(journal, counters));

@@ -11,12 +11,10 @@
 #include <string_view>
 #include <vector>
 
+#include "tests/crash/replacing.h"
 #include "tests/unit/storaged/world.h"
 
 namespace mox::crash {
-
-/// Where a message is and with which flags, in one account; sorted.
-using Places = std::vector<std::pair<std::string, uint32_t>>;
 
 /// What an actor's steps lead to, step 0 being before anything.
 struct Actor {
@@ -30,6 +28,7 @@ struct Actor {
 struct Workload {
     std::vector<Actor> actors;
     std::vector<size_t> mailbox_answered;  // of the actor that makes, renames and deletes mailboxes
+    std::vector<size_t> carol_answered;    // of the one whose account is replaced (replacing.h)
 };
 
 struct Plan {
@@ -39,8 +38,8 @@ struct Plan {
     std::function<void()> begin = {};
     /// Called behind the last step, before the store is closed.
     std::function<void(storaged::test::World&)> end = {};
-    /// Gets a byte for each step that is answered: which actor's; the number of actors for the mailboxes. Survives when
-    /// the process does not.
+    /// Gets a byte for each step that is answered: which actor's; the number of actors for the mailboxes, and one more
+    /// for carol. Survives when the process does not.
     int progress = -1;
 };
 
