@@ -30,7 +30,7 @@ import uuid
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.path.join(ROOT, os.environ.get("MOX_BUILD", "build"))
-SANITIZED = "asan" in os.path.basename(BUILD)
+SANITIZED = os.path.basename(BUILD) in ("build-asan", "build-tsan")
 #: Sanitizers make everything slower; every deadline of the harness is multiplied by this.
 SLOW = 4 if SANITIZED else 1
 
