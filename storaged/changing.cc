@@ -258,17 +258,19 @@ void MailStore::add_tombstones(uint64_t mailbox, const std::vector<std::pair<uin
 // The last row is gone: a file of its own is erased once that is durable, a pack is rewritten when little of it is
 // left.
 void MailStore::drop_content(uint64_t content) {
-    uint64_t copies = 1;
-    {
-        auto row = db().query("UPDATE content SET copies = copies - 1 WHERE id = ? RETURNING copies", content);
-        if (row.next()) copies = row.number(0);
-    }
-    if (copies > 0) return;
+    uint64_t copies = 0;
     ContentPlace place;
     {
-        auto row = db().query("DELETE FROM content WHERE id = ? RETURNING file, offset, length, method", content);
-        if (row.next()) place = {row.number(0), row.number(1), row.number(2), static_cast<pack::Method>(row.small(3))};
+        auto row = db().query("SELECT copies, file, offset, length, method FROM content WHERE id = ?", content);
+        if (!row.next()) return;
+        copies = row.number(0);
+        place = {row.number(1), row.number(2), row.number(3), static_cast<pack::Method>(row.small(4))};
     }
+    if (copies > 1) {
+        db().run("UPDATE content SET copies = copies - 1 WHERE id = ?", content);
+        return;
+    }
+    db().run("DELETE FROM content WHERE id = ?", content);
     index_.remove(db(), content);
     leave_thread(content);
     if (place.kind_for(content) == proto::FileKind::pack)

@@ -48,6 +48,12 @@ Error error_of_sqlite(int code) {
     throw StoreFailure(std::move(error), fmt::format("SQLite: {} ({}, errno {})", text, code, number));
 }
 
+/// SQLite's own count of its memory takes a lock of all threads at each allocation.
+void configure_once() {
+    static const int once = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
+    static_cast<void>(once);
+}
+
 int count_log_pages(void* pages, sqlite3*, const char*, int count) {
     *static_cast<int*>(pages) = count;
     return SQLITE_OK;
@@ -110,6 +116,7 @@ void Query::bind(int index, Blob blob) {
 }
 
 Database::Database(const std::string& path, Journal& journal) {
+    configure_once();
     int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW;
     int result = sqlite3_open_v2(path.c_str(), &connection_, flags, LogFile::vfs());
     try {

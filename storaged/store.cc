@@ -244,9 +244,13 @@ Effects Store::take_effects() {
 }
 
 uint64_t Store::take_number() {
-    auto state = db_->query("UPDATE state SET next_file = next_file + 1 RETURNING next_file - 1");
-    state.next();
-    return state.number(0);
+    uint64_t number = 0;
+    {
+        auto state = db_->query("SELECT next_file FROM state");
+        if (state.next()) number = state.number(0);
+    }
+    db_->run("UPDATE state SET next_file = next_file + 1");
+    return number;
 }
 
 uint64_t Store::place_file(const std::string& path, std::shared_ptr<const Fd> file) {

@@ -127,18 +127,14 @@ Result<proto::ThreadContents> MailStore::find_thread(proto::ThreadId thread) {
 void MailStore::leave_thread(uint64_t content) {
     uint64_t thread = 0;
     {
-        auto row = db().query("DELETE FROM thread_of WHERE content = ? RETURNING thread", content);
-        if (row.next()) thread = row.number(0);
+        auto row = db().query("SELECT thread FROM thread_of WHERE content = ?", content);
+        if (!row.next()) return;
+        thread = row.number(0);
     }
-    if (thread == 0) return;
-    uint64_t left = 1;
-    {
-        auto row = db().query("UPDATE thread SET messages = messages - 1 WHERE id = ? RETURNING messages", thread);
-        if (row.next()) left = row.number(0);
-    }
-    if (left > 0) return;
+    db().run("DELETE FROM thread_of WHERE content = ?", content);
+    db().run("UPDATE thread SET messages = messages - 1 WHERE id = ?", thread);
+    if (db().run("DELETE FROM thread WHERE id = ? AND messages = 0", thread) == 0) return;
     db().run("DELETE FROM thread_key WHERE thread = ?", thread);
-    db().run("DELETE FROM thread WHERE id = ?", thread);
 }
 
 }  // namespace mox::storaged
