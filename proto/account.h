@@ -300,15 +300,17 @@ struct ContentId {
     uint64_t number;
     int64_t stored;  // Unix seconds
 };
-struct MessageInfoBlob {
+struct MessageInfoPlace {
     Uid uid;
-    std::string info;  // encoded mail::MessageInfo of the file (without the prefix)
     ContentId content = {};
-    std::string prefix = {};  // when it was wanted
+    uint32_t begin = 0;   // in MessageInfos::bytes: of the encoded mail::MessageInfo of the file (without the prefix)
+    uint32_t info = 0;    // its bytes
+    uint32_t prefix = 0;  // bytes of the prefix behind it, when that was wanted
 };
 struct MessageInfos {
-    std::vector<MessageInfoBlob>
-        messages;  // those that exist, ascending; may be fewer than asked for, never none while any is left
+    /// Those that exist, ascending; may be fewer than asked for, never none while any is left.
+    std::vector<MessageInfoPlace> messages;
+    std::string bytes = {};  // of all: many small strings would cost more than what is in them
 };
 struct FetchInfos {
     MOX_MESSAGE(FetchInfos, 0x0422, MessageInfos, from(Role::imapd_worker))

@@ -169,8 +169,8 @@ class Account : public std::enable_shared_from_this<Account> {
     bool indexing_ = false;
     bool rewriting_ = false;
     bool compressing_ = false;
-    bool compress_due_ = false;  // there are large messages that were not tried yet
-    bool out_of_use_ = false;    // its channels were closed: the index, the packs and compression wait
+    bool compress_due_ = true;  // there may be large messages that were not tried yet, by an earlier process
+    bool out_of_use_ = false;   // its channels were closed: the index, the packs and compression wait
     Expiries expiries_;
     int64_t next_expiry_ = 0;
     bool was_opened_ = false;

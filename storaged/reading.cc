@@ -146,16 +146,18 @@ Result<proto::MessageInfos> MailStore::infos(const proto::FetchInfos& wanted) {
         return permanent(ErrorCode::bad_request, "too many messages at once");
     if (!find(wanted.mailbox)) return permanent(ErrorCode::not_found, "the mailbox is gone");
     proto::MessageInfos infos;
-    size_t bytes = 0;
     each_wanted(
         "SELECT uid, info, content.id, stored, prefix FROM message CROSS JOIN content ON content.id = message.content"
         " WHERE mailbox = ? AND uid BETWEEN ? AND ? ORDER BY uid",
         wanted.mailbox, wanted.uids, [&](proto::Uid uid, const Query& row) {
-            proto::MessageInfoBlob blob{uid, row.bytes(1), {row.number(2), row.integer(3)}};
-            if (wanted.prefix) blob.prefix = row.bytes(4);
-            bytes += blob.info.size() + blob.prefix.size();
-            if (bytes > kMaxReplyBytes && !infos.messages.empty()) return false;
-            infos.messages.push_back(std::move(blob));
+            std::string_view info = row.view(1);
+            std::string_view prefix = wanted.prefix ? row.view(4) : std::string_view();
+            if (infos.bytes.size() + info.size() + prefix.size() > kMaxReplyBytes && !infos.messages.empty())
+                return false;
+            auto size = [](std::string_view bytes) { return static_cast<uint32_t>(bytes.size()); };
+            infos.messages.push_back(
+                {uid, {row.number(2), row.integer(3)}, size(infos.bytes), size(info), size(prefix)});
+            infos.bytes.append(info).append(prefix);
             return true;
         });
     return infos;

@@ -99,10 +99,10 @@ bool Query::next() {
     fail(sqlite3_db_handle(statement_), sqlite3_extended_errcode(sqlite3_db_handle(statement_)));
 }
 
-std::string Query::bytes(int column) const {
+std::string_view Query::view(int column) const {
     const void* data = sqlite3_column_blob(statement_, column);
     auto size = static_cast<size_t>(sqlite3_column_bytes(statement_, column));
-    return data == nullptr ? std::string() : std::string(static_cast<const char*>(data), size);
+    return data == nullptr ? std::string_view() : std::string_view(static_cast<const char*>(data), size);
 }
 
 void Query::bind(int index, std::string_view text) {

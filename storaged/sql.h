@@ -40,7 +40,9 @@ class Query {
     uint32_t small(int column) const { return static_cast<uint32_t>(integer(column)); }
     bool flag(int column) const { return integer(column) != 0; }
     bool is_null(int column) const { return sqlite3_column_type(statement_, column) == SQLITE_NULL; }
-    std::string bytes(int column) const;
+    /// Until the next row.
+    std::string_view view(int column) const;
+    std::string bytes(int column) const { return std::string(view(column)); }
 
     template <class... A>
     void bind_all(const A&... values) {

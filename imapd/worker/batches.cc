@@ -15,6 +15,11 @@ std::vector<proto::Uid> uids_of(const MailboxView& view, const std::vector<uint3
     return out;
 }
 
+/// Bytes of an answer from there on, as many as there are.
+std::string_view bytes_at(std::string_view bytes, size_t begin, size_t size) {
+    return bytes.substr(std::min(begin, bytes.size()), size);
+}
+
 }  // namespace
 
 // RFC 5530 3
@@ -104,10 +109,13 @@ std::vector<Item> Source<Item>::take(Reply reply) {
         while (at < wanted_.size() && view_.rows()[wanted_[at]].uid < message.uid.value)
             note_absent(reply, view_.rows()[wanted_[at++]].uid);
         if (at == wanted_.size() || view_.rows()[wanted_[at]].uid != message.uid.value) continue;
-        if constexpr (std::is_same_v<Item, RowInfo>)
-            out.push_back({wanted_[at], decode_info(message.info, needs_), message.content, std::move(message.prefix)});
-        else
+        if constexpr (std::is_same_v<Item, RowInfo>) {
+            auto info = bytes_at(reply.bytes, message.begin, message.info);
+            auto prefix = bytes_at(reply.bytes, size_t{message.begin} + message.info, message.prefix);
+            out.push_back({wanted_[at], decode_info(info, needs_), message.content, std::string(prefix)});
+        } else {
             out.push_back({wanted_[at], StoredMessage(std::move(message))});
+        }
         at++;
     }
     if (out.empty())

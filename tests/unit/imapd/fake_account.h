@@ -282,8 +282,12 @@ class Store {
         proto::MessageInfos infos;
         for (auto uid : message.uids) {
             if (infos.messages.size() >= most_infos) break;
-            if (auto* m = find_message(message.mailbox, uid.value))
-                infos.messages.push_back({uid, m->info, m->id, message.prefix ? m->prefix : ""});
+            auto* m = find_message(message.mailbox, uid.value);
+            if (m == nullptr) continue;
+            std::string prefix = message.prefix ? m->prefix : std::string();
+            auto size = [](const std::string& bytes) { return static_cast<uint32_t>(bytes.size()); };
+            infos.messages.push_back({uid, m->id, size(infos.bytes), size(m->info), size(prefix)});
+            infos.bytes += m->info + prefix;
         }
         return infos;
     }

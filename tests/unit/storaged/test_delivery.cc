@@ -40,8 +40,10 @@ TEST_CASE("a delivered message is listed, opened and read back byte for byte") {
         auto infos = w.call(*alice, proto::FetchInfos{opened->mailbox.id, {{1}}, prefix});
         REQUIRE(infos);
         REQUIRE(infos->messages.size() == 1);
-        CHECK(infos->messages[0].info == "info of " + std::string(kText));
-        CHECK(infos->messages[0].prefix == (prefix ? "Prefix: x\r\n" : ""));
+        std::string info = "info of " + std::string(kText);
+        CHECK(infos->messages[0].info == info.size());
+        CHECK(infos->messages[0].prefix == (prefix ? 11 : 0));
+        CHECK(infos->bytes == info + (prefix ? "Prefix: x\r\n" : ""));
     }
     CHECK(count_files("spool") == 0);
 }
