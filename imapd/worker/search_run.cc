@@ -120,7 +120,7 @@ async::Task<void> decide_by_files(Session& session, const MailboxView& view, con
     size_t done = 0;
     IndexFeeder feeder(session);
     FileSource source(session, view, to_selection(std::exchange(progress.undecided, {})));
-    source.pass_damaged();  // nothing is found in them: the others are worth having
+    source.pass_damaged();  // nothing is found in them: the others are worth having, and the client is told
     for (;;) {
         auto batch = co_await source.next();
         if (batch.empty()) break;
@@ -137,6 +137,8 @@ async::Task<void> decide_by_files(Session& session, const MailboxView& view, con
         }
     }
     co_await feeder.flush();
+    // RFC 3501 7.1.2: a warning, the command goes on.
+    if (!source.damaged().empty()) session.untagged("NO " + damaged_text(source.damaged()));
 }
 
 bool has_text(const SearchKey& key, bool (*accept)(std::string_view)) {

@@ -392,7 +392,8 @@ class Suite:
 
     def check_log(self):
         text = self.log()
-        for sign in ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:", "Assertion `"):
+        signs = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "WARNING: ThreadSanitizer", "runtime error:", "Assertion `")
+        for sign in signs:
             assert sign not in text, f"{sign} in the log:\n{text[max(0, text.index(sign) - 500) :][:6000]}"
 
     def control(self, *arguments, check=True, stdin="", raw_output=False):

@@ -1,3 +1,4 @@
+#include "common/sandbox/sanitized.h"
 #include "tests/unit/storaged/world.h"
 
 using namespace mox;
@@ -313,8 +314,9 @@ TEST_CASE("deliveries that wait together share their flushes and commits") {
         flushes = std::min(flushes, w.server->engine().journal.counters().flushes - flushes_before);
         commits = std::min<uint64_t>(commits, w.server->engine().counters.transactions - commits_before);
     }
-    CHECK(flushes <= 15);
-    CHECK(commits <= 25);
+    // With sanitizers threads are too slow to wait together.
+    CHECK(flushes <= (MOX_SANITIZED ? 50 : 15));
+    CHECK(commits <= (MOX_SANITIZED ? 50 : 25));
     auto alice = w.open("alice");
     auto inbox = w.call(*alice, proto::OpenMailbox{"INBOX"});
     REQUIRE(inbox);
