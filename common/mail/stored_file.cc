@@ -34,7 +34,7 @@ pack::FrameReader::ReadAt reader_of(const Fd& file) {
 const std::string& StoredFile::start() const {
     if (!packed_) return start_;
     packed_ = false;
-    auto message = pack::restore(pack::Method::zstd, start_, size_, size_);
+    auto message = pack::restore(pack::Method::zstd, start_, size_);
     has_failed_ |= !message;
     start_ = std::move(message).value_or("");
     return start_;

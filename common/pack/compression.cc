@@ -24,7 +24,6 @@ const ZSTD_DDict* decompressor_dictionary() {
     return kDictionary.get();
 }
 
-// All of it, also when its beginning is wanted: that is 64 KiB at most, and some microseconds.
 std::optional<std::string> decompress(std::string_view stored, uint64_t size) {
     std::string bytes(size, '\0');
     size_t made = ZSTD_decompress_usingDDict(decompressor_of_thread(), bytes.data(), bytes.size(), stored.data(),
@@ -45,20 +44,15 @@ std::optional<std::string> compress(std::string_view bytes) {
     return compressed;
 }
 
-std::optional<std::string> restore(Method method, std::string_view stored, uint64_t size, uint64_t wanted) {
+std::optional<std::string> restore(Method method, std::string_view stored, uint64_t size) {
     if (size > kMaxContent || method > Method::zstd) return std::nullopt;
-    wanted = std::min(wanted, size);
-    if (method == Method::raw) {
-        if (stored.size() != size) return std::nullopt;
-        return std::string(stored.substr(0, wanted));
-    }
-    auto bytes = decompress(stored, size);
-    if (bytes) bytes->resize(wanted);
-    return bytes;
+    if (method == Method::zstd) return decompress(stored, size);
+    if (stored.size() != size) return std::nullopt;
+    return std::string(stored);
 }
 
 std::optional<std::string> restore(const Record& record) {
-    return restore(record.head.method, record.stored, record.head.size, record.head.size);
+    return restore(record.head.method, record.stored, record.head.size);
 }
 
 }  // namespace mox::pack

@@ -17,9 +17,9 @@ namespace mox::pack {
 /// The bytes compressed with Method::zstd; nothing where that does not save an eighth. At most kMaxContent bytes.
 std::optional<std::string> compress(std::string_view bytes);
 
-/// The first `wanted` bytes of a message of `size` bytes, out of what is stored of it. Nothing when the stored bytes
-/// are not those of such a message: a checksum has been right before, so whoever made the record was wrong.
-std::optional<std::string> restore(Method method, std::string_view stored, uint64_t size, uint64_t wanted);
+/// A message of `size` bytes, out of what is stored of it. Nothing when the stored bytes are not those of such a
+/// message: a checksum has been right before, so whoever made the record was wrong.
+std::optional<std::string> restore(Method method, std::string_view stored, uint64_t size);
 /// The message of a record.
 std::optional<std::string> restore(const Record& record);
 

@@ -53,16 +53,15 @@ void damage_pack(std::string_view lines, std::string_view damage) {
 }
 
 void restore_bytes(std::string_view bytes) {
-    if (bytes.size() < 2) return;
+    if (bytes.empty()) return;
     uint64_t size = static_cast<uint8_t>(bytes[0]) * uint64_t{300};
-    uint64_t wanted = static_cast<uint8_t>(bytes[1]) * uint64_t{300};
-    auto message = pack::restore(pack::Method::zstd, bytes.substr(2), size, wanted);
-    require(!message || message->size() == std::min(size, wanted));
+    auto message = pack::restore(pack::Method::zstd, bytes.substr(1), size);
+    require(!message || message->size() == size);
 }
 
 void compress_bytes(std::string_view bytes) {
     auto stored = pack::compress(bytes.substr(0, pack::kMaxContent));
-    if (stored) require(pack::restore(pack::Method::zstd, *stored, bytes.size(), bytes.size()) == bytes);
+    if (stored) require(pack::restore(pack::Method::zstd, *stored, bytes.size()) == bytes);
 }
 
 std::string read_frames(std::string_view file) {

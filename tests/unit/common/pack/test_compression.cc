@@ -27,14 +27,12 @@ std::string noise(size_t size) {
 
 }  // namespace
 
-TEST_CASE("what was compressed comes back, all of it or its beginning") {
+TEST_CASE("what was compressed comes back") {
     for (const std::string& message : {kMail, std::string(kMaxContent, 'x'), kMail + noise(300) + kMail + kMail}) {
         auto stored = compress(message);
         REQUIRE(stored);
         CHECK(stored->size() <= message.size() - message.size() / 8);
-        for (uint64_t wanted :
-             {uint64_t{0}, uint64_t{1}, uint64_t{100}, message.size() - 1, message.size(), UINT64_MAX})
-            CHECK(restore(Method::zstd, *stored, message.size(), wanted) == message.substr(0, wanted));
+        CHECK(restore(Method::zstd, *stored, message.size()) == message);
     }
 }
 
@@ -42,20 +40,19 @@ TEST_CASE("what is not worth it stays as it is") {
     CHECK_FALSE(compress(""));
     CHECK_FALSE(compress("hi"));
     CHECK_FALSE(compress(noise(5000)));
-    CHECK(restore(Method::raw, "hi", 2, 1) == "h");
+    CHECK(restore(Method::raw, "hi", 2) == "hi");
 }
 
 TEST_CASE("stored bytes that are not those of the message are noticed") {
     auto stored = *compress(kMail);
-    CHECK_FALSE(restore(Method::zstd, stored, kMail.size() - 1, UINT64_MAX));
-    CHECK_FALSE(restore(Method::zstd, stored, kMail.size() + 1, UINT64_MAX));
-    CHECK_FALSE(restore(Method::zstd, stored.substr(0, stored.size() / 2), kMail.size(), UINT64_MAX));
-    CHECK_FALSE(restore(Method::zstd, stored.substr(0, stored.size() / 2), kMail.size(), kMail.size() - 1));
-    CHECK_FALSE(restore(Method::zstd, "", 10, 5));
-    CHECK_FALSE(restore(Method::zstd, noise(50), 100, 100));
-    CHECK_FALSE(restore(Method::raw, "hi", 3, 3));
-    CHECK_FALSE(restore(Method::zstd, stored, kMaxContent + 1, 1));
-    CHECK_FALSE(restore(Method::frames, stored, kMail.size(), 1));
+    CHECK_FALSE(restore(Method::zstd, stored, kMail.size() - 1));
+    CHECK_FALSE(restore(Method::zstd, stored, kMail.size() + 1));
+    CHECK_FALSE(restore(Method::zstd, stored.substr(0, stored.size() / 2), kMail.size()));
+    CHECK_FALSE(restore(Method::zstd, "", 10));
+    CHECK_FALSE(restore(Method::zstd, noise(50), 100));
+    CHECK_FALSE(restore(Method::raw, "hi", 3));
+    CHECK_FALSE(restore(Method::zstd, stored, kMaxContent + 1));
+    CHECK_FALSE(restore(Method::frames, stored, kMail.size()));
 }
 
 TEST_CASE("the form on disk stays as it is: what the first version stored is read") {
@@ -65,7 +62,7 @@ TEST_CASE("the form on disk stays as it is: what the first version stored is rea
     std::string message =
         "From: a@example.org\r\nTo: b@example.org\r\nSubject: lunch\r\nMIME-Version: 1.0\r\n"
         "Content-Type: text/plain; charset=utf-8\r\n\r\nAt noon?\r\n";
-    CHECK(restore(Method::zstd, stored, message.size(), UINT64_MAX) == message);
+    CHECK(restore(Method::zstd, stored, message.size()) == message);
 }
 
 // What was written with the first version can be read by all later ones.
