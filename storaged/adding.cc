@@ -14,9 +14,13 @@ constexpr int64_t kMarkLifetime = 30 * 24 * 3600;  // far longer than any queue 
 }  // namespace
 
 uint64_t MailStore::next_modseq() {
-    auto row = db().query("UPDATE state SET next_modseq = next_modseq + 1 RETURNING next_modseq - 1");
-    row.next();
-    return row.number(0);
+    uint64_t modseq = 0;
+    {
+        auto row = db().query("SELECT next_modseq FROM state");
+        if (row.next()) modseq = row.number(0);
+    }
+    db().run("UPDATE state SET next_modseq = next_modseq + 1 WHERE id = 1");
+    return modseq;
 }
 
 uint64_t MailStore::ModSeqs::for_row() {
@@ -36,7 +40,7 @@ void MailStore::note_changed(uint64_t mailbox, uint64_t modseq, const Delta& del
         "UPDATE mailbox SET highest_modseq = max(highest_modseq, ?), messages = messages + ?, unseen = unseen + ?,"
         " deleted = deleted + ?, size = size + ? WHERE id = ?",
         modseq, delta.messages, delta.unseen, delta.deleted, delta.size, mailbox);
-    if (delta.size != 0) db().run("UPDATE state SET used = used + ?", delta.size);
+    if (delta.size != 0) db().run("UPDATE state SET used = used + ? WHERE id = 1", delta.size);
     uint64_t& known = effects().changed[mailbox];
     known = std::max(known, modseq);
 }
@@ -98,12 +102,15 @@ Result<uint64_t> MailStore::keyword_bits(uint64_t mailbox, const std::vector<std
 
 // RFC 3501 2.3.1.1: strictly ascending; the last value is never given out.
 Result<uint32_t> MailStore::take_uids(uint64_t mailbox, size_t count) {
-    auto row = db().query(
-        "UPDATE mailbox SET uidnext = uidnext + ?1 WHERE id = ?2 AND uidnext + ?1 <= 4294967295"
-        " RETURNING uidnext - ?1",
-        count, mailbox);
-    if (!row.next()) return permanent(ErrorCode::internal, "the mailbox has used up its numbers");
-    return row.small(0);
+    uint64_t first = 0;
+    {
+        auto row = db().query("SELECT uidnext FROM mailbox WHERE id = ?", mailbox);
+        if (row.next()) first = row.number(0);
+    }
+    if (first == 0 || first + count > UINT32_MAX)
+        return permanent(ErrorCode::internal, "the mailbox has used up its numbers");
+    db().run("UPDATE mailbox SET uidnext = uidnext + ? WHERE id = ?", count, mailbox);
+    return static_cast<uint32_t>(first);
 }
 
 void MailStore::insert_row(uint64_t mailbox, uint32_t uid, uint64_t modseq, const Row& row) {

@@ -82,8 +82,7 @@ ContentPlace Packs::add(uint64_t content, uint64_t size, pack::Method method, st
     choose(pack::kRecordHead + stored.size());
     ContentPlace place{number_, end_ + pending_.size(), stored.size(), method};
     pack::append_record(pending_, content, static_cast<uint32_t>(size), method, stored);
-    store_.db().run("UPDATE pack SET size = size + ?1, live = live + 1, live_bytes = live_bytes + ?1 WHERE id = ?2",
-                    pack::kRecordHead + stored.size(), number_);
+    pending_records_++;
     if (pending_.size() >= kWriteAtOnce) write();
     return place;
 }
@@ -143,6 +142,8 @@ void Packs::write() {
     auto bytes = std::make_shared<const std::string>(std::move(pending_));
     pending_.clear();
     if (!write_all(file_, *bytes, end_)) fail_errno("writing a pack");
+    store_.db().run("UPDATE pack SET size = size + ?1, live = live + ?2, live_bytes = live_bytes + ?1 WHERE id = ?3",
+                    bytes->size(), std::exchange(pending_records_, 0), number_);
     store_.effects().entries.push_back({EntryKind::bytes, store_.tree().path_of(number_), end_, bytes});
     end_ += bytes->size();
 }

@@ -73,6 +73,7 @@ class Packs {
     /// The operation did not come about.
     void undo() noexcept {
         pending_.clear();
+        pending_records_ = 0;
         dropped_.clear();
     }
     /// Nothing is known any more of the rows.
@@ -118,8 +119,9 @@ class Packs {
     const PackLimits& limits_;
     uint64_t number_ = 0;  // of the pack that is open for writing
     Fd file_;
-    uint64_t end_ = 0;                     // where `pending_` goes in it
-    std::string pending_;                  // records of the operation under way
+    uint64_t end_ = 0;     // where `pending_` goes in it
+    std::string pending_;  // records of the operation under way, that its row does not count yet
+    uint64_t pending_records_ = 0;
     std::map<uint64_t, Dropped> dropped_;  // by it, out of each pack
 };
 

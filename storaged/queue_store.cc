@@ -162,7 +162,7 @@ Result<proto::Enqueued> QueueStore::enqueue(const NewQueued& message) {
             file, recipient, now);
         enqueued.ids.push_back(static_cast<uint64_t>(db().last_id()));
     }
-    db().run("UPDATE state SET entries = entries + ?", message.recipients.size());
+    db().run("UPDATE state SET entries = entries + ? WHERE id = 1", message.recipients.size());
     effects().queue_grew = true;
     return enqueued;
 }
@@ -239,19 +239,16 @@ Result<proto::Done> QueueStore::remove(const std::vector<uint64_t>& ids) {
     for (uint64_t id : ids) {
         uint64_t message = 0;
         {
-            auto row = db().query("DELETE FROM entry WHERE id = ? RETURNING message", id);
+            auto row = db().query("SELECT message FROM entry WHERE id = ?", id);
             if (!row.next()) continue;
             message = row.number(0);
         }
-        db().run("UPDATE state SET entries = entries - 1");
-        uint64_t left = 1;
-        {
-            auto row = db().query("UPDATE message SET entries = entries - 1 WHERE id = ? RETURNING entries", message);
-            if (row.next()) left = row.number(0);
-        }
-        if (left > 0) continue;
-        if (row_has_file(message)) note_file_unused(message);
-        db().run("DELETE FROM message WHERE id = ?", message);
+        db().run("DELETE FROM entry WHERE id = ?", id);
+        db().run("UPDATE state SET entries = entries - 1 WHERE id = 1");
+        db().run("UPDATE message SET entries = entries - 1 WHERE id = ?", message);
+        bool has_file = row_has_file(message);
+        if (db().run("DELETE FROM message WHERE id = ? AND entries = 0", message) > 0 && has_file)
+            note_file_unused(message);
     }
     return proto::Done{};
 }

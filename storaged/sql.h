@@ -83,8 +83,9 @@ class Database {
     }
     /// A statement to be run to its end; rows changed.
     ///
-    /// No RETURNING in what an operation does for each of many messages: SQLite undoes such a statement by itself when
-    /// it fails, and to forget how, after each, walks along all that the operation has changed so far.
+    /// In what an operation does for each of many messages: no RETURNING, and a key in WHERE. SQLite undoes other
+    /// statements by themselves when they fail, and to forget how, after each, walks along all that the operation has
+    /// changed so far.
     template <class... A>
     int64_t run(const char* sql, const A&... values) {
         {

@@ -249,7 +249,7 @@ uint64_t Store::take_number() {
         auto state = db_->query("SELECT next_file FROM state");
         if (state.next()) number = state.number(0);
     }
-    db_->run("UPDATE state SET next_file = next_file + 1");
+    db_->run("UPDATE state SET next_file = next_file + 1 WHERE id = 1");
     return number;
 }
 
