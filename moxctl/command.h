@@ -91,6 +91,8 @@ void cmd_domain_remove(Context& context, const Arguments& arguments);
 void cmd_domain_list(Context& context, const Arguments& arguments);
 void cmd_logins(Context& context, const Arguments& arguments);
 void cmd_recipients(Context& context, const Arguments& arguments);
+void cmd_sessions_list(Context& context, const Arguments& arguments);
+void cmd_sessions_end(Context& context, const Arguments& arguments);
 void cmd_queue_list(Context& context, const Arguments& arguments);
 void cmd_queue_kick(Context& context, const Arguments& arguments);
 void cmd_queue_drop(Context& context, const Arguments& arguments);

@@ -36,6 +36,8 @@ constexpr Command kCommands[] = {
     {"logins", "[--failed] [--limit number] [account | -]", "show who has logged in, or tried to", 0, 1, "", cmd_logins,
      "--failed", "--limit"},
     {"recipients", "account", "show whom an account has written to", 1, 1, "", cmd_recipients},
+    {"sessions list", "account", "show who is logged in with a browser", 1, 1, "", cmd_sessions_list},
+    {"sessions end", "account id | all", "log browsers out", 2, 2, "", cmd_sessions_end},
     {"queue list", "[-a account] [-f sender] [-t recipient] [id ...]", "show outgoing messages",
      0, kAnyNumber, "aft", cmd_queue_list},
     {"queue kick", "[-a account] [-f sender] [-t recipient] [id ... | all]", "try to deliver now",

@@ -69,10 +69,20 @@ struct ListRecipients {
     std::string after;
 };
 
+/// The account's sessions in a browser.
+struct ListWebSessions {
+    MOX_MESSAGE(ListWebSessions, 0x0453, WebSessions, from(Role::moxctl))
+};
+/// Ends one, or with id 0 all. Error not_found.
+struct RemoveWebSessions {
+    MOX_MESSAGE(RemoveWebSessions, 0x0454, Done, from(Role::moxctl))
+    uint64_t id;
+};
+
 /// Served by storaged on an account channel of moxctl.
 using AdminAccountMessages =
     ipc::Messages<CreateSpool, DropSpool, ListMailboxes, CreateMailbox, OpenMailbox, OpenMessages, ImportMessages,
-                  IndexWords, DropIndex, GetAcl, SetAcl, ListRecipients>;
+                  IndexWords, DropIndex, GetAcl, SetAcl, ListRecipients, ListWebSessions, RemoveWebSessions>;
 
 /// For moxctl, which moxd passes the channel on to: it speaks for exactly this account.
 struct OpenAccountForAdmin {

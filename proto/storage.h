@@ -9,6 +9,7 @@
 
 #include "common/ipc/message.h"
 #include "proto/logins.h"
+#include "proto/web_sessions.h"
 
 namespace mox::proto {
 
@@ -205,6 +206,7 @@ struct GetCredentials {
     MOX_MESSAGE(GetCredentials, 0x0320, StoredCredentials, from(Role::authd))
     std::string account;
 };
+/// All sessions in a browser end with it.
 struct SetCredentials {
     MOX_MESSAGE(SetCredentials, 0x0321, Done, from(Role::authd))
     std::string account;
@@ -257,6 +259,29 @@ struct ListClientKeys {
     std::string account;
 };
 
+// ---- sessions in a browser (proto/web_sessions.h)
+
+/// Begins a session of somebody whose password was verified. When there are kMaxWebSessions, the one that was used
+/// longest ago ends. Errors: not_found, denied when the account may not log in, bad_request.
+struct AddWebSession {
+    MOX_MESSAGE(AddWebSession, 0x0329, WebSession, from(Role::authd))
+    std::string account;
+    NewWebSession session;
+};
+/// The session of this token and kind, which counts as a use of it. Error not_found, whatever is the reason.
+struct FindWebSession {
+    MOX_MESSAGE(FindWebSession, 0x032a, WebSession, from(Role::authd))
+    std::string account;
+    std::string token;  // its hash
+    WebSessionKind kind;
+};
+/// Ends a session, or with id 0 all of the account. Error not_found.
+struct EndWebSessions {
+    MOX_MESSAGE(EndWebSessions, 0x032b, Done, from(Role::authd))
+    std::string account;
+    uint64_t id;
+};
+
 struct AccountChannel {
     Fd channel;
 };
@@ -277,10 +302,10 @@ struct NoteLogins {
     std::vector<LoginAttempt> attempts;  // at most kMaxLoginsAtOnce
 };
 
-using StorageMessages =
-    ipc::Messages<CreateSpool, DropSpool, Deliver, Enqueue, QueueDue, QueueNext, QueueScan, QueueOpen, QueueUpdate,
-                  QueueRemove, QueueDeliverLocal, GetCredentials, SetCredentials, FindClientKey, AddClientKey,
-                  RemoveClientKey, ListClientKeys, OpenAccount, NoteLogins>;
+using StorageMessages = ipc::Messages<CreateSpool, DropSpool, Deliver, Enqueue, QueueDue, QueueNext, QueueScan,
+                                      QueueOpen, QueueUpdate, QueueRemove, QueueDeliverLocal, GetCredentials,
+                                      SetCredentials, FindClientKey, AddClientKey, RemoveClientKey, ListClientKeys,
+                                      AddWebSession, FindWebSession, EndWebSessions, OpenAccount, NoteLogins>;
 /// What queued serves on its channel to storaged.
 using QueueEventMessages = ipc::Messages<QueueGrew>;
 

@@ -131,6 +131,8 @@ void Account::configure(const proto::ConfigureStoraged::Account& config) {
     expiries_ = config.expiries;
     next_expiry_ = 0;
     submission_server_ = config.submission_server;
+    web_sessions_ended_ &= config.logins == logins_;
+    logins_ = config.logins;
     addresses_ = {config.addresses.begin(), config.addresses.end()};
     domains_.clear();
     for (const auto& address : addresses_) domains_.insert(address.substr(address.rfind('@') + 1));

@@ -1,6 +1,7 @@
 #include "storaged/account_channel.h"
 
 #include <algorithm>
+#include <ctime>
 #include <sys/stat.h>
 
 #include "common/log/log.h"
@@ -363,6 +364,14 @@ async::Task<Result<proto::ThreadContents>> AccountChannel::on(proto::FindThread 
 
 async::Task<Result<proto::KnownRecipients>> AccountChannel::on(proto::ListRecipients message) {
     return account_.run(Access::read, [m = std::move(message)](MailStore& store) { return store.recipients(m.after); });
+}
+
+async::Task<Result<proto::WebSessions>> AccountChannel::on(proto::ListWebSessions) {
+    return account_.run(Access::read, [](MailStore& store) { return store.web_sessions(std::time(nullptr)); });
+}
+
+async::Task<Result<proto::Done>> AccountChannel::on(proto::RemoveWebSessions message) {
+    return account_.run(Access::write, [m = message](MailStore& store) { return store.end_web_sessions(m.id); });
 }
 
 async::Task<Result<proto::FlagsStored>> AccountChannel::on(proto::StoreFlags message) {

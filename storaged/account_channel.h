@@ -58,6 +58,8 @@ class AccountChannel {
     async::Task<Result<proto::Threads>> on(proto::GetThreads message);
     async::Task<Result<proto::ThreadContents>> on(proto::FindThread message);
     async::Task<Result<proto::KnownRecipients>> on(proto::ListRecipients message);
+    async::Task<Result<proto::WebSessions>> on(proto::ListWebSessions);
+    async::Task<Result<proto::Done>> on(proto::RemoveWebSessions message);
     async::Task<Result<proto::FlagsStored>> on(proto::StoreFlags message);
     async::Task<Result<proto::MessagesCopied>> on(proto::CopyMessages message);
     async::Task<Result<proto::MessagesCopied>> on(proto::MoveMessages message);

@@ -62,6 +62,9 @@ std::span<const Check> MailStore::checks() const {
         {"SELECT k.message_id FROM thread_key k LEFT JOIN thread t ON t.id = k.thread WHERE t.id IS NULL",
          "what leads to no thread"},
         {"SELECT address FROM recipient WHERE address NOT LIKE '_%@_%' OR count < 1", "a recipient that cannot be"},
+        {"SELECT id FROM web_session WHERE length(token) != 32 OR length(csrf) != 32 OR last_used < created",
+         "a session in a browser that cannot be"},
+        {"SELECT count(*) FROM web_session HAVING count(*) > 100", "too many sessions in a browser"},
         {"SELECT s.id FROM segment s WHERE s.state = 1 AND NOT EXISTS (SELECT 1 FROM segment t WHERE t.target = s.id)",
          "a segment that is made of nothing"},
         {"SELECT id >> 24 FROM segment_words WHERE id >> 24 NOT IN (SELECT id FROM segment) UNION"

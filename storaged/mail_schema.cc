@@ -223,7 +223,22 @@ CREATE TABLE url_key (
 );
 )";
 
-constexpr const char* kUpgrades[] = {kVersion1, kVersion2, kVersion3, kVersion4, kVersion5, kVersion6, kVersion7};
+// Sessions in a browser (web_sessions.cc).
+constexpr const char* kVersion8 = R"(
+CREATE TABLE web_session (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    token BLOB NOT NULL UNIQUE,         -- SHA-256 of it
+    csrf BLOB NOT NULL,                 -- the same of the second token
+    kind INTEGER NOT NULL,              -- proto::WebSessionKind
+    created INTEGER NOT NULL,           -- Unix seconds
+    last_used INTEGER NOT NULL,
+    remote_address TEXT NOT NULL,
+    user_agent TEXT NOT NULL
+);
+)";
+
+constexpr const char* kUpgrades[] = {kVersion1, kVersion2, kVersion3, kVersion4,
+                                     kVersion5, kVersion6, kVersion7, kVersion8};
 
 struct DefaultMailbox {
     const char* name;

@@ -59,10 +59,12 @@ struct NewMessage {
     std::vector<std::string> recipients = {};  // noted when it comes into a mailbox for sent messages
 };
 
-/// Empty files in the directory of an account that shares mailboxes (sharing.cc), and of one that has keys of TLS
-/// clients (client_keys.cc), or ever has: so others are spared opening the databases of all to find out.
+/// Empty files in the directory of an account that shares mailboxes (sharing.cc), of one that has keys of TLS clients
+/// (client_keys.cc), and of one with sessions in a browser (web_sessions.cc), or that ever has: so others are spared
+/// opening the databases of all to find out.
 constexpr const char* kSharedMark = "shared";
 constexpr const char* kClientKeysMark = "client-keys";
+constexpr const char* kWebSessionsMark = "web-sessions";
 
 /// A message of an import, and by what it is known when it comes again.
 struct ImportedMessage {
@@ -184,12 +186,26 @@ class MailStore : public Store {
 
     // ---- credentials
     Result<proto::StoredCredentials> credentials();
+    /// All sessions in a browser end with it.
     Result<proto::Done> set_credentials(const proto::Credentials& credentials);
     /// By when they were added (client_keys.cc).
     Result<std::vector<proto::ClientKey>> client_keys();
     /// Error over_quota. That it is nobody else's is for the caller to see to.
     Result<proto::Done> add_client_key(const proto::ClientKey& key);
     Result<proto::Done> remove_client_key(const std::string& fingerprint);
+
+    // ---- sessions in a browser; `now` in Unix seconds (web_sessions.cc)
+    /// Those used longest ago end when there are too many.
+    Result<proto::WebSession> add_web_session(const proto::NewWebSession& session, int64_t now);
+    /// By the hash of its token. Error not_found.
+    Result<proto::WebSession> find_web_session(const std::string& token, proto::WebSessionKind kind, int64_t now);
+    Result<proto::Done> use_web_session(uint64_t id, int64_t now);
+    Result<proto::WebSessions> web_sessions(int64_t now);
+    /// One, or with 0 all. Error not_found.
+    Result<proto::Done> end_web_sessions(uint64_t id);
+    /// Of those that nobody finds any more.
+    Result<bool> has_ended_web_sessions(int64_t now);
+    Result<proto::Done> drop_ended_web_sessions(int64_t now);
 
     // ---- restoring (restoring.cc)
     uint64_t next_uidvalidity();
@@ -276,6 +292,7 @@ class MailStore : public Store {
     bool is_subscribed(std::string_view name);
     void add_subscription(std::string_view name);
 
+    static std::vector<proto::WebSession> read_web_sessions(Query rows);
     std::optional<std::string> url_key(uint64_t mailbox);
     bool use_kept(proto::MailboxColumns& columns);
     /// Calls `take` with each of the messages that exists, in order, until it returns false. `sql` has the mailbox, the

@@ -30,6 +30,10 @@ class StorageChannel {
     async::Task<Result<proto::Done>> on(proto::AddClientKey message);
     async::Task<Result<proto::Done>> on(proto::RemoveClientKey message);
     async::Task<Result<proto::OwnedClientKeys>> on(proto::ListClientKeys message);
+    // web_sessions.cc
+    async::Task<Result<proto::WebSession>> on(proto::AddWebSession message);
+    async::Task<Result<proto::WebSession>> on(proto::FindWebSession message);
+    async::Task<Result<proto::Done>> on(proto::EndWebSessions message);
     async::Task<Result<proto::AccountChannel>> on(proto::OpenAccount message);
     async::Task<Result<proto::Done>> on(proto::NoteLogins message) { return server_.note_logins(std::move(message)); }
 

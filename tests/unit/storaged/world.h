@@ -251,7 +251,7 @@ inline void make_older(storaged::Database& db, int version) {
     constexpr const char* kUndo[] = {
         "ALTER TABLE state DROP COLUMN history", "DROP TABLE compressed; DROP TABLE to_compress",
         "DROP TABLE thread; DROP TABLE thread_of; DROP TABLE thread_key; DROP TABLE recipient",
-        "DROP TABLE client_key; DROP TABLE url_key"};
+        "DROP TABLE client_key; DROP TABLE url_key", "DROP TABLE web_session"};
     for (int v = static_cast<int>(std::size(kUndo)) + 3; v > version; v--) db.execute(kUndo[v - 4]);
     db.execute(("PRAGMA user_version = " + std::to_string(version)).c_str());
 }
