@@ -8,7 +8,9 @@
 #include <vector>
 
 #include "common/ipc/message.h"
+#include "proto/junk_words.h"
 #include "proto/logins.h"
+#include "proto/senders.h"
 #include "proto/web_sessions.h"
 
 namespace mox::proto {
@@ -60,6 +62,8 @@ struct MessageFacts {
     /// mail::word_list() of what is stored: of Enqueue with its prefix, of Deliver without those of the targets. Empty:
     /// it is not indexed now. storaged looks at its form only.
     std::string words = {};
+    /// Kept with what becomes of the message, when it is delivered from elsewhere; not with what waits in the queue.
+    SenderFacts sender = {};
 };
 struct DeliveryTarget {
     std::string account;
@@ -87,6 +91,23 @@ struct Deliver {
     MessageFacts facts;
     std::vector<DeliveryTarget> targets;
     std::string content = {};  // when spool is 0
+};
+
+/// What became of earlier messages of the same senders in the account. Texts that are too long, or not UTF-8, are
+/// passed over. Errors: not_found, bad_request.
+struct GetSenderHistory {
+    MOX_MESSAGE(GetSenderHistory, 0x0304, SenderHistories, from(Role::smtpd))
+    std::string account;
+    std::string mail_from;
+    std::string remote_address;
+    std::string ehlo;
+    SenderFacts sender;
+};
+/// How often words were seen in the account's junk, and in its other mail. Errors: not_found, bad_request.
+struct GetWordCounts {
+    MOX_MESSAGE(GetWordCounts, 0x0305, WordCounts, from(Role::smtpd))
+    std::string account;
+    std::vector<uint64_t> words;  // at most kMaxJunkWords
 };
 
 // ---- outgoing queue
@@ -302,10 +323,11 @@ struct NoteLogins {
     std::vector<LoginAttempt> attempts;  // at most kMaxLoginsAtOnce
 };
 
-using StorageMessages = ipc::Messages<CreateSpool, DropSpool, Deliver, Enqueue, QueueDue, QueueNext, QueueScan,
-                                      QueueOpen, QueueUpdate, QueueRemove, QueueDeliverLocal, GetCredentials,
-                                      SetCredentials, FindClientKey, AddClientKey, RemoveClientKey, ListClientKeys,
-                                      AddWebSession, FindWebSession, EndWebSessions, OpenAccount, NoteLogins>;
+using StorageMessages =
+    ipc::Messages<CreateSpool, DropSpool, Deliver, GetSenderHistory, GetWordCounts, Enqueue, QueueDue, QueueNext,
+                  QueueScan, QueueOpen, QueueUpdate, QueueRemove, QueueDeliverLocal, GetCredentials, SetCredentials,
+                  FindClientKey, AddClientKey, RemoveClientKey, ListClientKeys, AddWebSession, FindWebSession,
+                  EndWebSessions, OpenAccount, NoteLogins>;
 /// What queued serves on its channel to storaged.
 using QueueEventMessages = ipc::Messages<QueueGrew>;
 

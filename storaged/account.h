@@ -116,6 +116,8 @@ class Account : public std::enable_shared_from_this<Account> {
     void add_visitor(AccountChannel& channel) { visitors_.insert(&channel); }
     void remove_visitor(AccountChannel& channel) { visitors_.erase(&channel); }
     void tell_list_changed();
+    /// What an earlier worker left is for the present ones.
+    void tell_learning_due();
     /// What they know of the mailboxes here is void.
     void close_visitors(std::string_view reason);
 

@@ -16,6 +16,8 @@ class StorageChannel {
     async::Task<Result<proto::SpoolFile>> on(proto::CreateSpool) { return spools_.create(); }
     void on(proto::DropSpool message) { spools_.drop(message.spool); }
     async::Task<Result<proto::DeliveryOutcomes>> on(proto::Deliver message);
+    async::Task<Result<proto::SenderHistories>> on(proto::GetSenderHistory message);  // opinions.cc
+    async::Task<Result<proto::WordCounts>> on(proto::GetWordCounts message);          // junk_words.cc
     async::Task<Result<proto::Enqueued>> on(proto::Enqueue message);
     async::Task<Result<proto::QueueEntries>> on(proto::QueueDue message);
     async::Task<Result<proto::NextAttempt>> on(proto::QueueNext message);

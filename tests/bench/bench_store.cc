@@ -24,6 +24,15 @@ async::Task<void> write_mail(ipc::Channel& channel, int writer, async::Deadline 
         request.content = text;
         request.facts.size = text.size();
         request.facts.info = std::string(600, 'i');
+        // Hardly two messages have a sender in common.
+        std::string number = std::to_string(count * 50 + static_cast<uint64_t>(writer));
+        request.facts.mail_from = "bounce" + number + "@relay" + number + ".example";
+        request.facts.remote_address = fmt::format("198.{}.{}.{}", count % 256, count / 256 % 256, writer);
+        request.facts.ehlo = "mail" + number + ".example";
+        request.facts.sender = {"someone@domain" + number + ".example",
+                                "domain" + number + ".example",
+                                0,
+                                {"domain" + number + ".example"}};
         request.targets.push_back({"user" + std::to_string(writer % kAccounts), "", "Received: by this host\r\n"});
         auto outcomes = co_await channel.call(std::move(request), async::in(30s));
         if (!outcomes || outcomes->targets[0].error) {
