@@ -41,6 +41,7 @@ class AccountLink {
         void on(const proto::AccountOpened&) {}
         void on(const proto::MailboxChanged&) {}
         void on(const proto::MailboxListChanged&) {}
+        void on(const proto::LearningDue&) {}
     };
     Events events_;
     ipc::Channel channel_;

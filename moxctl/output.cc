@@ -92,6 +92,18 @@ std::string human_duration(std::chrono::seconds span) {
     return fmt::format("{}d{:02}h", s / 86400, s % 86400 / 3600);
 }
 
+std::string local_time(int64_t seconds) {
+    time_t time = seconds;
+    tm local{};
+    char text[32] = "";
+    if (localtime_r(&time, &local) != nullptr) std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &local);
+    return text;
+}
+
+std::string local_day(int64_t seconds) {
+    return local_time(seconds).substr(0, std::string_view("2026-03-01").size());
+}
+
 std::string printable(std::string_view text) {
     std::string out;
     for (size_t i = 0; i < text.size(); i++) {

@@ -66,6 +66,9 @@ class Table {
 std::string human_size(uint64_t bytes);
 /// "5s", "3m12s", "2h05m", "3d04h". Negative spans count as 0.
 std::string human_duration(std::chrono::seconds span);
+/// A time in Unix seconds as it is here: "2026-03-01 09:30:00", and the day alone.
+std::string local_time(int64_t seconds);
+std::string local_day(int64_t seconds);
 /// Without control characters: each is shown as a question mark.
 std::string printable(std::string_view text);
 /// Columns that UTF-8 text takes, counting one for a code point.

@@ -294,6 +294,7 @@ proto::ConfigureStoraged for_storaged(const Settings& s) {
         auto& added = m.accounts.back();
         for (const auto& a : account.addresses) added.addresses.push_back(canonical_address(s, a));
         if (account.submission_server) added.submission_server = proto::SubmissionServer::yes;
+        if (!account.login_disabled.empty()) added.logins = proto::Logins::disabled;
     }
     const config::Storage& storage = s.config.storage;
     m.quota = storage.quota.value_or(0);

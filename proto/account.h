@@ -150,6 +150,11 @@ struct MailboxListChanged {
     MOX_MESSAGE(MailboxListChanged, 0x0403, NoReply, from(Role::storaged))
 };
 
+/// There are messages whose words are to be learned (GetUnlearned).
+struct LearningDue {
+    MOX_MESSAGE(LearningDue, 0x0405, NoReply, from(Role::storaged))
+};
+
 struct MailboxList {
     std::vector<Mailbox> mailboxes;       // by name
     std::vector<std::string> subscribed;  // also names that do not exist (RFC 3501 6.3.6)
@@ -454,6 +459,27 @@ struct FindThread {
     ThreadId thread;
 };
 
+// ---- learning the words of junk and of other mail (proto/junk_words.h)
+
+struct UnlearnedMessage {
+    MessageFile message;  // its uid is 0
+    JunkClass was;
+    JunkClass wanted;
+};
+struct UnlearnedMessages {
+    std::vector<UnlearnedMessage> messages;  // at most kMaxLearnedAtOnce; none: there are no more
+};
+/// Messages whose words are to be learned, or unlearned, by their flags. Those that cannot be read are passed
+/// over.
+struct GetUnlearned {
+    MOX_MESSAGE(GetUnlearned, 0x042a, UnlearnedMessages, from(Role::imapd_worker))
+};
+/// Their words. Messages that are gone, or of which another thing is wanted by now, are passed over.
+struct LearnMessages {
+    MOX_MESSAGE(LearnMessages, 0x042b, Done, from(Role::imapd_worker))
+    std::vector<LearnedMessage> messages;  // at most kMaxLearnedAtOnce
+};
+
 enum class StoreMode : uint8_t { replace, add, remove, kEnd };
 struct FlagsStored {
     std::vector<MessageRow> rows;             // the named messages that exist, as they are now
@@ -587,9 +613,9 @@ using AccountMessages =
     ipc::Messages<AskAccount, CreateSpool, DropSpool, ListMailboxes, CreateMailbox, DeleteMailbox, RenameMailbox,
                   Subscribe, GetQuota, GetMetadata, SetMetadata, GetAcl, SetAcl, GetFixedRights, GetMyRights,
                   GetMailboxes, OpenMailbox, GetChanges, FetchInfos, OpenMessages, FindText, IndexWords, GetUnthreaded,
-                  AssignThreads, GetThreads, FindThread, StoreFlags, CopyMessages, MoveMessages, Expunge,
-                  AppendMessages, MakeUrlToken, ResetUrlKeys, OpenUrl>;
+                  AssignThreads, GetThreads, FindThread, GetUnlearned, LearnMessages, StoreFlags, CopyMessages,
+                  MoveMessages, Expunge, AppendMessages, MakeUrlToken, ResetUrlKeys, OpenUrl>;
 /// Served by the worker on its account channel.
-using AccountEventMessages = ipc::Messages<AccountOpened, MailboxChanged, MailboxListChanged>;
+using AccountEventMessages = ipc::Messages<AccountOpened, MailboxChanged, MailboxListChanged, LearningDue>;
 
 }  // namespace mox::proto

@@ -69,10 +69,52 @@ struct ListRecipients {
     std::string after;
 };
 
+/// The account's sessions in a browser.
+struct ListWebSessions {
+    MOX_MESSAGE(ListWebSessions, 0x0453, WebSessions, from(Role::moxctl))
+};
+/// Ends one, or with id 0 all. Error not_found.
+struct RemoveWebSessions {
+    MOX_MESSAGE(RemoveWebSessions, 0x0454, Done, from(Role::moxctl))
+    uint64_t id;
+};
+
+/// The addresses in From of messages that are known, behind `after`, kMaxSendersAtOnce at a time. None: there are no
+/// more. Messages without one are left out.
+struct ListSenders {
+    MOX_MESSAGE(ListSenders, 0x0455, KnownSenders, from(Role::moxctl))
+    std::string after;
+};
+/// What is known of an address, a domain, a name or an IP, whichever facet of senders it is.
+struct FindSender {
+    MOX_MESSAGE(FindSender, 0x0456, SenderHistories, from(Role::moxctl))
+    std::string who;
+};
+struct SendersForgotten {
+    uint64_t messages;
+};
+/// Forgets the messages that FindSender finds; all when it is empty.
+struct ForgetSenders {
+    MOX_MESSAGE(ForgetSenders, 0x0457, SendersForgotten, from(Role::moxctl))
+    std::string who;
+};
+
+struct GetJunkStatus {
+    MOX_MESSAGE(GetJunkStatus, 0x0458, JunkStatus, from(Role::moxctl))
+};
+/// What is to become of the words that were learned: nothing is left of them, and nothing, or all messages that have
+/// their flags now, are learned anew.
+enum class JunkReset : uint8_t { forget, learn_anew, kEnd };
+struct ResetJunkWords {
+    MOX_MESSAGE(ResetJunkWords, 0x0459, Done, from(Role::moxctl))
+    JunkReset reset;
+};
+
 /// Served by storaged on an account channel of moxctl.
 using AdminAccountMessages =
     ipc::Messages<CreateSpool, DropSpool, ListMailboxes, CreateMailbox, OpenMailbox, OpenMessages, ImportMessages,
-                  IndexWords, DropIndex, GetAcl, SetAcl, ListRecipients>;
+                  IndexWords, DropIndex, GetAcl, SetAcl, ListRecipients, ListWebSessions, RemoveWebSessions,
+                  ListSenders, FindSender, ForgetSenders, GetJunkStatus, ResetJunkWords>;
 
 /// For moxctl, which moxd passes the channel on to: it speaks for exactly this account.
 struct OpenAccountForAdmin {

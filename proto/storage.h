@@ -8,7 +8,10 @@
 #include <vector>
 
 #include "common/ipc/message.h"
+#include "proto/junk_words.h"
 #include "proto/logins.h"
+#include "proto/senders.h"
+#include "proto/web_sessions.h"
 
 namespace mox::proto {
 
@@ -59,6 +62,8 @@ struct MessageFacts {
     /// mail::word_list() of what is stored: of Enqueue with its prefix, of Deliver without those of the targets. Empty:
     /// it is not indexed now. storaged looks at its form only.
     std::string words = {};
+    /// Kept with what becomes of the message, when it is delivered from elsewhere; not with what waits in the queue.
+    SenderFacts sender = {};
 };
 struct DeliveryTarget {
     std::string account;
@@ -86,6 +91,23 @@ struct Deliver {
     MessageFacts facts;
     std::vector<DeliveryTarget> targets;
     std::string content = {};  // when spool is 0
+};
+
+/// What became of earlier messages of the same senders in the account. Texts that are too long, or not UTF-8, are
+/// passed over. Errors: not_found, bad_request.
+struct GetSenderHistory {
+    MOX_MESSAGE(GetSenderHistory, 0x0304, SenderHistories, from(Role::smtpd))
+    std::string account;
+    std::string mail_from;
+    std::string remote_address;
+    std::string ehlo;
+    SenderFacts sender;
+};
+/// How often words were seen in the account's junk, and in its other mail. Errors: not_found, bad_request.
+struct GetWordCounts {
+    MOX_MESSAGE(GetWordCounts, 0x0305, WordCounts, from(Role::smtpd))
+    std::string account;
+    std::vector<uint64_t> words;  // at most kMaxJunkWords
 };
 
 // ---- outgoing queue
@@ -205,6 +227,7 @@ struct GetCredentials {
     MOX_MESSAGE(GetCredentials, 0x0320, StoredCredentials, from(Role::authd))
     std::string account;
 };
+/// All sessions in a browser end with it.
 struct SetCredentials {
     MOX_MESSAGE(SetCredentials, 0x0321, Done, from(Role::authd))
     std::string account;
@@ -257,6 +280,29 @@ struct ListClientKeys {
     std::string account;
 };
 
+// ---- sessions in a browser (proto/web_sessions.h)
+
+/// Begins a session of somebody whose password was verified. When there are kMaxWebSessions, the one that was used
+/// longest ago ends. Errors: not_found, denied when the account may not log in, bad_request.
+struct AddWebSession {
+    MOX_MESSAGE(AddWebSession, 0x0329, WebSession, from(Role::authd))
+    std::string account;
+    NewWebSession session;
+};
+/// The session of this token and kind, which counts as a use of it. Error not_found, whatever is the reason.
+struct FindWebSession {
+    MOX_MESSAGE(FindWebSession, 0x032a, WebSession, from(Role::authd))
+    std::string account;
+    std::string token;  // its hash
+    WebSessionKind kind;
+};
+/// Ends a session, or with id 0 all of the account. Error not_found.
+struct EndWebSessions {
+    MOX_MESSAGE(EndWebSessions, 0x032b, Done, from(Role::authd))
+    std::string account;
+    uint64_t id;
+};
+
 struct AccountChannel {
     Fd channel;
 };
@@ -278,9 +324,10 @@ struct NoteLogins {
 };
 
 using StorageMessages =
-    ipc::Messages<CreateSpool, DropSpool, Deliver, Enqueue, QueueDue, QueueNext, QueueScan, QueueOpen, QueueUpdate,
-                  QueueRemove, QueueDeliverLocal, GetCredentials, SetCredentials, FindClientKey, AddClientKey,
-                  RemoveClientKey, ListClientKeys, OpenAccount, NoteLogins>;
+    ipc::Messages<CreateSpool, DropSpool, Deliver, GetSenderHistory, GetWordCounts, Enqueue, QueueDue, QueueNext,
+                  QueueScan, QueueOpen, QueueUpdate, QueueRemove, QueueDeliverLocal, GetCredentials, SetCredentials,
+                  FindClientKey, AddClientKey, RemoveClientKey, ListClientKeys, AddWebSession, FindWebSession,
+                  EndWebSessions, OpenAccount, NoteLogins>;
 /// What queued serves on its channel to storaged.
 using QueueEventMessages = ipc::Messages<QueueGrew>;
 

@@ -73,6 +73,9 @@ enum class Compression : uint8_t { off, on, kEnd };
 /// (RFC 4467 3 "submit+").
 enum class SubmissionServer : uint8_t { no, yes, kEnd };
 
+/// Whether anybody can log in with the account.
+enum class Logins : uint8_t { allowed, disabled, kEnd };
+
 struct ConfigureStoraged {
     MOX_MESSAGE(ConfigureStoraged, 0x0101, Done, from(Role::moxd))
     LogConfig log;
@@ -86,6 +89,7 @@ struct ConfigureStoraged {
         std::vector<Expiry> expiries;
         std::vector<std::string> addresses = {};  // canonical
         SubmissionServer submission_server = SubmissionServer::no;
+        Logins logins = Logins::allowed;
     };
     std::vector<Account> accounts;
     uint64_t quota;        // bytes of all accounts together, 0 = unlimited

@@ -8,6 +8,7 @@
 #include "common/mail/address_list.h"
 #include "common/mail/mime_parser.h"
 #include "common/mail/words.h"
+#include "common/text/ascii.h"
 #include "smtpd/data_reader.h"
 #include "smtpd/received.h"
 #include "smtpd/session.h"
@@ -74,6 +75,13 @@ std::string received(const Session& s, const std::string& for_address) {
     return received_field(facts);
 }
 
+/// The address in From when there is just one, in lower case (RFC 5322 3.6.2).
+std::string from_address(const mail::MessageInfo& info) {
+    if (info.envelopes.empty() || info.envelopes[0].from.size() != 1) return {};
+    const auto& from = info.envelopes[0].from.front();
+    return from.mailbox && from.host ? text::to_lower(*from.mailbox + '@' + *from.host) : std::string();
+}
+
 proto::MessageFacts facts_of(const Session& s, const Incoming& content, const mail::MessageInfo& info,
                              std::string words) {
     auto when = now();
@@ -85,6 +93,7 @@ proto::MessageFacts facts_of(const Session& s, const Incoming& content, const ma
     facts.smtputf8 = s.transaction->parameters.smtputf8;
     facts.has_8bit = info.has_8bit_body || info.has_8bit_header;
     facts.words = std::move(words);
+    facts.sender.from = from_address(info);
     return facts;
 }
 

@@ -131,6 +131,8 @@ void Account::configure(const proto::ConfigureStoraged::Account& config) {
     expiries_ = config.expiries;
     next_expiry_ = 0;
     submission_server_ = config.submission_server;
+    web_sessions_ended_ &= config.logins == logins_;
+    logins_ = config.logins;
     addresses_ = {config.addresses.begin(), config.addresses.end()};
     domains_.clear();
     for (const auto& address : addresses_) domains_.insert(address.substr(address.rfind('@') + 1));
@@ -174,12 +176,19 @@ void Account::tell(const Effects& effects) {
     if (compress_due_ && !compressing_ && !out_of_use_) scope_.spawn(compress_messages());
 }
 
+void Account::tell_learning_due() {
+    Effects effects;
+    effects.learning_due = true;
+    for (auto& channel : channels_) channel->tell(effects);
+}
+
 // Step by step, so that others come in between.
 async::Task<void> Account::build_index() {
     indexing_ = true;
     uses_++;
     for (bool more = true; more && !out_of_use_;) {
-        auto built = co_await run(Access::write, [](MailStore& store) { return store.build_index(); });
+        auto built =
+            co_await run(Access::write, [](MailStore& store) { return store.build_index(std::time(nullptr)); });
         more = built.value_or(false);  // why it failed is in the log; the next message tries again
         if (more) co_await async::sleep_for(kBetweenSteps);
     }
@@ -286,12 +295,13 @@ async::Task<Result<proto::AccountChannel>> Accounts::open_channel(std::string na
     if (account == nullptr) co_return permanent(ErrorCode::not_found, "no such account");
     make_room();
     // Opens the store now: when it cannot be opened the login fails, not what comes after.
-    auto opened = co_await account->run(Access::read, [](MailStore&) -> Result<proto::Done> { return proto::Done{}; });
+    auto opened = co_await account->run(Access::read, [](MailStore& store) { return store.has_unlearned(); });
     if (!opened) co_return std::unexpected(std::move(opened.error()));
     // It may have been removed meanwhile.
     if (find(name) != account) co_return permanent(ErrorCode::not_found, "no such account");
     Fd channel = account->open_channel(peer);
     if (!channel) co_return temporary(ErrorCode::busy, "too many open files");
+    if (*opened) account->tell_learning_due();
     co_return proto::AccountChannel{std::move(channel)};
 }
 

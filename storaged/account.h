@@ -89,6 +89,13 @@ class Account : public std::enable_shared_from_this<Account> {
     /// What fails is not tried again for a while.
     async::Task<Result<proto::Done>> load_client_keys();
 
+    // ---- sessions in a browser (web_sessions.cc)
+
+    bool may_log_in() const { return logins_ == proto::Logins::allowed; }
+    /// It may not log in, and may have sessions from before.
+    bool has_web_sessions_to_end() const { return !may_log_in() && !web_sessions_ended_; }
+    void set_web_sessions_ended() { web_sessions_ended_ = true; }
+
     // ---- what it shares with others (RFC 4314)
 
     /// Whether an account is of the same domain, so that it can be given rights; addresses and accounts are moxd's
@@ -109,6 +116,8 @@ class Account : public std::enable_shared_from_this<Account> {
     void add_visitor(AccountChannel& channel) { visitors_.insert(&channel); }
     void remove_visitor(AccountChannel& channel) { visitors_.erase(&channel); }
     void tell_list_changed();
+    /// What an earlier worker left is for the present ones.
+    void tell_learning_due();
     /// What they know of the mailboxes here is void.
     void close_visitors(std::string_view reason);
 
@@ -163,6 +172,8 @@ class Account : public std::enable_shared_from_this<Account> {
     std::shared_ptr<const ClientKeys> client_keys_;
     uint64_t client_keys_version_ = 0;
     async::Clock::time_point client_keys_unreadable_until_;
+    proto::Logins logins_ = proto::Logins::allowed;
+    bool web_sessions_ended_ = false;  // since it may not log in
     std::shared_ptr<Strand> strand_;
     MailStore& store_;  // the strand's
     size_t uses_ = 0;
@@ -204,6 +215,11 @@ class Accounts {
     async::Task<Result<proto::Done>> add_client_key(proto::AddClientKey message);
     async::Task<Result<proto::Done>> remove_client_key(std::string fingerprint);
     async::Task<Result<proto::OwnedClientKeys>> list_client_keys(std::string name);
+    // ---- sessions in a browser (web_sessions.cc)
+    /// Ends those of accounts that may not log in. What fails is for the next call.
+    async::Task<void> end_disabled_web_sessions();
+    /// Forgets those that ended by themselves, of accounts whose databases are open.
+    async::Task<void> drop_ended_web_sessions();
     size_t size() const;
     /// Those that are configured.
     std::vector<std::shared_ptr<Account>> all() const;

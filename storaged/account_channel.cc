@@ -1,6 +1,7 @@
 #include "storaged/account_channel.h"
 
 #include <algorithm>
+#include <ctime>
 #include <sys/stat.h>
 
 #include "common/log/log.h"
@@ -97,18 +98,20 @@ AccountChannel::~AccountChannel() {
 }
 
 void AccountChannel::tell(const Effects& effects) {
-    if (effects.changed.empty() && !effects.list_changed) return;
+    if (effects.changed.empty() && !effects.list_changed && !effects.learning_due) return;
     for (auto [mailbox, modseq] : effects.changed) changed_[mailbox] = std::max(changed_[mailbox], modseq);
     list_changed_ |= effects.list_changed;
+    learning_due_ |= effects.learning_due && peer_ == ipc::Role::imapd_worker;
     events_.notify_all();
 }
 
 async::Task<void> AccountChannel::send_events() {
     while (!channel_.lost()) {
-        while (changed_.empty() && !list_changed_) co_await events_.wait();
+        while (changed_.empty() && !list_changed_ && !learning_due_) co_await events_.wait();
         if (std::exchange(list_changed_, false)) channel_.send(proto::MailboxListChanged{});
         for (auto [mailbox, modseq] : std::exchange(changed_, {}))
             channel_.send(proto::MailboxChanged{{mailbox}, modseq});
+        if (std::exchange(learning_due_, false)) channel_.send(proto::LearningDue{});
         try {
             co_await channel_.drain(async::in(kWaitForWorker));
         } catch (const async::DeadlinePassed&) {
@@ -363,6 +366,46 @@ async::Task<Result<proto::ThreadContents>> AccountChannel::on(proto::FindThread 
 
 async::Task<Result<proto::KnownRecipients>> AccountChannel::on(proto::ListRecipients message) {
     return account_.run(Access::read, [m = std::move(message)](MailStore& store) { return store.recipients(m.after); });
+}
+
+async::Task<Result<proto::UnlearnedMessages>> AccountChannel::on(proto::GetUnlearned) {
+    return account_.run(Access::read, [](MailStore& store) { return store.unlearned(); });
+}
+
+async::Task<Result<proto::Done>> AccountChannel::on(proto::LearnMessages message) {
+    return account_.run(Access::write, [m = std::move(message)](MailStore& store) { return store.learn(m.messages); });
+}
+
+// Those that wait are indexed first, so it writes.
+async::Task<Result<proto::KnownSenders>> AccountChannel::on(proto::ListSenders message) {
+    return account_.run(Access::write,
+                        [m = std::move(message)](MailStore& store) { return store.known_senders(m.after); });
+}
+
+async::Task<Result<proto::SenderHistories>> AccountChannel::on(proto::FindSender message) {
+    return account_.run(Access::read,
+                        [m = std::move(message)](MailStore& store) { return store.senders_named(m.who); });
+}
+
+async::Task<Result<proto::SendersForgotten>> AccountChannel::on(proto::ForgetSenders message) {
+    return account_.run(Access::write,
+                        [m = std::move(message)](MailStore& store) { return store.forget_senders(m.who); });
+}
+
+async::Task<Result<proto::JunkStatus>> AccountChannel::on(proto::GetJunkStatus) {
+    return account_.run(Access::read, [](MailStore& store) { return store.junk_status(); });
+}
+
+async::Task<Result<proto::Done>> AccountChannel::on(proto::ResetJunkWords message) {
+    return account_.run(Access::write, [m = message](MailStore& store) { return store.reset_junk_words(m.reset); });
+}
+
+async::Task<Result<proto::WebSessions>> AccountChannel::on(proto::ListWebSessions) {
+    return account_.run(Access::read, [](MailStore& store) { return store.web_sessions(std::time(nullptr)); });
+}
+
+async::Task<Result<proto::Done>> AccountChannel::on(proto::RemoveWebSessions message) {
+    return account_.run(Access::write, [m = message](MailStore& store) { return store.end_web_sessions(m.id); });
 }
 
 async::Task<Result<proto::FlagsStored>> AccountChannel::on(proto::StoreFlags message) {

@@ -58,6 +58,15 @@ class AccountChannel {
     async::Task<Result<proto::Threads>> on(proto::GetThreads message);
     async::Task<Result<proto::ThreadContents>> on(proto::FindThread message);
     async::Task<Result<proto::KnownRecipients>> on(proto::ListRecipients message);
+    async::Task<Result<proto::UnlearnedMessages>> on(proto::GetUnlearned);
+    async::Task<Result<proto::Done>> on(proto::LearnMessages message);
+    async::Task<Result<proto::KnownSenders>> on(proto::ListSenders message);
+    async::Task<Result<proto::SenderHistories>> on(proto::FindSender message);
+    async::Task<Result<proto::SendersForgotten>> on(proto::ForgetSenders message);
+    async::Task<Result<proto::JunkStatus>> on(proto::GetJunkStatus);
+    async::Task<Result<proto::Done>> on(proto::ResetJunkWords message);
+    async::Task<Result<proto::WebSessions>> on(proto::ListWebSessions);
+    async::Task<Result<proto::Done>> on(proto::RemoveWebSessions message);
     async::Task<Result<proto::FlagsStored>> on(proto::StoreFlags message);
     async::Task<Result<proto::MessagesCopied>> on(proto::CopyMessages message);
     async::Task<Result<proto::MessagesCopied>> on(proto::MoveMessages message);
@@ -96,6 +105,7 @@ class AccountChannel {
     SpoolSet spools_;
     std::map<uint64_t, uint64_t> changed_;
     bool list_changed_ = false;
+    bool learning_due_ = false;
     async::Notify events_;
     ipc::Channel channel_;
     async::Scope scope_;  // last: its task uses all of the above

@@ -118,7 +118,7 @@ void MailStore::insert_row(uint64_t mailbox, uint32_t uid, uint64_t modseq, cons
              row.keywords, row.size, row.received, row.zone, std::time(nullptr), row.content);
 }
 
-uint64_t MailStore::add_content(const NewMessage& message) {
+uint64_t MailStore::add_content(const proto::Mailbox& mailbox, const NewMessage& message) {
     Content& content = *message.content;
     uint64_t number = 0;
     ContentPlace place;
@@ -133,9 +133,12 @@ uint64_t MailStore::add_content(const NewMessage& message) {
         place = {number, 0, content.size()};
         if (counters().compression == proto::Compression::on) note_compressible(number);
     }
-    db().run("INSERT INTO content VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", number, place.file, place.offset,
+    std::string sender = message.sender;
+    if (!sender.empty() && (mailbox.special_use & proto::kJunkUse) != 0) mark_filed_as_junk(sender);
+    db().run("INSERT INTO content VALUES (?, 1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", number, place.file, place.offset,
              place.length, static_cast<int>(place.method), content.size(), std::time(nullptr), message.mail_from,
-             message.remote_address, message.ehlo, Blob{message.prefix}, Blob{*message.info});
+             message.remote_address, message.ehlo, Blob{message.prefix}, Blob{*message.info}, Blob{sender});
+    senders_.note_added();
     return number;
 }
 
@@ -146,9 +149,9 @@ Result<uint32_t> MailStore::add_message(const proto::Mailbox& mailbox, const New
     if (!keywords) return std::unexpected(keywords.error());
     auto uid = take_uids(mailbox.id.value, 1);
     if (!uid) return uid;
-    uint64_t content = add_content(message);
+    uint64_t content = add_content(mailbox, message);
     index_.add(db(), content, message.words);
-    effects().index_due |= index_.is_due(db());
+    effects().index_due |= index_.is_due(db()) || senders_.is_due(db());
     Row row;
     row.flags = message.flags & proto::kAllFlags;
     row.keywords = *keywords;
@@ -158,6 +161,7 @@ Result<uint32_t> MailStore::add_message(const proto::Mailbox& mailbox, const New
     row.received = message.received.unix_seconds;
     row.zone = message.received.zone_minutes;
     insert_row(mailbox.id.value, *uid, modseq, row);
+    note_opinion(content, {}, {row.flags, 0});
     // What a guest puts there the owner has not sent.
     if ((mailbox.special_use & proto::kSentUse) != 0 && asker_ == nullptr && !message.recipients.empty()) {
         auto noted = note_recipients(message.recipients, message.received.unix_seconds);

@@ -181,7 +181,7 @@ async::Task<Result<proto::Done>> AdminChannel::on(proto::UndeleteAccount message
         if (access((directory + "/index.db").c_str(), F_OK) != 0)
             return permanent(ErrorCode::not_found, "no such removed account");
         try {
-            renew_uidvalidity(directory, above, engine.journal, engine.counters);
+            renew_account(directory, above, engine.journal, engine.counters);
         } catch (const StoreFailure& failure) {
             log::error("cannot put an account back", {{"error", failure.what()}});
             return std::unexpected(failure.error());

@@ -113,6 +113,7 @@ Result<proto::FlagsStored> MailStore::store_flags(proto::StoreFlags request) {
                      row.keywords, row.modseq, mailbox, row.uid);
             delta.add(before.flags, 0, -1);
             delta.add(row.flags, 0, 1);
+            note_opinion(row.content, {before.flags, found->special_use}, {row.flags, found->special_use});
         }
         stored.rows.push_back({row.uid, row.flags, row.keywords, row.modseq, row.size, row.received, row.zone, 0,
                                row.saved, row.content});
@@ -144,7 +145,8 @@ Result<std::vector<MailStore::Row>> MailStore::rows_to_copy(uint64_t mailbox,
 }
 
 Result<proto::MessagesCopied> MailStore::copy(const proto::CopyMessages& request) {
-    if (!find(request.mailbox)) return mailbox_gone();
+    auto source = find(request.mailbox);
+    if (!source) return mailbox_gone();
     auto destination = find_for(request.destination, proto::kInsertRight);
     if (!destination) return std::unexpected(destination.error());
     auto rows = rows_to_copy(request.mailbox.value, request.uids);
@@ -160,6 +162,7 @@ Result<proto::MessagesCopied> MailStore::copy(const proto::CopyMessages& request
     ModSeqs modseqs(*this);
     Delta delta;
     for (Row& row : *rows) {
+        Standing before{row.flags, source->special_use};
         drop_flags(*destination, row.flags, row.keywords);
         auto keywords = translate_keywords(row.keywords, names, destination->id.value);
         if (!keywords) return std::unexpected(keywords.error());
@@ -167,6 +170,7 @@ Result<proto::MessagesCopied> MailStore::copy(const proto::CopyMessages& request
         uint32_t uid = *first + static_cast<uint32_t>(copied.uids.size());
         insert_row(destination->id.value, uid, modseqs.for_row(), row);
         db().run("UPDATE content SET copies = copies + 1 WHERE id = ?", row.content);
+        note_opinion(row.content, before, {row.flags, destination->special_use});
         delta.add(row.flags, row.size, 1);
         copied.uids.push_back({row.uid, uid});
     }
@@ -206,6 +210,7 @@ Result<proto::MessagesCopied> MailStore::move_rows(const proto::Mailbox& source,
         uint32_t uid = *first + static_cast<uint32_t>(moved.uids.size());
         db().run("DELETE FROM message WHERE mailbox = ? AND uid = ?", source.id.value, row.uid);
         insert_row(destination.id.value, uid, modseq, row);
+        note_opinion(row.content, {before.flags, source.special_use}, {row.flags, destination.special_use});
         gone.emplace_back(row.uid, modseq);
         out.add(before.flags, row.size, -1);
         in.add(row.flags, row.size, 1);
@@ -270,6 +275,7 @@ void MailStore::drop_content(uint64_t content) {
         db().run("UPDATE content SET copies = copies - 1 WHERE id = ?", content);
         return;
     }
+    keep_opinion(content);
     db().run("DELETE FROM content WHERE id = ?", content);
     index_.remove(db(), content);
     leave_thread(content);

@@ -62,6 +62,25 @@ std::span<const Check> MailStore::checks() const {
         {"SELECT k.message_id FROM thread_key k LEFT JOIN thread t ON t.id = k.thread WHERE t.id IS NULL",
          "what leads to no thread"},
         {"SELECT address FROM recipient WHERE address NOT LIKE '_%@_%' OR count < 1", "a recipient that cannot be"},
+        {"SELECT k.content FROM sender_key k LEFT JOIN sender_segment g ON g.first = k.segment"
+         " WHERE g.first IS NULL OR k.content NOT BETWEEN g.first AND g.last",
+         "a key of a sender that is in no segment"},
+        {"SELECT s.content FROM sender s WHERE ifnull((SELECT last FROM sender_segment WHERE first <= s.content"
+         " ORDER BY first DESC LIMIT 1), 0) < s.content",
+         "senders that are in no segment"},
+        {"SELECT a.first FROM sender_segment a, state WHERE a.last > sender_indexed OR EXISTS"
+         " (SELECT 1 FROM sender_segment b WHERE b.first > a.first AND b.first <= a.last)",
+         "a segment of senders that cannot be"},
+        {"SELECT o.content FROM opinion o LEFT JOIN content c ON c.id = o.content LEFT JOIN sender s"
+         " ON s.content = o.content WHERE value > 2 OR wanted > 2 OR learned > 2 OR c.id IS NULL AND"
+         " (s.content IS NULL OR wanted != learned)",
+         "an opinion that cannot be"},
+        {"SELECT junk_words FROM state WHERE junk_words != (SELECT count(*) FROM junk_word)",
+         "wrong count of words of junk"},
+        {"SELECT word FROM junk_word WHERE junk < 0 OR not_junk < 0", "a word in less than no message"},
+        {"SELECT id FROM web_session WHERE length(token) != 32 OR length(csrf) != 32 OR last_used < created",
+         "a session in a browser that cannot be"},
+        {"SELECT count(*) FROM web_session HAVING count(*) > 100", "too many sessions in a browser"},
         {"SELECT s.id FROM segment s WHERE s.state = 1 AND NOT EXISTS (SELECT 1 FROM segment t WHERE t.target = s.id)",
          "a segment that is made of nothing"},
         {"SELECT id >> 24 FROM segment_words WHERE id >> 24 NOT IN (SELECT id FROM segment) UNION"

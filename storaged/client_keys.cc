@@ -1,8 +1,8 @@
 #include <algorithm>
 
 #include "common/log/log.h"
-#include "common/mail/utf8.h"
 #include "storaged/account.h"
+#include "storaged/names.h"
 
 // The keys of TLS clients that log in with them (SASL EXTERNAL), by the fingerprints of their public halves: rows of
 // each account's database, so they are backed up, restored and removed with it.
@@ -19,14 +19,9 @@ using namespace std::chrono_literals;
 
 constexpr auto kUnreadableFor = 1min;  // not tried again
 
-bool is_printable(const std::string& text) {
-    return mail::is_utf8(text) &&
-           std::ranges::none_of(text, [](char c) { return static_cast<unsigned char>(c) < ' ' || c == 0x7f; });
-}
-
 Result<void> check_key(const proto::ClientKey& key) {
-    bool fits = key.fingerprint.size() == proto::kKeyFingerprint && key.type.size() <= proto::kMaxClientKeyType &&
-                key.name.size() <= proto::kMaxClientKeyName && is_printable(key.type) && is_printable(key.name);
+    bool fits = key.fingerprint.size() == proto::kKeyFingerprint && is_printable(key.type, proto::kMaxClientKeyType) &&
+                is_printable(key.name, proto::kMaxClientKeyName);
     if (!fits) return permanent(ErrorCode::bad_request, "not a key, or a name that is too long or not text");
     return {};
 }

@@ -26,6 +26,22 @@ struct PackLimits {
     std::chrono::milliseconds compress_after{5000};  // a large message came
 };
 
+/// What is kept of senders (sender_index.h).
+struct SenderLimits {
+    size_t waiting = 64;         // messages, before they become a segment
+    uint64_t segment = 1024;     // messages of one that stays as it is
+    size_t fan = 16;             // smaller ones become one
+    uint64_t messages = 50'000;  // of an account
+    std::chrono::seconds keep{365 * 24 * 3600};
+};
+
+/// Words of junk (junk_words.cc).
+struct JunkLimits {
+    uint64_t words = 500'000;  // of an account
+    int64_t looked_at = 8192;  // when there are more
+    int64_t dropped = 2048;    // of those
+};
+
 struct Counters {
     std::atomic<uint64_t> deliveries = 0;
     std::atomic<uint64_t> delivery_failures = 0;
@@ -49,6 +65,8 @@ struct Counters {
     std::atomic<proto::Compression> compression = proto::Compression::off;
     IndexLimits index;  // set before the first store is made
     PackLimits packs;   // the same
+    SenderLimits senders;
+    JunkLimits junk;
 };
 
 }  // namespace mox::storaged

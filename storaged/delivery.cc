@@ -73,6 +73,8 @@ NewMessage new_message(const Common& common, const proto::DeliveryTarget& target
     message.ehlo = common.facts.ehlo;
     message.received = common.facts.received;
     message.words = words_of(common.facts.words, target);
+    // What comes from nowhere is a notice of our own.
+    if (!message.remote_address.empty()) message.sender = encode_facts(common.facts.sender);
     return message;
 }
 
@@ -142,6 +144,7 @@ async::Task<Result<proto::DeliveryOutcomes>> deliver(Engine& engine, Accounts& a
         co_return permanent(ErrorCode::bad_request, "no target, or too many");
     if (request.facts.mail_from.size() > kMaxAddress || request.facts.message_id.size() > kMaxAddress)
         co_return permanent(ErrorCode::bad_request, "an address or the Message-ID is too long");
+    if (!are_facts(request.facts.sender)) co_return permanent(ErrorCode::bad_request, "not what is known of a sender");
     if (auto error = check_facts({}, {}, request.facts.words)) co_return std::unexpected(std::move(*error));
     auto content = co_await take_content(engine, source, request.facts.size);
     if (!content) co_return std::unexpected(std::move(content.error()));

@@ -45,6 +45,8 @@ constexpr GuestRule kGuestRules[] = {
     {proto::AssignThreads::kKind, Reach::own},
     {proto::GetThreads::kKind, Reach::own},
     {proto::FindThread::kKind, Reach::own},
+    {proto::GetUnlearned::kKind, Reach::own},  // what is junk the owner says
+    {proto::LearnMessages::kKind, Reach::own},
     {proto::ListMailboxes::kKind, Reach::each, proto::kLookupRight},
     {proto::GetMailboxes::kKind, Reach::each, proto::kReadRight},
     {proto::CreateMailbox::kKind, Reach::parent, proto::kCreateRight},

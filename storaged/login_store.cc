@@ -1,12 +1,10 @@
 #include "storaged/login_store.h"
 
 #include <algorithm>
-#include <arpa/inet.h>
 #include <cstring>
 #include <sodium.h>
 #include <utility>
 
-#include "common/mail/utf8.h"
 #include "storaged/names.h"
 
 namespace mox::storaged {
@@ -48,16 +46,6 @@ CREATE INDEX login_alike ON login (alike, first);
 
 constexpr const char* kUpgrades[] = {kVersion1};
 
-bool is_address(const std::string& text) {
-    in6_addr address{};
-    return inet_pton(AF_INET, text.c_str(), &address) == 1 || inet_pton(AF_INET6, text.c_str(), &address) == 1;
-}
-
-bool is_text(const std::string& text, size_t max) {
-    auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
-    return text.size() <= max && mail::is_utf8(text) && std::ranges::none_of(text, is_control);
-}
-
 /// Of all that has to be alike. Strangers choose some of it, and must not find texts that fall together.
 uint64_t hash_of(const proto::LoginAttempt& attempt) {
     std::string all;
@@ -83,8 +71,8 @@ E to_enum(uint32_t number) {
 
 std::optional<Error> check_logins(const std::vector<proto::LoginAttempt>& attempts) {
     auto is_good = [](const proto::LoginAttempt& a) {
-        bool names = (a.account.empty() || is_account_name(a.account)) && is_address(a.remote_address);
-        bool texts = is_text(a.login, proto::kMaxLoginName) && is_text(a.client, proto::kMaxLoginClient);
+        bool names = (a.account.empty() || is_account_name(a.account)) && is_ip_address(a.remote_address);
+        bool texts = is_printable(a.login, proto::kMaxLoginName) && is_printable(a.client, proto::kMaxLoginClient);
         return names && texts && a.first >= 0 && a.first <= a.last && a.count > 0 && a.count <= kMaxCount;
     };
     if (attempts.size() <= proto::kMaxLoginsAtOnce && std::ranges::all_of(attempts, is_good)) return std::nullopt;

@@ -223,7 +223,60 @@ CREATE TABLE url_key (
 );
 )";
 
-constexpr const char* kUpgrades[] = {kVersion1, kVersion2, kVersion3, kVersion4, kVersion5, kVersion6, kVersion7};
+// Sessions in a browser (web_sessions.cc), and what is learned of mail.
+constexpr const char* kVersion8 = R"(
+CREATE TABLE web_session (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    token BLOB NOT NULL UNIQUE,         -- SHA-256 of it
+    csrf BLOB NOT NULL,                 -- the same of the second token
+    kind INTEGER NOT NULL,              -- proto::WebSessionKind
+    created INTEGER NOT NULL,           -- Unix seconds
+    last_used INTEGER NOT NULL,
+    remote_address TEXT NOT NULL,
+    user_agent TEXT NOT NULL
+);
+-- Senders (sender_index.h), what is said of messages (opinions.cc) and learned of them (junk_words.cc).
+ALTER TABLE content ADD COLUMN sender BLOB NOT NULL DEFAULT x'';            -- encode_facts(); empty: nothing is kept
+ALTER TABLE state ADD COLUMN sender_indexed INTEGER NOT NULL DEFAULT 0;     -- contents up to this one are, or have none
+ALTER TABLE state ADD COLUMN sender_secret BLOB NOT NULL DEFAULT x'';       -- of the hashes in sender_key
+ALTER TABLE state ADD COLUMN junk_messages INTEGER NOT NULL DEFAULT 0;      -- that were learned as junk
+ALTER TABLE state ADD COLUMN not_junk_messages INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE state ADD COLUMN junk_words INTEGER NOT NULL DEFAULT 0;         -- rows of junk_word
+UPDATE state SET sender_indexed = next_file - 1, sender_secret = randomblob(16);
+CREATE TABLE sender (
+    content INTEGER PRIMARY KEY,        -- which may be gone
+    stored INTEGER NOT NULL,            -- Unix seconds
+    facts INTEGER NOT NULL,             -- the first byte of content.sender
+    address TEXT NOT NULL               -- in From
+);
+CREATE TABLE sender_key (
+    segment INTEGER NOT NULL,
+    key INTEGER NOT NULL,               -- hash of a facet and its value
+    content INTEGER NOT NULL,           -- sender has it, unless it was forgotten
+    PRIMARY KEY (segment, key, content)
+) WITHOUT ROWID;
+CREATE TABLE sender_segment (
+    first INTEGER PRIMARY KEY,          -- content; what sender_key knows it by
+    last INTEGER NOT NULL,
+    messages INTEGER NOT NULL
+);
+CREATE TABLE opinion (
+    content INTEGER PRIMARY KEY,        -- which may be gone when sender has it
+    value INTEGER NOT NULL,             -- proto::Opinion
+    wanted INTEGER NOT NULL,            -- proto::JunkClass: what its words are to be learned as
+    learned INTEGER NOT NULL            -- what they are
+);
+CREATE INDEX opinion_unlearned ON opinion (content) WHERE wanted != learned;
+CREATE TABLE junk_word (
+    word INTEGER PRIMARY KEY,           -- common/mail/junk_words.h
+    junk INTEGER NOT NULL,              -- messages that were learned
+    not_junk INTEGER NOT NULL,
+    last INTEGER NOT NULL               -- when it was counted, days since 1970
+);
+)";
+
+constexpr const char* kUpgrades[] = {kVersion1, kVersion2, kVersion3, kVersion4,
+                                     kVersion5, kVersion6, kVersion7, kVersion8};
 
 struct DefaultMailbox {
     const char* name;
@@ -245,7 +298,8 @@ Upgrades mail_upgrades() {
 void MailStore::fill_new() {
     // Half the time: an account that is made anew gets other values than the one before (RFC 3501 2.3.1.1), for as long
     // as 32 bits last.
-    db().run("INSERT INTO state VALUES (1, 1, 0, 1, 1, ?, 0, 0, random())", std::time(nullptr) / 2);
+    db().run("INSERT INTO state VALUES (1, 1, 0, 1, 1, ?, 0, 0, random(), 0, randomblob(16), 0, 0, 0)",
+             std::time(nullptr) / 2);
     for (const DefaultMailbox& mailbox : kDefaults) {
         auto created = create_one(mailbox.name, mailbox.special_use);
         if (!created) throw StoreFailure(created.error(), "creating the first mailboxes");

@@ -9,7 +9,8 @@
 //
 // Runs in worker threads, inside a strand's operations. mailboxes.cc has the mailboxes, reading.cc what reads messages,
 // searching.cc and threading.cc what finds them, sharing.cc who may, adding.cc, importing.cc and changing.cc what
-// changes them, mail_schema.cc the tables. RFC 3501, 9051, 7162 (modseq), 6154 (special use), 4315 (UIDPLUS).
+// changes them, opinions.cc and junk_words.cc what is learned of that, mail_schema.cc the tables. RFC 3501, 9051, 7162
+// (modseq), 6154 (special use), 4315 (UIDPLUS).
 #pragma once
 
 #include <optional>
@@ -26,6 +27,7 @@
 #include "storaged/guest_rules.h"
 #include "storaged/packs.h"
 #include "storaged/rights.h"
+#include "storaged/sender_index.h"
 #include "storaged/store.h"
 #include "storaged/text_index.h"
 
@@ -57,12 +59,15 @@ struct NewMessage {
     std::vector<std::string> keywords;
     std::string words;  // mail::word_list() of prefix and content; empty: they are not indexed now
     std::vector<std::string> recipients = {};  // noted when it comes into a mailbox for sent messages
+    std::string sender = {};                   // encode_facts(); empty: nothing is kept of its senders
 };
 
-/// Empty files in the directory of an account that shares mailboxes (sharing.cc), and of one that has keys of TLS
-/// clients (client_keys.cc), or ever has: so others are spared opening the databases of all to find out.
+/// Empty files in the directory of an account that shares mailboxes (sharing.cc), of one that has keys of TLS clients
+/// (client_keys.cc), and of one with sessions in a browser (web_sessions.cc), or that ever has: so others are spared
+/// opening the databases of all to find out.
 constexpr const char* kSharedMark = "shared";
 constexpr const char* kClientKeysMark = "client-keys";
+constexpr const char* kWebSessionsMark = "web-sessions";
 
 /// A message of an import, and by what it is known when it comes again.
 struct ImportedMessage {
@@ -159,8 +164,8 @@ class MailStore : public Store {
     Result<proto::TextFound> find_text(const std::vector<proto::TextKey>& keys);
     Result<proto::Done> index_words(const std::vector<proto::ContentWords>& contents);
     Result<proto::Done> drop_index();
-    /// Does some of what the index has to do; whether there is more.
-    Result<bool> build_index();
+    /// Does some of what this index, and that of senders, has to do; whether there is more. `now` in Unix seconds.
+    Result<bool> build_index(int64_t now);
 
     // ---- threads (threading.cc)
     Result<proto::UnthreadedMessages> unthreaded();
@@ -173,6 +178,22 @@ class MailStore : public Store {
     Result<proto::Done> note_recipients(const std::vector<std::string>& addresses, int64_t when);
     Result<proto::KnownRecipients> recipients(const std::string& after);
 
+    // ---- senders, and what is said of their messages (opinions.cc)
+    Result<proto::SenderHistories> sender_history(const Senders& senders);
+    /// Facets of this value that are known.
+    Result<proto::SenderHistories> senders_named(const std::string& who);
+    Result<proto::KnownSenders> known_senders(const std::string& after);
+    /// An empty name: all.
+    Result<proto::SendersForgotten> forget_senders(const std::string& who);
+
+    // ---- the words of junk (junk_words.cc)
+    Result<bool> has_unlearned();
+    Result<proto::UnlearnedMessages> unlearned();
+    Result<proto::Done> learn(const std::vector<proto::LearnedMessage>& messages);
+    Result<proto::WordCounts> word_counts(const std::vector<uint64_t>& words);
+    Result<proto::JunkStatus> junk_status();
+    Result<proto::Done> reset_junk_words(proto::JunkReset reset);
+
     // ---- large messages become compressed files (compressing.cc)
     /// The first to be tried whose number is greater.
     Result<std::optional<Compressible>> next_compressible(uint64_t after);
@@ -184,12 +205,26 @@ class MailStore : public Store {
 
     // ---- credentials
     Result<proto::StoredCredentials> credentials();
+    /// All sessions in a browser end with it.
     Result<proto::Done> set_credentials(const proto::Credentials& credentials);
     /// By when they were added (client_keys.cc).
     Result<std::vector<proto::ClientKey>> client_keys();
     /// Error over_quota. That it is nobody else's is for the caller to see to.
     Result<proto::Done> add_client_key(const proto::ClientKey& key);
     Result<proto::Done> remove_client_key(const std::string& fingerprint);
+
+    // ---- sessions in a browser; `now` in Unix seconds (web_sessions.cc)
+    /// Those used longest ago end when there are too many.
+    Result<proto::WebSession> add_web_session(const proto::NewWebSession& session, int64_t now);
+    /// By the hash of its token. Error not_found.
+    Result<proto::WebSession> find_web_session(const std::string& token, proto::WebSessionKind kind, int64_t now);
+    Result<proto::Done> use_web_session(uint64_t id, int64_t now);
+    Result<proto::WebSessions> web_sessions(int64_t now);
+    /// One, or with 0 all. Error not_found.
+    Result<proto::Done> end_web_sessions(uint64_t id);
+    /// Of those that nobody finds any more.
+    Result<bool> has_ended_web_sessions(int64_t now);
+    Result<proto::Done> drop_ended_web_sessions(int64_t now);
 
     // ---- restoring (restoring.cc)
     uint64_t next_uidvalidity();
@@ -276,6 +311,7 @@ class MailStore : public Store {
     bool is_subscribed(std::string_view name);
     void add_subscription(std::string_view name);
 
+    static std::vector<proto::WebSession> read_web_sessions(Query rows);
     std::optional<std::string> url_key(uint64_t mailbox);
     bool use_kept(proto::MailboxColumns& columns);
     /// Calls `take` with each of the messages that exists, in order, until it returns false. `sql` has the mailbox, the
@@ -297,7 +333,7 @@ class MailStore : public Store {
     std::vector<std::string> fitting_keywords(uint64_t mailbox, const std::vector<std::string>& names);
     Result<proto::ImportState> import_one(const proto::Mailbox& mailbox, uint64_t run, const ImportedMessage& message,
                                           uint64_t modseq);
-    uint64_t add_content(const NewMessage& message);
+    uint64_t add_content(const proto::Mailbox& mailbox, const NewMessage& message);
     void note_compressible(uint64_t content);
     /// The content of a file of its own is gone.
     void drop_file(uint64_t content, const ContentPlace& place);
@@ -315,6 +351,16 @@ class MailStore : public Store {
     uint64_t find_thread_for(const proto::ThreadFacts& facts);
     void assign_thread(const proto::ThreadFacts& facts);
     void leave_thread(uint64_t content);
+    /// What says whether a message is junk: its flags, and the use of its mailbox.
+    struct Standing {
+        uint32_t flags = 0;
+        uint32_t special_use = 0;
+    };
+    void note_opinion(uint64_t content, Standing before, Standing after);
+    /// The content is about to go.
+    void keep_opinion(uint64_t content);
+    void count_words(proto::JunkClass as, const std::vector<uint64_t>& words, int64_t by);
+    bool drop_rare_words();
     Result<proto::MessagesCopied> move_rows(const proto::Mailbox& source, const proto::Mailbox& destination,
                                             const std::vector<Row>& rows);
     Result<std::vector<Row>> rows_to_copy(uint64_t mailbox, const std::vector<proto::UidRange>& uids);
@@ -324,6 +370,7 @@ class MailStore : public Store {
     std::atomic<uint64_t> quota_ = 0;
     KeptColumns kept_{counters().columns};
     TextIndex index_;
+    SenderIndex senders_{counters().senders};
     Packs packs_{*this, counters().packs};
     uint64_t counted_use_ = 0;  // of this store, in Counters::used
 };

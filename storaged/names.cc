@@ -1,5 +1,8 @@
 #include "storaged/names.h"
 
+#include <algorithm>
+#include <arpa/inet.h>
+
 #include "common/mail/utf8.h"
 #include "common/text/ascii.h"
 #include "proto/account.h"
@@ -72,6 +75,16 @@ bool is_keyword(std::string_view name) {
     for (char c : name)
         if (c <= ' ' || c >= 0x7f || std::string_view("(){%*\"\\]").find(c) != std::string_view::npos) return false;
     return true;
+}
+
+bool is_printable(std::string_view text, size_t max) {
+    auto is_control = [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; };
+    return text.size() <= max && mail::is_utf8(text) && std::ranges::none_of(text, is_control);
+}
+
+bool is_ip_address(const std::string& text) {
+    in6_addr address{};
+    return inet_pton(AF_INET, text.c_str(), &address) == 1 || inet_pton(AF_INET6, text.c_str(), &address) == 1;
 }
 
 bool is_account_name(std::string_view name) {

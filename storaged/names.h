@@ -23,6 +23,10 @@ Result<std::string> canonical_subscription(std::string_view name);
 std::vector<std::string> parents_of(std::string_view name);
 /// A keyword: an atom (RFC 3501 9 flag-keyword) that is not a system flag.
 bool is_keyword(std::string_view name);
+/// Text to be shown: well-formed UTF-8 of so many bytes at most, without control characters.
+bool is_printable(std::string_view text, size_t max);
+/// An IPv4 or IPv6 address as text.
+bool is_ip_address(const std::string& text);
 /// Whether an account's name can be the name of its directory.
 bool is_account_name(std::string_view name);
 

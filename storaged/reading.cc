@@ -236,7 +236,7 @@ Result<proto::Done> MailStore::set_credentials(const proto::Credentials& c) {
              Blob{c.scram_sha256.salt}, c.scram_sha256.iterations, Blob{c.scram_sha256.stored_key.value},
              Blob{c.scram_sha256.server_key.value}, Blob{c.scram_sha1.salt}, c.scram_sha1.iterations,
              Blob{c.scram_sha1.stored_key.value}, Blob{c.scram_sha1.server_key.value});
-    return proto::Done{};
+    return end_web_sessions(0);
 }
 
 }  // namespace mox::storaged

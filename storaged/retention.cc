@@ -65,6 +65,8 @@ async::Task<void> Retention::run() {
         } catch (const async::DeadlinePassed&) {
         }
         co_await look_at_accounts();
+        co_await accounts_.end_disabled_web_sessions();
+        co_await accounts_.drop_ended_web_sessions();
         co_await trim_logins();
         if (keep_removed_ > 0s)
             co_await engine_.pool.run([keep = keep_removed_] {

@@ -39,8 +39,9 @@ Result<proto::Done> MailStore::drop_index() {
     return proto::Done{};
 }
 
-Result<bool> MailStore::build_index() {
-    return index_.step(db());
+Result<bool> MailStore::build_index(int64_t now) {
+    bool words = index_.step(db());
+    return senders_.step(db(), now) || words;
 }
 
 uint64_t MailStore::check_part(uint64_t from, Repair repair, const std::function<void(std::string)>& report) {

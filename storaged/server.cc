@@ -66,6 +66,8 @@ Server::Server(Options options)
                                       "queue")) {
     engine_.counters.index = options.index;
     engine_.counters.packs = options.packs;
+    engine_.counters.senders = options.senders;
+    engine_.counters.junk = options.junk;
     queue_->on_effects([this](const Effects& effects) { tell_queued(effects); });
 }
 

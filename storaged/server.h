@@ -27,6 +27,8 @@ struct Options {
     JournalOptions journal;
     IndexLimits index;
     PackLimits packs;
+    SenderLimits senders;
+    JunkLimits junk;
 };
 
 class Server {

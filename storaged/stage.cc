@@ -132,6 +132,7 @@ Result<std::string> Stage::finish(uint64_t above) {
         change(store, [&] {
             store.renew_uidvalidity(above);
             store.renew_history();
+            store.end_web_sessions(0);
             store.end_pack();
         });
         store.restore_marks();
@@ -140,10 +141,13 @@ Result<std::string> Stage::finish(uint64_t above) {
     });
 }
 
-void renew_uidvalidity(const std::string& directory, uint64_t above, Journal& journal, Counters& counters) {
+void renew_account(const std::string& directory, uint64_t above, Journal& journal, Counters& counters) {
     MailStore store(directory, journal, counters);
     store.open();
-    change(store, [&] { store.renew_uidvalidity(above); });
+    change(store, [&] {
+        store.renew_uidvalidity(above);
+        store.end_web_sessions(0);
+    });
     store.close();
 }
 

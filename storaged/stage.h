@@ -43,7 +43,8 @@ class Stage {
     std::unique_ptr<Store> store_;
 };
 
-/// Gives the mailboxes of an account that is not in use new UIDVALIDITY values. Throws StoreFailure.
-void renew_uidvalidity(const std::string& directory, uint64_t above, Journal& journal, Counters& counters);
+/// Gives the mailboxes of an account that is not in use new UIDVALIDITY values, and ends its sessions in a browser.
+/// Throws StoreFailure.
+void renew_account(const std::string& directory, uint64_t above, Journal& journal, Counters& counters);
 
 }  // namespace mox::storaged

@@ -16,6 +16,8 @@ class StorageChannel {
     async::Task<Result<proto::SpoolFile>> on(proto::CreateSpool) { return spools_.create(); }
     void on(proto::DropSpool message) { spools_.drop(message.spool); }
     async::Task<Result<proto::DeliveryOutcomes>> on(proto::Deliver message);
+    async::Task<Result<proto::SenderHistories>> on(proto::GetSenderHistory message);  // opinions.cc
+    async::Task<Result<proto::WordCounts>> on(proto::GetWordCounts message);          // junk_words.cc
     async::Task<Result<proto::Enqueued>> on(proto::Enqueue message);
     async::Task<Result<proto::QueueEntries>> on(proto::QueueDue message);
     async::Task<Result<proto::NextAttempt>> on(proto::QueueNext message);
@@ -30,6 +32,10 @@ class StorageChannel {
     async::Task<Result<proto::Done>> on(proto::AddClientKey message);
     async::Task<Result<proto::Done>> on(proto::RemoveClientKey message);
     async::Task<Result<proto::OwnedClientKeys>> on(proto::ListClientKeys message);
+    // web_sessions.cc
+    async::Task<Result<proto::WebSession>> on(proto::AddWebSession message);
+    async::Task<Result<proto::WebSession>> on(proto::FindWebSession message);
+    async::Task<Result<proto::Done>> on(proto::EndWebSessions message);
     async::Task<Result<proto::AccountChannel>> on(proto::OpenAccount message);
     async::Task<Result<proto::Done>> on(proto::NoteLogins message) { return server_.note_logins(std::move(message)); }
 

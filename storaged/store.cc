@@ -34,6 +34,7 @@ void Effects::merge(Effects&& other) {
     if (other.shares) shares = std::move(other.shares);
     queue_grew |= other.queue_grew;
     index_due |= other.index_due;
+    learning_due |= other.learning_due;
     rewrite_due |= other.rewrite_due;
     compress_due |= other.compress_due;
     auto append = [](auto& to, auto& from) { std::ranges::move(from, std::back_inserter(to)); };

@@ -31,7 +31,8 @@ struct Effects {
     bool list_changed = false;
     std::shared_ptr<const Shares> shares;  // when they have changed
     bool queue_grew = false;
-    bool index_due = false;           // the index of words has something to do
+    bool index_due = false;           // the index of words, or of senders, has something to do
+    bool learning_due = false;        // there are messages whose words are to be learned
     bool rewrite_due = false;         // there are packs to be rewritten
     bool compress_due = false;        // there are large messages that were not compressed yet
     std::vector<uint64_t> erased;     // files whose last row is gone

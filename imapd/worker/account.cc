@@ -1,6 +1,7 @@
 #include "imapd/worker/account.h"
 
 #include "common/log/log.h"
+#include "imapd/worker/learning.h"
 
 namespace mox::imapd {
 namespace {
@@ -40,6 +41,13 @@ void Account::Connection::on(proto::MailboxListChanged) {
     account.known_.clear();
     if (account.connection_.get() != this) return;
     for (auto* observer : account.observers_) observer->mailbox_list_changed();
+}
+
+// It may come before the channel is the account's.
+void Account::Connection::on(proto::LearningDue) {
+    account.events_++;
+    learning_due = true;
+    if (account.connection_.get() == this) account.learn_if_due();
 }
 
 void Account::remember(const proto::MailboxList& list) {
@@ -82,6 +90,7 @@ Result<ipc::Done> Account::take(std::shared_ptr<Connection> connection, const st
     } else {
         connection_ = connection;
         scope_.spawn(watch(std::move(connection)));
+        learn_if_due();
     }
     return ipc::Done{};
 }
@@ -100,6 +109,17 @@ async::Task<void> Account::watch(std::shared_ptr<Connection> connection) {
     auto observers = observers_;  // they leave while being told
     for (auto* observer : observers)
         if (observers_.contains(observer)) observer->account_lost();
+}
+
+void Account::learn_if_due() {
+    if (connection_->learning_due && !learning_) scope_.spawn(learn());
+}
+
+// What is told while it learns may be about messages that it has been told there are none of.
+async::Task<void> Account::learn() {
+    learning_ = true;
+    while (connection_ != nullptr && std::exchange(connection_->learning_due, false)) co_await learn_messages(*this);
+    learning_ = false;
 }
 
 void Account::notify(proto::MailboxId mailbox, uint64_t highest_modseq, const AccountObserver* except) {

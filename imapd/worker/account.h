@@ -87,21 +87,26 @@ class Account {
         void on(proto::AccountOpened message);
         void on(proto::MailboxChanged message);
         void on(proto::MailboxListChanged);
+        void on(proto::LearningDue);
 
         Account& account;
         std::string opened;  // what the channel says it is for
+        bool learning_due = false;
         async::Notify arrived;
         ipc::Channel channel;
     };
     Result<ipc::Done> take(std::shared_ptr<Connection> connection, const std::string& account);
     void notify(proto::MailboxId mailbox, uint64_t highest_modseq, const AccountObserver* except);
     async::Task<void> watch(std::shared_ptr<Connection> connection);
+    void learn_if_due();
+    async::Task<void> learn();
 
     std::string name_;
     std::shared_ptr<Connection> connection_;
     uint64_t events_ = 0;
     std::set<AccountObserver*> observers_;
     std::set<std::string> known_;  // names of mailboxes, until the list changes
+    bool learning_ = false;
     async::Scope scope_;
 };
 

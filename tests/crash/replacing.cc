@@ -177,7 +177,8 @@ Result<Found> read_account(World& w, const std::string& name, std::vector<std::s
             const proto::MessageFile& message = files->messages[0];
             std::string text = text_of(message);
             if (text.size() != message.size) return permanent(ErrorCode::internal, "a short file");
-            found[text].emplace_back(mailbox.name, row.flags);
+            // Whether it is junk changes within a step, there and back.
+            found[text].emplace_back(mailbox.name, row.flags & ~uint32_t{proto::kJunk});
         }
     }
     for (auto& [text, places] : found) std::ranges::sort(places);

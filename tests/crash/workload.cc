@@ -106,6 +106,8 @@ async::Task<uint32_t> add(Run& run, std::string text) {
     if (!spool) co_return 0;
     proto::Deliver deliver{*spool, World::facts(text), {{"bob", "Lists/x", "P: x\r\n"}}, inline_text(text)};
     deliver.facts.words = words_of(text);
+    deliver.facts.remote_address = "192.0.2.1";
+    deliver.facts.sender.from = fmt::format("a{}@example.org", text.size() % 7);
     deliver.targets[0].words = mail::header_word_list("P: x\r\n");
     auto outcomes = co_await run.w.smtpd->call(std::move(deliver), async::in(30s));
     co_return outcomes && !outcomes->targets[0].error ? appended->uids[0].value : 0;
@@ -132,6 +134,38 @@ async::Task<bool> queue(Run& run, std::string text) {
         proto::QueueDeliverLocal{queued->ids[0], {1700000000, 0}, {"bob", "", "Q: x\r\n"}}, async::in(30s));
     auto removed = co_await run.w.queued->call(proto::QueueRemove{{queued->ids[1]}}, async::in(30s));
     co_return update&& local&& removed;
+}
+
+/// Words for all that are to be learned, as a worker brings them. Which messages those are by now others decide: that
+/// what is kept is right is what is checked.
+async::Task<bool> learn(Run& run) {
+    auto unlearned = co_await ask(run, proto::GetUnlearned{});
+    if (!unlearned) co_return false;
+    proto::LearnMessages request;
+    for (const auto& one : unlearned->messages) {
+        uint64_t content = one.message.content.number;
+        request.messages.push_back({content, one.was, one.wanted, {content % 5, 10 + content % 7, 100 + content}});
+    }
+    co_return (co_await ask(run, std::move(request))).has_value();
+}
+
+/// What the owner says of a message, twice, so that it is learned and unlearned.
+async::Task<bool> say_junk(Run& run, proto::MailboxId mailbox, uint32_t uid) {
+    for (auto mode : {proto::StoreMode::add, proto::StoreMode::remove}) {
+        auto flags = co_await ask(run, proto::StoreFlags{mailbox, {{uid, uid}}, mode, proto::kJunk, {}, std::nullopt});
+        if (!flags || !co_await learn(run)) co_return false;
+    }
+    co_return true;
+}
+
+/// Somebody logs in with a browser, and is asked for.
+async::Task<bool> log_in(Run& run, const std::string& text) {
+    std::string token = text.substr(0, text.find('\r'));
+    token.resize(proto::kSessionHash, '-');
+    proto::NewWebSession session{token, token, {}, "192.0.2.1", "browser"};
+    auto added = co_await run.w.authd->call(proto::AddWebSession{"bob", session}, async::in(30s));
+    auto found = co_await run.w.authd->call(proto::FindWebSession{"bob", token, {}}, async::in(30s));
+    co_return added&& found;
 }
 
 /// As the account does by itself some seconds after messages have gone. A failure is one of the disk.
@@ -175,6 +209,7 @@ async::Task<void> act(Run& run, Actor& actor) {
     auto flags = co_await ask(
         run, proto::StoreFlags{inbox, {{uid, uid}}, proto::StoreMode::add, proto::kSeen, {}, std::nullopt});
     if (!flags || !co_await queue(run, actor.text) || !co_await assign_threads(run)) co_return;
+    if (!co_await say_junk(run, inbox, uid) || !co_await log_in(run, actor.text)) co_return;
     run.note(actor);
     auto moved = co_await ask(run, proto::MoveMessages{inbox, {{uid, uid}}, "Archive"});
     if (!moved) co_return;
@@ -292,6 +327,8 @@ storaged::Options options() {
                      .slice_bytes = 66u << 10,
                      .compress_after = std::chrono::milliseconds(1)};
     options.index = {.lists = 5, .list_bytes = 64u << 10, .fan = 2, .slice_bytes = 500};
+    options.senders = {.waiting = 3, .segment = 8, .fan = 2, .messages = 10};
+    options.junk = {.words = 20, .looked_at = 10, .dropped = 5};
     return options;
 }
 

@@ -383,6 +383,18 @@ class Store {
             if (thread == message.thread.number && message.thread.born == 1000) out.contents.push_back(content);
         return out;
     }
+    Result<proto::UnlearnedMessages> on(proto::GetUnlearned) {
+        proto::UnlearnedMessages out;
+        while (!unlearned.empty() && out.messages.size() < proto::kMaxLearnedAtOnce) {
+            out.messages.push_back(std::move(unlearned.front()));
+            unlearned.erase(unlearned.begin());
+        }
+        return out;
+    }
+    Result<proto::Done> on(proto::LearnMessages message) {
+        for (auto& one : message.messages) learned.push_back(std::move(one));
+        return proto::Done{};
+    }
     std::map<uint64_t, const Message*> by_content() {
         std::map<uint64_t, const Message*> out;
         for (auto& box : boxes_)
@@ -474,6 +486,13 @@ class Store {
         for (auto& channel : channels_)
             if (!channel->lost()) channel->send(proto::MailboxListChanged{});
     }
+    /// A message of a mailbox is to be learned, and whoever is connected is told.
+    void want_learned(const Box& box, size_t index, proto::JunkClass wanted) {
+        const Message& m = box.messages.at(index);
+        unlearned.push_back({file_of({}, {}, m), proto::JunkClass::none, wanted});
+        for (auto& channel : channels_)
+            if (!channel->lost()) channel->send(proto::LearningDue{});
+    }
     uint64_t bit_of(Box& box, const std::string& keyword) {
         for (size_t i = 0; i < box.keywords.size(); i++)
             if (text::iequals(box.keywords[i], keyword)) return 1ull << i;
@@ -484,6 +503,8 @@ class Store {
     std::map<uint64_t, uint64_t> threads;          // of contents
     std::map<uint64_t, uint64_t> thread_of_id;     // by the hash of a Message-ID
     std::vector<proto::ThreadFacts> thread_facts;  // that came last
+    std::vector<proto::UnlearnedMessage> unlearned;
+    std::vector<proto::LearnedMessage> learned;
     std::vector<std::string> subscribed;
     std::map<std::string, std::map<std::string, uint32_t>> acl;  // by mailbox, then identifier
     uint64_t quota = 0;

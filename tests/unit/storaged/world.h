@@ -51,9 +51,11 @@ struct Events {
     std::string account;
     std::map<uint64_t, uint64_t> changed;
     int list_changed = 0;
+    int learning_due = 0;
     void on(proto::AccountOpened m) { account = m.account; }
     void on(proto::MailboxChanged m) { changed[m.mailbox.value] = m.highest_modseq; }
     void on(proto::MailboxListChanged) { list_changed++; }
+    void on(proto::LearningDue) { learning_due++; }
 };
 struct QueueEvents {
     int grew = 0;
@@ -251,7 +253,12 @@ inline void make_older(storaged::Database& db, int version) {
     constexpr const char* kUndo[] = {
         "ALTER TABLE state DROP COLUMN history", "DROP TABLE compressed; DROP TABLE to_compress",
         "DROP TABLE thread; DROP TABLE thread_of; DROP TABLE thread_key; DROP TABLE recipient",
-        "DROP TABLE client_key; DROP TABLE url_key"};
+        "DROP TABLE client_key; DROP TABLE url_key",
+        "DROP TABLE web_session; DROP TABLE sender; DROP TABLE sender_key; DROP TABLE sender_segment;"
+        "DROP TABLE opinion; DROP TABLE junk_word; ALTER TABLE content DROP COLUMN sender;"
+        "ALTER TABLE state DROP COLUMN sender_indexed; ALTER TABLE state DROP COLUMN sender_secret;"
+        "ALTER TABLE state DROP COLUMN junk_messages; ALTER TABLE state DROP COLUMN not_junk_messages;"
+        "ALTER TABLE state DROP COLUMN junk_words"};
     for (int v = static_cast<int>(std::size(kUndo)) + 3; v > version; v--) db.execute(kUndo[v - 4]);
     db.execute(("PRAGMA user_version = " + std::to_string(version)).c_str());
 }
