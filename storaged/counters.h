@@ -28,9 +28,8 @@ struct PackLimits {
 
 /// What is kept of senders (sender_index.h).
 struct SenderLimits {
-    size_t waiting = 64;         // messages, before they become a segment
-    uint64_t segment = 1024;     // messages of one that stays as it is
-    size_t fan = 16;             // smaller ones become one
+    size_t waiting = 128;        // messages, before they get into a segment
+    uint64_t segment = 1024;     // messages of one
     uint64_t messages = 50'000;  // of an account
     std::chrono::seconds keep{365 * 24 * 3600};
 };

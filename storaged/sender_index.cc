@@ -183,19 +183,18 @@ bool SenderIndex::is_due(Database& db) {
 }
 
 bool SenderIndex::step(Database& db, int64_t now) {
-    if (is_due(db)) return make_segment(db);
-    return merge_segments(db) || drop_oldest(db, now);
+    return is_due(db) ? index_some(db) : drop_oldest(db, now);
 }
 
 void SenderIndex::index_up_to(Database& db, uint64_t content) {
-    while (indexed(db) < content && make_segment(db)) continue;
+    while (indexed(db) < content && index_some(db)) continue;
 }
 
 /// Of the contents that wait, some; false when none did. Those without senders are passed over for good.
-bool SenderIndex::make_segment(Database& db) {
+bool SenderIndex::index_some(Database& db) {
     looked_ = false;
     const std::string secret = this->secret(db);
-    std::vector<std::pair<uint64_t, uint64_t>> keys;  // and their contents
+    std::vector<Posting> keys;
     uint64_t first = 0;
     uint64_t last = 0;
     uint64_t messages = 0;
@@ -209,38 +208,30 @@ bool SenderIndex::make_segment(Database& db) {
             Senders senders = senders_from(rows, 2);
             db.run("INSERT INTO sender VALUES (?, ?, ?, ?)", last, rows.integer(1), rows.bytes(5)[0],
                    senders.facts.from);
-            for (const SenderKey& key : sender_keys(senders)) keys.emplace_back(hash_of(key, secret), last);
+            for (const SenderKey& key : sender_keys(senders)) keys.push_back({hash_of(key, secret), last});
             if (messages++ == 0) first = last;
         }
     }
     if (last == 0) return false;
-    // In the order of the table, which compares them as signed.
-    std::ranges::sort(keys, {}, [](const auto& k) { return std::pair(static_cast<int64_t>(k.first), k.second); });
-    for (auto [key, content] : keys) db.run("INSERT INTO sender_key VALUES (?, ?, ?)", first, key, content);
-    if (messages > 0) db.run("INSERT INTO sender_segment VALUES (?, ?, ?)", first, last, messages);
-    db.run("UPDATE state SET sender_indexed = ?", last);
+    if (messages > 0) add_to_segment(db, first, last, messages, keys);
+    db.run("UPDATE state SET sender_indexed = ? WHERE id = 1", last);
     return true;
 }
 
-/// The newest small ones, when they are many or enough for a large one.
-bool SenderIndex::merge_segments(Database& db) {
-    uint64_t first = 0;
-    uint64_t messages = 0;
-    size_t count = 0;
+/// To the newest segment while that has room, else to a new one.
+void SenderIndex::add_to_segment(Database& db, uint64_t first, uint64_t last, uint64_t messages,
+                                 std::vector<Posting>& keys) {
+    uint64_t segment = first;
     {
-        auto rows = db.query("SELECT first, messages FROM sender_segment ORDER BY first DESC");
-        while (messages < limits_.segment && rows.next() && rows.number(1) < limits_.segment) {
-            first = rows.number(0);
-            messages += rows.number(1);
-            count++;
-        }
+        auto newest = db.query("SELECT first, messages FROM sender_segment ORDER BY first DESC LIMIT 1");
+        if (newest.next() && newest.number(1) + messages <= limits_.segment) segment = newest.number(0);
     }
-    if (count < 2 || (messages < limits_.segment && count < limits_.fan)) return false;
-    db.run("UPDATE sender_key SET segment = ?1 WHERE segment > ?1", first);
-    db.run("UPDATE sender_segment SET last = (SELECT max(last) FROM sender_segment), messages = ?2 WHERE first = ?1",
-           first, messages);
-    db.run("DELETE FROM sender_segment WHERE first > ?", first);
-    return true;
+    if (db.run("UPDATE sender_segment SET last = ?, messages = messages + ? WHERE first = ?", last, messages,
+               segment) == 0)
+        db.run("INSERT INTO sender_segment VALUES (?, ?, ?)", segment, last, messages);
+    // In the order of the table, which compares them as signed.
+    std::ranges::sort(keys, {}, [](const auto& k) { return std::pair(static_cast<int64_t>(k.key), k.content); });
+    for (auto [key, content] : keys) db.run("INSERT INTO sender_key VALUES (?, ?, ?)", segment, key, content);
 }
 
 /// When there are too many without it, or all of it is too old.

@@ -2,9 +2,9 @@
 //
 // What is known of a message's senders is in its `content` row, which is written anyway, so a delivery costs no page
 // for it. The newest messages are looked through one by one. When some wait (SenderLimits), they get rows of their own
-// and become a segment: rows of `sender_key`, one for each facet, clustered by the segment, so that to write it touches
-// a few pages that lie together, wherever its keys would be in a table of all. Small segments become one. Keys are
-// hashes with a secret of the store: who may choose his names cannot make them fall together with another's.
+// in the newest segment: rows of `sender_key`, one for each facet, clustered by the segment, so that all of one are in
+// some sixty pages that lie together, wherever its keys would be in a table of all. Keys are hashes with a secret of
+// the store: who may choose his names cannot make them fall together with another's.
 //
 // A row of `sender` stays when its message goes, until there are too many or it is too old: then the oldest segment
 // goes as a whole. What people say of a message is in `opinion` (opinions.cc). Runs in the worker threads, inside a
@@ -51,7 +51,7 @@ class SenderIndex {
     void note_added() { waiting_ += looked_ ? 1 : 0; }
     /// Whether there is something for step() to do.
     bool is_due(Database& db);
-    /// Makes a segment, or one of several, or removes one; false when nothing was left. `now` in Unix seconds.
+    /// Indexes some, or removes the oldest segment; false when nothing was left. `now` in Unix seconds.
     bool step(Database& db, int64_t now);
     /// So that this content, which has senders, may go.
     void index_up_to(Database& db, uint64_t content);
@@ -65,11 +65,15 @@ class SenderIndex {
 
   private:
     struct Wanted;
+    struct Posting {
+        uint64_t key;
+        uint64_t content;
+    };
     uint64_t indexed(Database& db);
     std::string secret(Database& db);
     void look(Database& db);
-    bool make_segment(Database& db);
-    bool merge_segments(Database& db);
+    bool index_some(Database& db);
+    void add_to_segment(Database& db, uint64_t first, uint64_t last, uint64_t messages, std::vector<Posting>& keys);
     bool drop_oldest(Database& db, int64_t now);
     void find_waiting(Database& db, std::vector<Wanted>& wanted);
     void find_in_segment(Database& db, uint64_t segment, Wanted& wanted);
@@ -77,7 +81,7 @@ class SenderIndex {
     const SenderLimits& limits_;
     // As of the last look and what was added since: an operation that is undone leaves it too high.
     bool looked_ = false;
-    size_t waiting_ = 0;  // contents behind those that are indexed, no more than are enough for a segment
+    size_t waiting_ = 0;  // contents behind those that are indexed, no more than are indexed at once
 };
 
 }  // namespace mox::storaged

@@ -327,7 +327,7 @@ storaged::Options options() {
                      .slice_bytes = 66u << 10,
                      .compress_after = std::chrono::milliseconds(1)};
     options.index = {.lists = 5, .list_bytes = 64u << 10, .fan = 2, .slice_bytes = 500};
-    options.senders = {.waiting = 3, .segment = 8, .fan = 2, .messages = 10};
+    options.senders = {.waiting = 3, .segment = 8, .messages = 10};
     options.junk = {.words = 20, .looked_at = 10, .dropped = 5};
     return options;
 }

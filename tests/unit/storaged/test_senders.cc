@@ -13,7 +13,7 @@ namespace {
 
 Options small_limits() {
     Options options;
-    options.senders = {.waiting = 4, .segment = 8, .fan = 3, .messages = 30, .keep = std::chrono::seconds(3600)};
+    options.senders = {.waiting = 4, .segment = 8, .messages = 30, .keep = std::chrono::seconds(3600)};
     return options;
 }
 
