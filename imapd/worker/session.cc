@@ -164,7 +164,7 @@ void Session::keep_scratch(std::string used) {
 async::Task<void> Session::tell_progress(uint64_t done, uint64_t goal) {
     if (async::Clock::now() < progress_due_) co_return;
     progress_due_ = async::Clock::now() + limits_.progress;
-    // RFC 9585: a tag that would end the response code is not told
+    // RFC 9585 4: a tag that would end the response code is not told
     std::string tag = tag_.find(']') == std::string::npos ? '"' + tag_ + '"' : "NIL";
     std::string end = goal > 0 ? std::to_string(goal) : "NIL";
     untagged("OK [INPROGRESS (" + tag + ' ' + std::to_string(done) + ' ' + end + ")] still at it");
