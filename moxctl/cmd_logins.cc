@@ -1,11 +1,11 @@
 // logins: who has logged in, or tried to, newest first. Asked for in pages and printed page by page.
 #include <algorithm>
-#include <ctime>
 #include <fmt/format.h>
 
 #include "common/text/ascii.h"
 #include "moxctl/account_link.h"
 #include "moxctl/command.h"
+#include "moxctl/local_time.h"
 
 namespace mox::moxctl {
 namespace {
@@ -72,15 +72,6 @@ std::string_view to_string(proto::LoginProtocol protocol) {
     return protocol == proto::LoginProtocol::imap ? "imap" : "submission";
 }
 
-/// In the time of here.
-std::string time_text(int64_t seconds) {
-    time_t time = seconds;
-    tm local{};
-    char text[32] = "";
-    if (localtime_r(&time, &local) != nullptr) std::strftime(text, sizeof text, "%Y-%m-%d %H:%M:%S", &local);
-    return text;
-}
-
 Json to_json(const proto::LoginAttempt& a) {
     return {{"account", a.account},
             {"login", a.login},
@@ -96,7 +87,7 @@ Json to_json(const proto::LoginAttempt& a) {
 }
 
 std::vector<std::string> to_row(const proto::LoginAttempt& a) {
-    return {time_text(a.last),
+    return {local_time(a.last, "%Y-%m-%d %H:%M:%S"),
             fmt::to_string(a.count),
             std::string(to_string(a.result)),
             a.account,

@@ -1,20 +1,12 @@
 // recipients: whom an account has written to.
-#include <ctime>
 #include <fmt/format.h>
 
 #include "moxctl/account_link.h"
 #include "moxctl/command.h"
+#include "moxctl/local_time.h"
 
 namespace mox::moxctl {
 namespace {
-
-std::string day_text(int64_t seconds) {
-    time_t time = seconds;
-    tm local{};
-    char text[16] = "";
-    if (localtime_r(&time, &local) != nullptr) std::strftime(text, sizeof text, "%Y-%m-%d", &local);
-    return text;
-}
 
 async::Task<void> list_recipients(AccountLink& account, std::vector<proto::KnownRecipient>& all) {
     for (std::string after;; after = all.back().address) {
@@ -40,7 +32,7 @@ void cmd_recipients(Context& context, const Arguments& arguments) {
         return;
     }
     Table table({{"ADDRESS"}, {"LAST"}, {"TIMES", Align::right}});
-    for (const auto& r : all) table.add({r.address, day_text(r.last), fmt::to_string(r.count)});
+    for (const auto& r : all) table.add({r.address, local_time(r.last, "%Y-%m-%d"), fmt::to_string(r.count)});
     context.output.raw(all.empty() ? "no recipients\n" : table.take());
 }
 
