@@ -1,4 +1,5 @@
 // URLs with authorization: their grammar, GENURLAUTH, RESETKEY and URLFETCH (RFC 4467, RFC 5524).
+#include "common/pack/frames.h"
 #include "imapd/grammar/imap_url.h"
 #include "tests/unit/imapd/harness.h"
 
@@ -200,6 +201,26 @@ TEST_CASE_METHOD(Fixture, "keys are reset") {
     CHECK(client.answer("RESETKEY") == "OK all keys removed");
     CHECK(fetch(url, url) == "NIL");
     CHECK(client.answer("RESETKEY nowhere").starts_with("NO [NONEXISTENT]"));
+}
+
+TEST_CASE_METHOD(Fixture, "the decoded form needs all of the part, its text the bytes of the URL") {
+    std::string text = "Subject: x\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\n";
+    while (text.size() < 3 * pack::kFrameContent) text += "aGVsbG8h\r\n";
+    store.add(box, text);
+    pack::FrameWriter writer(1);
+    std::string file;
+    size_t first = 0;
+    for (size_t at = 0; at < text.size(); at += pack::kFrameContent) {
+        file += writer.add(std::string_view(text).substr(at, pack::kFrameContent));
+        if (at == 0) first = file.size();
+    }
+    file += writer.finish();
+    store.compressed[2] = file;
+    auto url = authorize("imap://test@host/INBOX/;UID=2/;SECTION=1/;PARTIAL=0.4;URLAUTH=authuser");
+    CHECK(fetch("(" + url + " BINARY)", url) == "(BINARY {4}\r\nhell)");
+    store.compressed[2][first + 20] ^= 1;  // in the second frame
+    CHECK(fetch("(" + url + " BODY)", url) == "(BODY {4}\r\naGVs)");
+    CHECK(fetch("(" + url + " BINARY)", url) == "NIL");
 }
 
 TEST_CASE_METHOD(Fixture, "more of a URL than its text") {
