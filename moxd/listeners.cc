@@ -64,7 +64,8 @@ std::vector<proto::Listener> Listeners::for_role(const std::vector<Endpoint>& en
         const auto& l = e.listener;
         result.push_back({l.service, l.name, l.hostname, l.tls, l.tls13_only, l.insecure_auth, l.require_starttls,
                           l.max_message_size, l.max_connections, l.max_connections_per_address, l.certificates,
-                          Fd(fcntl(sockets_.at(e.key()).get(), F_DUPFD_CLOEXEC, 0)), l.unauthenticate});
+                          Fd(fcntl(sockets_.at(e.key()).get(), F_DUPFD_CLOEXEC, 0)), l.unauthenticate,
+                          l.message_limit});
     }
     return result;
 }

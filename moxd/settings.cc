@@ -240,6 +240,7 @@ proto::Listener listener_of(const Settings& s, size_t index, const config::Servi
     l.unauthenticate = listener.allow_unauthenticate ? proto::Unauthenticate::allow : proto::Unauthenticate::refuse;
     l.require_starttls = service.starttls == config::Starttls::required;
     l.max_message_size = listener.max_message_size;
+    l.message_limit = listener.message_limit;
     l.max_connections = listener.max_connections;
     l.max_connections_per_address = listener.max_connections_per_address;
     l.certificates = s.listener_certificates[index];

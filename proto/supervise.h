@@ -50,6 +50,7 @@ struct Listener {
     std::vector<uint32_t> certificates;  // indexes into the front's certificates, first is the default
     Fd socket;
     Unauthenticate unauthenticate = Unauthenticate::refuse;
+    uint32_t message_limit = 0;  // messages that one IMAP command works on (RFC 9738); 0: any number
 };
 
 /// A certificate chain in PEM; its key stays in authd.
@@ -284,6 +285,7 @@ struct StartSession {
     /// Absent where UNAUTHENTICATE is not offered. The worker that ends a session so writes `U`, closes its end of
     /// `stream` for writing, reads that to its end, and writes what it did not use of it and a full stop.
     Fd hand_back = {};
+    uint32_t message_limit = 0;  // of the listener
 };
 struct NewSession {
     MOX_MESSAGE(NewSession, 0x0122, Done, from(Role::moxd))

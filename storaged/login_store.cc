@@ -1,10 +1,9 @@
 #include "storaged/login_store.h"
 
 #include <algorithm>
-#include <cstring>
-#include <sodium.h>
 #include <utility>
 
+#include "common/text/hash.h"
 #include "storaged/names.h"
 
 namespace mox::storaged {
@@ -54,12 +53,7 @@ uint64_t hash_of(const proto::LoginAttempt& attempt) {
     for (auto number : {std::to_underlying(attempt.protocol), std::to_underlying(attempt.tls),
                         std::to_underlying(attempt.mechanism), std::to_underlying(attempt.result)})
         all += static_cast<char>(number);
-    unsigned char digest[crypto_generichash_BYTES_MIN];
-    crypto_generichash(digest, sizeof digest, reinterpret_cast<const unsigned char*>(all.data()), all.size(), nullptr,
-                       0);
-    uint64_t hash = 0;
-    std::memcpy(&hash, digest, sizeof hash);
-    return hash;
+    return text::hash64(all);
 }
 
 template <class E>

@@ -90,6 +90,7 @@ struct Listener {
     bool allow_insecure_auth = false;  // passwords without TLS
     bool allow_unauthenticate = true;  // IMAP UNAUTHENTICATE (RFC 8437 8: can be turned off)
     uint64_t max_message_size = uint64_t{100} << 20;
+    uint32_t message_limit = 0;  // messages that one IMAP command works on (RFC 9738); 0: any number
     uint32_t max_connections = 1000;
     uint32_t max_connections_per_address = 100;
     Origin origin;

@@ -104,6 +104,8 @@ constexpr std::string_view kServiceShape =
     "'require-starttls' or 'no-starttls'";
 constexpr uint64_t kMinMessageSize = uint64_t{64} << 10;  // RFC 5321 4.5.3.1.7
 constexpr uint64_t kMaxMessageSize = uint64_t{2} << 30;
+constexpr uint32_t kMinMessageLimit = 1000;     // RFC 9738 3
+constexpr uint32_t kMaxMessageLimit = 400'000;  // proto::kMaxMessagesPerCopy: a COPY takes no more in any case
 
 constexpr Rule<Listener> kListenRules[] = {
     {"address", "address IP, ...", list<&Listener::addresses, as_ip, Repeat::many>, Repeat::many, Need::required},
@@ -114,6 +116,8 @@ constexpr Rule<Listener> kListenRules[] = {
     {"allow-unauthenticate", "allow-unauthenticate [yes | no]", flag<&Listener::allow_unauthenticate>},
     {"max-message-size", "max-message-size SIZE",
      one<&Listener::max_message_size, as_size<kMinMessageSize, kMaxMessageSize>>},
+    {"message-limit", "message-limit NUMBER",
+     one<&Listener::message_limit, as_number<uint32_t, kMinMessageLimit, kMaxMessageLimit>>},
     {"max-connections", "max-connections NUMBER", one<&Listener::max_connections, as_number<uint32_t, 1, 100'000>>},
     {"max-connections-per-address", "max-connections-per-address NUMBER",
      one<&Listener::max_connections_per_address, as_number<uint32_t, 1, 100'000>>},

@@ -4,6 +4,7 @@
 
 #include "common/mail/words.h"
 #include "common/text/ascii.h"
+#include "common/text/hash.h"
 
 namespace mox::mail {
 namespace {
@@ -15,15 +16,8 @@ bool is_telling(std::string_view word) {
     return word.size() >= kShortest && word.size() <= kLongest && !std::ranges::all_of(word, text::is_digit);
 }
 
-/// FNV-1a, and its bits mixed, so that the smallest numbers are a fair choice.
 uint64_t number_of(WordClass where, std::string_view word) {
-    uint64_t hash = 0xcbf29ce484222325;
-    auto add = [&](unsigned char byte) { hash = (hash ^ byte) * 0x100000001b3; };
-    add(where);
-    for (char c : word) add(static_cast<unsigned char>(c));
-    hash = (hash ^ hash >> 30) * 0xbf58476d1ce4e5b9;
-    hash = (hash ^ hash >> 27) * 0x94d049bb133111eb;
-    return hash ^ hash >> 31;
+    return text::hash64(static_cast<char>(where) + std::string(word));
 }
 
 }  // namespace

@@ -26,7 +26,8 @@ bool FrontSession::offers_plus() const {
 }
 
 std::string FrontSession::capabilities() const {
-    std::string out = imapd::capabilities(accepted_.listener->config.max_message_size, reuse());
+    std::string out = imapd::capabilities(
+        {accepted_.listener->config.max_message_size, accepted_.listener->config.message_limit, reuse()});
     if (!has_tls() && accepted_.listener->tls != nullptr) out += " STARTTLS";
     if (!may_log_in()) return out + " LOGINDISABLED";  // RFC 3501 6.2.3
     if (!peer_key_.empty()) out += " AUTH=EXTERNAL";
@@ -244,6 +245,7 @@ async::Task<bool> FrontSession::start_worker(std::string tag, proto::LoggedIn lo
     request.pending_input = std::string(stream_->buffered().substr(0, kMaxPending));
     request.hostname = accepted_.listener->config.hostname;
     request.max_message_size = accepted_.listener->config.max_message_size;
+    request.message_limit = accepted_.listener->config.message_limit;
     request.stream = std::move(theirs);
     request.account_channel = std::move(logged_in.account_channel);
     Fd back;

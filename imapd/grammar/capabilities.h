@@ -8,7 +8,8 @@
 
 namespace mox::imapd {
 
-/// Messages that one APPEND takes, and that a client should not exceed in one COPY (RFC 9738 3 SAVELIMIT).
+/// Messages that one APPEND takes; without a limit for all commands, a client should not exceed it in one COPY either
+/// (RFC 9738 3 SAVELIMIT).
 constexpr size_t kSaveLimit = 1000;
 
 constexpr std::string_view kCapabilities =
@@ -24,11 +25,22 @@ constexpr std::string_view kCapabilities =
 /// Whether UNAUTHENTICATE can be had on this connection (RFC 8437 8).
 enum class Reuse : uint8_t { refused, allowed, kEnd };
 
-/// After login; before it the same, with STARTTLS, AUTH= and LOGINDISABLED as they apply (RFC 3501 6.1.1). The largest
-/// message that APPEND takes is part of it (RFC 7889 3).
-inline std::string capabilities(uint64_t max_message_size, Reuse reuse) {
-    return std::string(kCapabilities) + " APPENDLIMIT=" + std::to_string(max_message_size) +
-           " SAVELIMIT=" + std::to_string(kSaveLimit) + (reuse == Reuse::allowed ? " UNAUTHENTICATE" : "");
+/// What differs from listener to listener.
+struct Offer {
+    uint64_t max_message_size;  // bytes that APPEND takes
+    uint32_t message_limit;     // messages that one command works on; 0: any number
+    Reuse reuse;
+};
+
+/// After login; before it the same, with STARTTLS, AUTH= and LOGINDISABLED as they apply (RFC 3501 6.1.1).
+inline std::string capabilities(const Offer& offer) {
+    std::string out(kCapabilities);
+    out += " APPENDLIMIT=" + std::to_string(offer.max_message_size);  // RFC 7889 3
+    // RFC 9738 3: one or the other
+    out += offer.message_limit != 0 ? " MESSAGELIMIT=" + std::to_string(offer.message_limit)
+                                    : " SAVELIMIT=" + std::to_string(kSaveLimit);
+    if (offer.reuse == Reuse::allowed) out += " UNAUTHENTICATE";
+    return out;
 }
 
 }  // namespace mox::imapd

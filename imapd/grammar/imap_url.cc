@@ -43,7 +43,7 @@ bool take_mailbox(std::string_view text, MessageUrl& url) {
         auto validity = text.substr(at);
         if (!take_field(validity, ";UIDVALIDITY=")) return false;
         url.uidvalidity = text::parse_number<uint32_t>(text.substr(at + std::string_view(";UIDVALIDITY=").size()));
-        if (!url.uidvalidity) return false;
+        if (url.uidvalidity.value_or(0) == 0) return false;  // RFC 5092 11: nz-number
     }
     auto name = percent_decode(text.substr(0, at));
     if (!name || !mail::is_utf8(*name)) return false;  // RFC 5092 6.1: names are UTF-8
@@ -64,13 +64,13 @@ bool take_section(std::string_view text, MessageUrl& url) {
     }
 }
 
-// RFC 5092 2: offset [ "." length ]
+// RFC 5092 11: number [ "." nz-number ]
 bool take_partial(std::string_view text, MessageUrl& url) {
     auto dot = text.find('.');
     auto offset = text::parse_number<uint64_t>(text.substr(0, dot));
     auto count = dot == std::string_view::npos ? std::optional<uint64_t>(UINT64_MAX)
                                                : text::parse_number<uint64_t>(text.substr(dot + 1));
-    if (!offset || !count) return false;
+    if (!offset || count.value_or(0) == 0) return false;
     url.section.partial = Section::Partial{*offset, *count};
     url.partial_text = text;
     return true;

@@ -15,21 +15,25 @@ std::string parse_url(Scanner& in) {
     return url;
 }
 
+uint32_t take_parameter(Scanner& in) {
+    if (in.take_word("BODY")) return kUrlBody;
+    if (in.take_word("BINARY")) return kUrlBinary;
+    if (in.take_word("BODYPARTSTRUCTURE")) return kUrlStructure;
+    throw SyntaxError("expected BODY, BINARY or BODYPARTSTRUCTURE");
+}
+
 // RFC 5524 5: "(" url-full *(SP url-fetch-param) ")"
 UrlArguments::Item parse_wanted(Scanner& in) {
     UrlArguments::Item item;
     item.url = parse_url(in);
     item.extended = true;
     while (in.take(' ')) {
-        if (in.take_word("BODY"))
-            item.wanted |= kUrlBody;
-        else if (in.take_word("BINARY"))
-            item.wanted |= kUrlBinary;
-        else if (in.take_word("BODYPARTSTRUCTURE"))
-            item.wanted |= kUrlStructure;
-        else
-            throw SyntaxError("expected BODY, BINARY or BODYPARTSTRUCTURE");
+        uint32_t parameter = take_parameter(in);
+        if (item.wanted & parameter) throw SyntaxError("each parameter stands once");  // RFC 5524 3.1
+        item.wanted |= parameter;
     }
+    constexpr uint32_t kBoth = kUrlBody | kUrlBinary;
+    if ((item.wanted & kBoth) == kBoth) throw SyntaxError("either BODY or BINARY");  // RFC 5524 3.1
     in.expect(')');
     // RFC 5524 3: without parameters it is as before
     if (item.wanted == 0) item = {std::move(item.url), {}, false, kUrlBody};

@@ -77,8 +77,12 @@ typename Source<Item>::Request Source<Item>::request(std::vector<proto::Uid> uid
 template <class Item>
 void Source<Item>::ask_ahead() {
     constexpr size_t kAtOnce = std::is_same_v<Item, RowInfo> ? kInfosAtOnce : proto::kMaxMessagesPerOpen;
-    if (wanted_.empty()) wanted_ = walk_.next(kAtOnce);
-    if (wanted_.empty()) return;
+    if (wanted_.empty()) {
+        wanted_ = walk_.next(kAtOnce);
+        if (wanted_.empty()) return;
+        descending_ |= wanted_.front() > wanted_.back();
+        if (descending_) std::ranges::reverse(wanted_);
+    }
     ahead_.emplace(session_.account().call(request(uids_of(view_, wanted_))));
 }
 
@@ -147,14 +151,17 @@ template <class Item>
 async::Task<std::vector<Item>> Source<Item>::next() {
     std::vector<Item> out;
     if (!ahead_) ask_ahead();
-    while (ahead_ && out.empty()) {
+    bool whole = false;  // what comes last in a batch goes first when descending
+    while (ahead_ && (out.empty() || (descending_ && !whole))) {
         auto reply = co_await *ahead_;
         ahead_.reset();
         if (!reply) fail_storage(reply.error(), "EXPUNGEISSUED");
-        out = take(std::move(*reply));
+        std::ranges::move(take(std::move(*reply)), std::back_inserter(out));
+        whole = wanted_.empty();
         ask_ahead();
     }
     co_await complete(out);
+    if (descending_) std::ranges::reverse(out);
     co_return out;
 }
 

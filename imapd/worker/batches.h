@@ -40,8 +40,8 @@ struct RowFile {
     StoredMessage message;
 };
 
-/// Hands out what storaged has of a selection, batch by batch, with the next batch on its way. `Item` is RowInfo or
-/// RowFile.
+/// Hands out what storaged has of a selection, ascending or descending, batch by batch, with the next batch on its way.
+/// `Item` is RowInfo or RowFile.
 template <class Item>
 class Source {
   public:
@@ -80,7 +80,8 @@ class Source {
     proto::MessageParts parts_;
     mail::InfoNeeds needs_ = mail::InfoNeeds::all;
     bool wants_prefix_ = false;
-    std::vector<uint32_t> wanted_;  // rows of the request under way, then those left of it
+    std::vector<uint32_t> wanted_;  // rows of the request under way, then those left of it; ascending
+    bool descending_ = false;       // the selection
     std::optional<async::Task<Result<Reply>>> ahead_;
     size_t missing_ = 0;
     bool passes_damaged_ = false;

@@ -9,6 +9,7 @@
 #include "imapd/worker/catenate.h"
 #include "imapd/worker/commands.h"
 #include "imapd/worker/incoming_message.h"
+#include "imapd/worker/message_limit.h"
 
 namespace mox::imapd {
 namespace {
@@ -55,8 +56,7 @@ void Append::check_size(uint64_t more) const {
 }
 
 void Append::begin(const AppendStep& step) {
-    if (messages_.size() == kSaveLimit)  // RFC 9738 3.1
-        fail_no("[MESSAGELIMIT " + std::to_string(kSaveLimit) + "] too many messages in one APPEND");
+    check_save_limit(session_, messages_.size() + 1);  // RFC 9738 3.1: all or none
     if (memory_ > kMaxMemory || files_ == kMaxFiles) fail_no("[LIMIT] too many messages in one APPEND");
     messages_.push_back(std::make_unique<IncomingMessage>(session_.account(), step));
     open_ = true;

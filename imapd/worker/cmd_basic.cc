@@ -5,7 +5,7 @@
 namespace mox::imapd {
 
 async::Task<Answer> cmd_capability(Session& session, const Command&) {
-    session.untagged("CAPABILITY " + capabilities(session.max_message_size(), session.reuse()));
+    session.untagged("CAPABILITY " + capabilities(session.offer()));
     co_return Answer{Answer::Status::ok, "that is all"};
 }
 

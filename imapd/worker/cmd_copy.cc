@@ -5,6 +5,7 @@
 #include "imapd/worker/batches.h"
 #include "imapd/worker/commands.h"
 #include "imapd/worker/copy_between.h"
+#include "imapd/worker/message_limit.h"
 
 namespace mox::imapd {
 namespace {
@@ -39,21 +40,6 @@ SequenceRange destinations(const proto::MessagesCopied& copied) {
     return range;
 }
 
-// RFC 9738 3.1: the last messages of a selection, for a command that does no more; the lowest UID of theirs.
-uint32_t cut_to_limit(const Session& session, Selection& selection) {
-    size_t surplus = count(selection) - session.limits().copied;
-    while (surplus >= selection.front().size()) {
-        surplus -= selection.front().size();
-        selection.erase(selection.begin());
-    }
-    selection.front().begin += static_cast<uint32_t>(surplus);
-    return session.view().rows()[selection.front().begin].uid;
-}
-
-std::string message_limit(const Session& session, uint32_t lowest) {
-    return "[MESSAGELIMIT " + std::to_string(session.limits().copied) + ' ' + std::to_string(lowest) + "] ";
-}
-
 // RFC 6851 4.2: the rights that MOVE needs here are looked for first, so that it does not end half-way
 async::Task<proto::MessagesCopied> copy_to_another(Session& session, Selection selection, std::string mailbox,
                                                    Verb verb) {
@@ -75,11 +61,9 @@ async::Task<Answer> cmd_copy(Session& session, const Command& command) {
     if (move) session.need_write_access();
     auto selection = view.select(args.set, command.numbers);
     if (selection.empty()) co_return Answer{Answer::Status::ok, "no such messages"};  // RFC 3501 6.4.8
-    std::string limit;
-    if (count(selection) > session.limits().copied) {
-        limit = message_limit(session, cut_to_limit(session, selection));
-        if (!move) fail_no(limit + "too many messages to copy");  // it is all or nothing
-    }
+    size_t limit = std::min(session.message_limit(), session.limits().copied);
+    auto cut = cut_to_last(view, selection, limit);
+    if (cut && !move) fail_no(message_limit_code(*cut) + "too many messages to copy");  // RFC 9738 3.1
     auto uids = view.uid_ranges(selection);
     proto::MessagesCopied copied;
     if (is_elsewhere(session, args.mailbox))
@@ -95,8 +79,7 @@ async::Task<Answer> cmd_copy(Session& session, const Command& command) {
     view.take_expunged(sources(copied));
     session.touch_others();
     session.expect_own_news();
-    if (!limit.empty()) co_return Answer{Answer::Status::ok, limit + "moved the last of them"};
-    co_return Answer{Answer::Status::ok, "moved", true};
+    co_return limited(session, {Answer::Status::ok, "moved", true}, cut);
 }
 
 }  // namespace mox::imapd

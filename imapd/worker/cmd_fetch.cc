@@ -5,11 +5,19 @@
 #include "imapd/worker/batches.h"
 #include "imapd/worker/commands.h"
 #include "imapd/worker/fetch_run.h"
+#include "imapd/worker/message_limit.h"
 #include "imapd/worker/search_answer.h"
 #include "imapd/worker/vanished.h"
 
 namespace mox::imapd {
 namespace {
+
+// RFC 9738 3.1: what the range names counts, whatever there is
+void check_partial(const Session& session, const PartialRange& partial) {
+    auto [low, high] = std::minmax({partial.first, partial.last});
+    if (high - low >= session.message_limit())
+        fail_no(message_limit_code(session.message_limit()) + "too many messages in PARTIAL");
+}
 
 // RFC 9394 3.3: some of the messages, counted from the first or from the last
 Selection take_partial(const Selection& selection, const PartialRange& partial) {
@@ -41,6 +49,7 @@ async::Task<Selection> apply_modifiers(Session& session, const Command& command,
     if (args.partial && !uid) fail_bad("PARTIAL is for UID FETCH");                               // RFC 9394 3.3
     if (args.vanished && !uid) fail_bad("VANISHED is for UID FETCH");                             // RFC 7162 3.2.6
     if (args.vanished && !session.features().qresync) fail_bad("VANISHED needs ENABLE QRESYNC");  // RFC 7162 3.2.6
+    if (args.partial) check_partial(session, *args.partial);
     auto selection = session.view().select(args.set, command.numbers);
     if (args.changed_since || (args.items & kFetchModSeq)) session.enable_condstore();
     if (args.partial) selection = take_partial(selection, *args.partial);
@@ -52,24 +61,28 @@ async::Task<Selection> apply_modifiers(Session& session, const Command& command,
     co_return selection;
 }
 
+Answer answer_to(const FetchOutcome& outcome) {
+    if (!outcome.damaged.empty()) return {Answer::Status::no, damaged_text(outcome.damaged)};
+    if (outcome.missing > 0)
+        return {Answer::Status::no, "[EXPUNGEISSUED] some of the messages do not exist any more"};  // RFC 5530 3
+    if (outcome.unknown_encoding) return {Answer::Status::no, "[UNKNOWN-CTE] a part cannot be decoded"};
+    return {Answer::Status::ok, "fetched"};
+}
+
 }  // namespace
 
 async::Task<Answer> cmd_fetch(Session& session, const Command& command) {
     const auto& args = std::get<FetchArguments>(command.arguments);
     auto selection = co_await apply_modifiers(session, command, args);
+    auto cut = cut_to_last(session.view(), selection, session.message_limit());
+    if (cut) selection = backwards(selection);  // RFC 9738 3.1: from the highest UID to the lowest
     FetchAttributes wanted = args;
     // RFC 3501 6.4.8; in the answer of RFC 9586 3.3 it stands in front already
     if (command.numbers == Numbers::uid && !session.features().uidonly) wanted.items |= kFetchUid;
     if (args.changed_since) wanted.items |= kFetchModSeq;  // RFC 7162 3.1.4.1
     auto outcome = co_await fetch_messages(session, std::move(selection), wanted);
     if (outcome.missing > 0) session.expect_news();
-    if (!outcome.damaged.empty()) co_return Answer{Answer::Status::no, damaged_text(outcome.damaged)};
-    if (outcome.missing > 0) {
-        co_return Answer{Answer::Status::no,
-                         "[EXPUNGEISSUED] some of the messages do not exist any more"};  // RFC 5530 3
-    }
-    if (outcome.unknown_encoding) co_return Answer{Answer::Status::no, "[UNKNOWN-CTE] a part cannot be decoded"};
-    co_return Answer{Answer::Status::ok, "fetched"};
+    co_return limited(session, answer_to(outcome), cut);
 }
 
 }  // namespace mox::imapd

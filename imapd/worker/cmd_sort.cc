@@ -3,6 +3,7 @@
 
 #include "imapd/worker/batches.h"
 #include "imapd/worker/commands.h"
+#include "imapd/worker/message_limit.h"
 #include "imapd/worker/search_answer.h"
 #include "imapd/worker/search_program.h"
 #include "imapd/worker/search_run.h"
@@ -15,11 +16,14 @@ namespace {
 enum class Relevancy : uint8_t { unwanted, wanted };
 
 // What is found, and whether a key spoke of modseqs.
-// `args` outlives the task.
+// `args` outlives the task. The order of some of the messages would tell nothing of that of all.
 async::Task<Found> find(Session& session, const SearchArguments& args, Relevancy relevancy) {
     Search search(loosen(args.key), session.view());
     if (search.has_modseq()) session.enable_condstore();
-    auto indexes = co_await find_messages(session, search);
+    auto among = searched_rows(args.key, session.view());
+    if (count(among) > session.message_limit())  // RFC 9738 3.3
+        fail_no(message_limit_code(session.message_limit()) + "too many messages for an order of all");
+    auto indexes = co_await find_messages(session, session.view(), search, among);
     Found found{session.view(), std::move(indexes), search.has_modseq()};
     if (relevancy == Relevancy::wanted)
         found.relevancies = co_await find_relevancies(session, session.view(), args.key, found.indexes);

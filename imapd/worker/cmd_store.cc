@@ -1,6 +1,9 @@
 // STORE and UID STORE (RFC 3501 6.4.6), conditional by RFC 7162 3.1.3. Messages expunged elsewhere are passed over
 // (RFC 2180 4.2).
+#include <algorithm>
+
 #include "imapd/worker/commands.h"
+#include "imapd/worker/message_limit.h"
 
 namespace mox::imapd {
 namespace {
@@ -75,12 +78,8 @@ void add_failed(const Session& session, const proto::FlagsStored& stored, Number
 
 async::Task<void> write_answers(Session& session, const Command& command, const proto::FlagsStored& stored) {
     bool silent = std::get<StoreArguments>(command.arguments).silent;
-    size_t failed = 0;
     for (const auto& row : stored.rows) {
-        if (failed < stored.unchanged_since_failed.size() && stored.unchanged_since_failed[failed].value == row.uid) {
-            failed++;
-            continue;
-        }
+        if (std::ranges::binary_search(stored.unchanged_since_failed, row.uid, {}, &proto::Uid::value)) continue;
         write_stored(session, row.uid, command, silent);
         co_await session.flush_some();
     }
@@ -93,11 +92,14 @@ async::Task<Answer> cmd_store(Session& session, const Command& command) {
     const auto& args = std::get<StoreArguments>(command.arguments);
     auto& view = session.view();
     auto selection = view.select(args.set, command.numbers);
+    auto cut = cut_to_last(view, selection, session.message_limit());
     if (args.unchanged_since) session.enable_condstore();
     std::vector<std::string> keywords;
     for (const auto& keyword : args.flags.keywords) keywords.push_back(view.spelling(keyword));
     SetWriter failed;
-    for (const auto& piece : split(selection)) {
+    auto pieces = split(selection);
+    if (cut) std::ranges::reverse(pieces);  // RFC 9738 3.1: from the highest UID to the lowest
+    for (const auto& piece : pieces) {
         proto::StoreFlags request{view.id(), view.uid_ranges(piece), store_mode(args.mode), args.flags.bits,
                                   keywords,  args.unchanged_since};
         auto stored = co_await session.ask(request);
@@ -107,12 +109,13 @@ async::Task<Answer> cmd_store(Session& session, const Command& command) {
         view.announce_keywords(out);  // RFC 3501 7.2.6: FLAGS stands before the first use of a new keyword
         session.stream().write(out);
         add_failed(session, stored, command.numbers, failed);
+        if (cut) std::ranges::reverse(stored.rows);
         co_await write_answers(session, command, stored);
     }
     session.expect_own_news();
     std::string modified = failed.take();
-    if (modified.empty()) co_return Answer{Answer::Status::ok, "stored"};
-    co_return Answer{Answer::Status::ok, "[MODIFIED " + modified + "] some were changed by others"};
+    if (!modified.empty()) modified = "[MODIFIED " + modified + "] some were changed by others";
+    co_return limited(session, {Answer::Status::ok, modified.empty() ? "stored" : std::move(modified)}, cut);
 }
 
 }  // namespace mox::imapd

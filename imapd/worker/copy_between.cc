@@ -2,6 +2,7 @@
 
 #include "imapd/worker/batches.h"
 #include "imapd/worker/incoming_message.h"
+#include "imapd/worker/message_limit.h"
 
 namespace mox::imapd {
 namespace {
@@ -39,8 +40,7 @@ bool is_elsewhere(const Session& session, const std::string& mailbox) {
 }
 
 async::Task<proto::MessagesCopied> copy_between(Session& session, Selection selection, std::string mailbox) {
-    if (count(selection) > kSaveLimit)  // RFC 9738 3.1
-        fail_no("[MESSAGELIMIT " + std::to_string(kSaveLimit) + "] too many messages for another account");
+    check_save_limit(session, count(selection));  // RFC 9738 3.1
     const auto& view = session.view();
     std::vector<proto::AppendItem> items;
     std::vector<uint32_t> uids;

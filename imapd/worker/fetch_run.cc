@@ -36,6 +36,7 @@ async::Task<std::set<uint32_t>> set_seen(Session& session, const std::vector<uin
         uids.insert(session.view().rows()[index].uid);
     }
     if (unseen.empty()) co_return uids;
+    std::ranges::sort(unseen);
     auto ranges = session.view().uid_ranges(to_selection(unseen));
     proto::StoreFlags request{session.view().id(), std::move(ranges), proto::StoreMode::add, proto::kSeen, {}, {}};
     auto stored = co_await session.account().call(request);

@@ -45,7 +45,7 @@ struct RestedView {
 };
 
 /// Told first in each state: a program that was replaced meanwhile does not read what it would misunderstand.
-constexpr uint32_t kRestVersion = 3;
+constexpr uint32_t kRestVersion = 4;
 
 struct RestedSession {
     uint32_t version;
@@ -54,6 +54,7 @@ struct RestedSession {
     std::string hostname;
     uint64_t cid;
     uint64_t max_message_size;
+    uint32_t message_limit;
     proto::ImapSessionTls tls;
     uint32_t features;  // Features as bits
     uint32_t bad_in_row;

@@ -15,9 +15,17 @@ bool has_filter(const SearchKey& key) {
     return key.kind == Kind::filter || std::ranges::any_of(key.children, has_filter);
 }
 
-size_t count_keys(const SearchKey& key) {
-    size_t count = 1;
-    for (const auto& child : key.children) count += count_keys(child);
+bool is_any(const SearchKey&) {
+    return true;
+}
+
+bool is_thread(const SearchKey& key) {
+    return key.kind == Kind::thread_id;
+}
+
+size_t count_keys(const SearchKey& key, bool (*counts)(const SearchKey&)) {
+    size_t count = counts(key) ? 1 : 0;
+    for (const auto& child : key.children) count += count_keys(child, counts);
     return count;
 }
 
@@ -40,7 +48,7 @@ class Expansion {
         if (passes == 0) fail(name);
         bool fuzzy = key.fuzzy;
         key = read(name);
-        keys_ += count_keys(key);
+        keys_ += count_keys(key, is_any);
         if (keys_ > kMaxKeys) fail_no("[LIMIT] too many search keys in filters");
         expand(key, passes - 1);
         if (fuzzy) make_fuzzy(key);
@@ -75,7 +83,7 @@ class Expansion {
 
 // RFC 8474 6
 async::Task<void> find_threads(Session& session, SearchKey& key) {
-    if (key.kind == Kind::thread_id) key.contents = co_await find_thread(session, key.text);
+    if (is_thread(key)) key.contents = co_await find_thread(session, key.text);
     for (auto& child : key.children) co_await find_threads(session, child);
 }
 
@@ -102,7 +110,7 @@ SearchKey split_words(const SearchKey& key) {
 }  // namespace
 
 bool has_thread(const SearchKey& key) {
-    return key.kind == Kind::thread_id || std::ranges::any_of(key.children, has_thread);
+    return count_keys(key, is_thread) > 0;
 }
 
 bool is_fuzzy(const SearchKey& key) {
@@ -123,6 +131,7 @@ async::Task<SearchArguments> prepare_search(Session& session, SearchArguments ar
         auto entries = co_await session.ask(proto::GetMetadata{""});
         Expansion(entries).expand(args.key, kMaxFilterPasses);
     }
+    if (count_keys(args.key, is_thread) > kMaxThreads) fail_no("[LIMIT] too many THREADID keys");
     if (has_thread(args.key)) co_await find_threads(session, args.key);
     check_charset(args, session.features());
     check_numbers(args.key, session.features());

@@ -15,9 +15,11 @@ constexpr int kMaxFilterPasses = 5;  // filters within filters (RFC 5466 3.1: at
 
 constexpr size_t kMaxFuzzyWords = 20;  // of one text; with more it is searched for as written
 
+constexpr size_t kMaxThreads = 100;  // THREADID keys of one search: each is a request to storaged
+
 /// `args` with its keys checked and ready for a Search, those about threads with what belongs to them. BAD or NO for
 /// text that cannot be searched (RFC 3501 6.4.4), for message numbers that were given up (RFC 9586 3), for a filter
-/// that is not there.
+/// that is not there, for too many threads.
 async::Task<SearchArguments> prepare_search(Session& session, SearchArguments args);
 
 /// Whether any key is about a thread: what it says of messages that come later is not known.

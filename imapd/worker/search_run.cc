@@ -9,6 +9,7 @@
 #include "imapd/worker/batches.h"
 #include "imapd/worker/message_text.h"
 #include "imapd/worker/search_program.h"
+#include "imapd/worker/vanished.h"
 
 namespace mox::imapd {
 namespace {
@@ -141,6 +142,15 @@ async::Task<void> decide_by_files(Session& session, const MailboxView& view, con
     if (!source.damaged().empty()) session.untagged("NO " + damaged_text(source.damaged()));
 }
 
+std::vector<SequenceRange> searched_uids(const SearchKey& key, const MailboxView& view) {
+    if (key.kind == SearchKey::Kind::set || key.kind == SearchKey::Kind::uid_set)
+        return view.uids_for_search(key.numbers, key.kind == SearchKey::Kind::set ? Numbers::sequence : Numbers::uid);
+    std::vector<SequenceRange> uids{{1, UINT32_MAX}};
+    if (key.kind != SearchKey::Kind::and_) return uids;
+    for (const auto& child : key.children) uids = intersect(uids, searched_uids(child, view));
+    return uids;
+}
+
 bool has_text(const SearchKey& key, bool (*accept)(std::string_view)) {
     return !accept(key.text) || !accept(key.field) ||
            std::ranges::any_of(key.children, [&](const auto& child) { return has_text(child, accept); });
@@ -185,6 +195,21 @@ void refuse_updates(Session& session, const Command& command) {
     session.untagged(out + "] this search, or so many, cannot be kept up to date");
 }
 
+Selection searched_rows(const SearchKey& key, const MailboxView& view) {
+    return view.select({searched_uids(key, view)}, Numbers::uid);
+}
+
+SearchArguments from_uid(SearchArguments args, uint32_t first) {
+    SearchKey both;
+    both.kind = SearchKey::Kind::and_;
+    both.children.resize(2);
+    both.children[0].kind = SearchKey::Kind::uid_set;
+    both.children[0].numbers.ranges = {{first, 0}};
+    both.children[1] = std::move(args.key);
+    args.key = std::move(both);
+    return args;
+}
+
 async::Task<std::vector<uint32_t>> find_messages(Session& session, const MailboxView& view, const Search& search,
                                                  const Selection& among) {
     Progress progress;
@@ -199,13 +224,6 @@ async::Task<std::vector<uint32_t>> find_messages(Session& session, const Mailbox
     for (uint32_t index = 0; index < progress.matches.size(); index++)
         if (progress.matches[index]) found.push_back(index);
     co_return found;
-}
-
-async::Task<std::vector<uint32_t>> find_messages(Session& session, const Search& search) {
-    const auto& view = session.view();
-    Selection all;
-    if (!view.rows().empty()) all.push_back({0, static_cast<uint32_t>(view.rows().size())});
-    co_return co_await find_messages(session, view, search, all);
 }
 
 }  // namespace mox::imapd

@@ -24,11 +24,15 @@ void start_updates(Session& session, const Command& command, const SearchArgumen
 /// Tells that a search is not kept up to date (RFC 5267 4.3.1).
 void refuse_updates(Session& session, const Command& command);
 
+/// The rows that message numbers and UIDs, as keys of the search as a whole, leave to be searched: they count for the
+/// message limit, not those that match (RFC 9738 3.1).
+Selection searched_rows(const SearchKey& key, const MailboxView& view);
+/// The search in the messages from a UID on.
+SearchArguments from_uid(SearchArguments args, uint32_t first);
+
 /// The row indexes that match, ascending, among those of a selection. All outlive this; storage errors throw
 /// CommandFailed.
 async::Task<std::vector<uint32_t>> find_messages(Session& session, const MailboxView& view, const Search& search,
                                                  const Selection& among);
-/// The same among all of what is selected.
-async::Task<std::vector<uint32_t>> find_messages(Session& session, const Search& search);
 
 }  // namespace mox::imapd

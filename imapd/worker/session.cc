@@ -59,7 +59,8 @@ Session::Session(Account& account, RestedSession rested, Fd stream, Fd hand_back
                .hostname = rested.hostname,
                .max_message_size = rested.max_message_size,
                .stream = std::move(stream),
-               .hand_back = std::move(hand_back)},
+               .hand_back = std::move(hand_back),
+               .message_limit = rested.message_limit},
               counters, limits) {
     features_ = Features::of_bits(rested.features);
     bad_in_row_ = static_cast<int>(std::min<uint32_t>(rested.bad_in_row, kMaxBadInRow));
@@ -163,7 +164,7 @@ void Session::keep_scratch(std::string used) {
 async::Task<void> Session::tell_progress(uint64_t done, uint64_t goal) {
     if (async::Clock::now() < progress_due_) co_return;
     progress_due_ = async::Clock::now() + limits_.progress;
-    // RFC 9585: a tag that would end the response code is not told
+    // RFC 9585 4: a tag that would end the response code is not told
     std::string tag = tag_.find(']') == std::string::npos ? '"' + tag_ + '"' : "NIL";
     std::string end = goal > 0 ? std::to_string(goal) : "NIL";
     untagged("OK [INPROGRESS (" + tag + ' ' + std::to_string(done) + ' ' + end + ")] still at it");
@@ -274,7 +275,7 @@ async::Task<void> Session::greet() {
     // Who was let in before saying anything must say something of IMAP first: a browser with the same certificate may
     // be made to talk to us.
     if (start_.tag.empty()) bad_in_row_ = kMaxBadInRow - 1;
-    stream_.write(status + " [CAPABILITY " + capabilities(max_message_size(), reuse()) + "] logged in\r\n");
+    stream_.write(status + " [CAPABILITY " + capabilities(offer()) + "] logged in\r\n");
     co_await flush();
 }
 
@@ -472,6 +473,7 @@ std::optional<RestedSession> Session::rest() {
                          start_.hostname,
                          start_.cid,
                          start_.max_message_size,
+                         start_.message_limit,
                          start_.tls,
                          features_.to_bits(),
                          static_cast<uint32_t>(bad_in_row_),

@@ -59,6 +59,8 @@ struct Counters {
     uint64_t sessions = 0;
 };
 
+constexpr size_t kNoLimit = SIZE_MAX;
+
 /// Times and sizes a session keeps to; the tests have shorter ones.
 struct SessionLimits {
     async::Clock::duration idle = std::chrono::minutes(30);  // RFC 3501 5.4: at least 30 minutes
@@ -119,6 +121,9 @@ class Session : private AccountObserver {
     const log::Logger& log() const { return log_; }
     const SessionLimits& limits() const { return limits_; }
     uint64_t max_message_size() const { return start_.max_message_size; }
+    /// How many messages one command works on (RFC 9738 3); kNoLimit: as many as there are.
+    size_t message_limit() const { return start_.message_limit == 0 ? kNoLimit : start_.message_limit; }
+    Offer offer() const { return {start_.max_message_size, start_.message_limit, reuse()}; }
     bool has_tls() const { return start_.tls == proto::ImapSessionTls::tls; }
     /// Tells how URLs can be authorized, where that cannot be listened to (RFC 4467 8 URLMECH).
     void tell_url_mechanisms();

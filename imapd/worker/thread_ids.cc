@@ -1,32 +1,22 @@
 #include "imapd/worker/thread_ids.h"
 
 #include <algorithm>
-#include <cstring>
 #include <fmt/format.h>
-#include <sodium.h>
 
 #include "common/mail/info_codec.h"
 #include "common/mail/message_id.h"
 #include "common/text/ascii.h"
+#include "common/text/hash.h"
 #include "imapd/worker/base_subject.h"
 
 namespace mox::imapd {
 namespace {
 
-uint64_t hash(std::string_view text) {
-    unsigned char digest[crypto_generichash_BYTES_MIN];
-    crypto_generichash(digest, sizeof digest, reinterpret_cast<const unsigned char*>(text.data()), text.size(), nullptr,
-                       0);
-    uint64_t number = 0;
-    std::memcpy(&number, digest, sizeof number);
-    return number;
-}
-
 // 0 is for none
 uint64_t hash_of_id(std::string_view id) {
     std::string plain = text::to_lower(id);
     std::erase(plain, '"');
-    return std::max<uint64_t>(hash(plain), 1);
+    return std::max<uint64_t>(text::hash64(plain), 1);
 }
 
 bool is_report(const mail::MessageInfo& info) {
@@ -62,7 +52,7 @@ proto::ThreadFacts thread_facts(uint64_t content, int64_t stored, const mail::Me
     facts.has_references = !references.empty();
     add_references(facts.ids, references);
     auto subject = base_subject(envelope.subject.value_or(""));
-    facts.subject = subject.text.empty() ? 0 : std::max<uint64_t>(hash(subject.text), 1);
+    facts.subject = subject.text.empty() ? 0 : std::max<uint64_t>(text::hash64(subject.text), 1);
     if (subject.is_reply) facts.role = proto::ThreadRole::reply;
     if (is_report(info)) facts.role = proto::ThreadRole::report;
     return facts;

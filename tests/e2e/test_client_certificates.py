@@ -5,8 +5,10 @@ import imaplib
 import json
 import os
 import re
+import signal
 import ssl
 import subprocess
+import time
 
 import pytest
 from mox import (
@@ -181,6 +183,23 @@ def test_preauth(suite):
     with who.imap() as client:
         assert client.greeting.startswith(b"* OK")
         client.no("AUTHENTICATE EXTERNAL =")
+
+
+def test_preauth_keeps_no_client_waiting(suite):
+    """Whose key cannot be looked for within 3 seconds is greeted as anybody is."""
+    who = identity(suite)
+    add(suite, who)
+    [storaged] = suite.pids("storaged")
+    os.kill(storaged, signal.SIGSTOP)
+    try:
+        begun = time.monotonic()
+        with who.imap() as client:
+            assert client.greeting.startswith(b"* OK"), client.greeting
+            assert 2 < time.monotonic() - begun < 8
+    finally:
+        os.kill(storaged, signal.SIGCONT)
+    with who.imap() as client:
+        assert client.greeting.startswith(b"* PREAUTH"), client.greeting
 
 
 def test_a_connection_is_who_it_proves_to_be(suite):

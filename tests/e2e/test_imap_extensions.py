@@ -6,7 +6,7 @@ import re
 import zlib
 
 import pytest
-from mox import PASSWORD, USER, fetched, message
+from mox import CONFIG, PASSWORD, PASSWORDS, USER, fetched, message, start_configured
 
 pytestmark = pytest.mark.imap
 
@@ -350,3 +350,35 @@ def test_threads(own_suite):
         assert thread_of(client, "INBOX") == [first, other, first, first]
         client.ok("DELETE Sent")
         assert thread_of(client, "Archive") == [first, first]
+
+
+def test_message_limit(start_suite):
+    """A mailbox with more messages than one command works on, as a client that knows MESSAGELIMIT goes through it (RFC
+    9738 3.1)."""
+    config = CONFIG.replace("max-message-size", "message-limit 1000; max-message-size")
+    suite = start_configured(start_suite, config=config)
+    with suite.imap_raw() as client:
+        assert b" MESSAGELIMIT=1000" in b"".join(client.ok("CAPABILITY"))
+    with suite.imap_raw("imaps") as client:
+        client.ok(f"LOGIN alice@test.example {PASSWORDS['alice']}")
+        announced = b"".join(client.ok("CAPABILITY"))
+        assert b" MESSAGELIMIT=1000" in announced and b"SAVELIMIT" not in announced
+        for box in ("big", "to"):
+            client.ok(f"CREATE {box}")
+        for count in (1000, 200):
+            client.ok("APPEND big" + " {4+}\r\na: b" * count)
+        assert client.no("APPEND big" + " {4+}\r\na: b" * 1001).startswith(b"NO [MESSAGELIMIT 1000]")
+        client.ok("SELECT big")
+        lines = client.ok("FETCH 1:* (UID FLAGS)")
+        assert code(lines, "MESSAGELIMIT") == "1000 201"
+        assert list(fetched(lines)) == list(range(1200, 200, -1))
+        assert code(client.ok("UID FETCH 1:200 (FLAGS)"), "MESSAGELIMIT") is None
+        assert code(client.ok("UID SEARCH UNDELETED"), "MESSAGELIMIT") == "1000 201"
+        assert code(client.ok("UID SEARCH UIDBEFORE 201 UNDELETED"), "MESSAGELIMIT") is None
+        assert code(client.ok(r"UID STORE 1:* +FLAGS.SILENT (\Deleted)"), "MESSAGELIMIT") == "1000 201"
+        assert client.no("UID COPY 1:* to").startswith(b"NO [MESSAGELIMIT 1000 201]")
+        assert client.no("SORT (DATE) UTF-8 ALL").startswith(b"NO [MESSAGELIMIT 1000]")
+        client.ok(r"UID STORE 1:200 +FLAGS.SILENT (\Deleted)")
+        assert code(client.ok("UID EXPUNGE 1:*"), "MESSAGELIMIT") == "1000 201"
+        assert code(client.ok("UID MOVE 1:* to"), "MESSAGELIMIT") is None
+        assert b"* STATUS to (MESSAGES 200)" in client.ok("STATUS to (MESSAGES)")

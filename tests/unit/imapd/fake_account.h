@@ -291,7 +291,10 @@ class Store {
         }
         return infos;
     }
-    static proto::MessageFile file_of(const proto::OpenMessages& wanted, proto::Uid uid, const Message& m) {
+    proto::MessageFile file_of(const proto::OpenMessages& wanted, proto::Uid uid, const Message& m) const {
+        if (auto stored = compressed.find(uid.value); stored != compressed.end())
+            return {
+                uid, m.prefix, m.info, m.content->size(), memory_file(stored->second), m.id, {}, stored->second.size()};
         std::string start = m.content->substr(0, wanted.start);
         bool with_file = start.size() < m.content->size() && wanted.parts == proto::MessageParts::whole;
         return {uid,  m.prefix,        m.info, m.content->size(), with_file ? memory_file(*m.content) : Fd(),
@@ -517,7 +520,8 @@ class Store {
     bool fail_changes = false;
     bool over_quota = false;
     size_t most_infos = 500;
-    std::set<uint32_t> damaged;  // UIDs of messages whose content cannot be read
+    std::set<uint32_t> damaged;                  // UIDs of messages whose content cannot be read
+    std::map<uint32_t, std::string> compressed;  // by UID: files with frames (common/pack/frames.h)
     size_t stores = 0, get_changes = 0, urls_opened = 0;
     std::map<std::string, int> url_keys;    // by mailbox: how often reset
     std::map<uint64_t, std::string> words;  // the index, by content

@@ -62,6 +62,7 @@ class World {
         start.login = "test@example.org";
         start.tag = "login";
         start.max_message_size = 1 << 20;
+        start.message_limit = message_limit;
         start.pending_input = std::move(pending);
         start.stream = std::move(theirs);
         if (reuse) std::tie(handed_back, start.hand_back) = ipc::make_socket_pair();
@@ -100,6 +101,7 @@ class World {
     Counters counters;
     std::vector<Session*> sessions;  // in the order of their logins; null when over
     bool reuse = false;              // sessions may give their clients back
+    uint32_t message_limit = 0;      // of sessions to come
     Fd handed_back;                  // how the last one does
     async::Scope scope;              // for what else a test runs
 

@@ -1,5 +1,6 @@
 // SAVEDATE (RFC 8514), OBJECTID (RFC 8474), PREVIEW (RFC 8970), QUOTA (RFC 9208), METADATA (RFC 5464, RFC 9590).
 #include "imapd/worker/preview.h"
+#include "imapd/worker/search_program.h"
 #include "imapd/worker/thread_ids.h"
 #include "tests/unit/imapd/harness.h"
 
@@ -67,6 +68,10 @@ TEST_CASE("threads of messages") {
           Lines{"* 1 FETCH (THREADID (T1-3e8))", "* 2 FETCH (THREADID (T3-3e8))", "* 3 FETCH (THREADID (T1-3e8))"});
     CHECK(client.ok("SEARCH THREADID T1-3e8") == Lines{"* SEARCH 1 3"});
     CHECK(client.ok("SEARCH NOT THREADID T1-3e8") == Lines{"* SEARCH 2"});
+    std::string many = "SEARCH";
+    for (size_t i = 0; i < kMaxThreads; i++) many += " NOT THREADID T9-3e8";
+    CHECK(client.ok(many) == Lines{"* SEARCH 1 2 3"});
+    CHECK(client.answer(many + " NOT THREADID T9-3e8") == "NO [LIMIT] too many THREADID keys");
     for (const char* wrong : {"T1-3e9", "T1", "T01-3e8", "T1-3e8x", "M1-3e8", "T-", "T1-", "\"\""})
         CHECK(client.ok(std::string("SEARCH THREADID ") + wrong) == Lines{"* SEARCH"});
     CHECK(client.ok("UID FETCH 1 (THREADID ENVELOPE)").front().starts_with("* 1 FETCH (UID 1 THREADID (T1-3e8) ENV"));

@@ -1,4 +1,5 @@
 // URLs with authorization: their grammar, GENURLAUTH, RESETKEY and URLFETCH (RFC 4467, RFC 5524).
+#include "common/pack/frames.h"
 #include "imapd/grammar/imap_url.h"
 #include "tests/unit/imapd/harness.h"
 
@@ -44,24 +45,26 @@ TEST_CASE("URLs with authorization") {
     CHECK(parse_auth_url("imap://j@h/b/;UID=1;URLAUTH=anonymous")->terms.access == proto::UrlAccess::anonymous);
     CHECK(parse_auth_url("imap://j@h/b/;UID=1;URLAUTH=AuthUser")->terms.access == proto::UrlAccess::authuser);
     for (std::string_view bad : {
-             "imap://j@h/b/;UID=1",                               // no authorization
-             "imap://h/b/;UID=1;URLAUTH=authuser",                // RFC 4467 7: no user
-             "imap://@h/b/;UID=1;URLAUTH=authuser",               //
-             "imap://j@/b/;UID=1;URLAUTH=authuser",               //
-             "http://j@h/b/;UID=1;URLAUTH=authuser",              //
-             "/b/;UID=1;URLAUTH=authuser",                        // not absolute
-             "imap://j@h/;URLAUTH=authuser",                      // RFC 4467 3: a server
-             "imap://j@h/b;URLAUTH=authuser",                     // a mailbox
-             "imap://j@h/b?SUBJECT%20x;URLAUTH=authuser",         // a search
-             "imap://j@h/;UID=1;URLAUTH=authuser",                // no mailbox
-             "imap://j@h/b/;UID=0;URLAUTH=authuser",              //
-             "imap://j@h/b/;UID=1;URLAUTH=",                      //
-             "imap://j@h/b/;UID=1;URLAUTH=user+",                 //
-             "imap://j@h/b/;UID=1;URLAUTH=friend+x",              //
-             "imap://j@h/b/;UID=1;URLAUTH=authuser:internal",     //
-             "imap://j@h/b/;UID=1;URLAUTH=authuser:internal:",    //
-             "imap://j@h/b/;UID=1;URLAUTH=authuser:internal:0",   //
-             "imap://j@h/b/;UID=1;URLAUTH=authuser:internal:0g",  //
+             "imap://j@h/b/;UID=1",                                 // no authorization
+             "imap://h/b/;UID=1;URLAUTH=authuser",                  // RFC 4467 7: no user
+             "imap://@h/b/;UID=1;URLAUTH=authuser",                 //
+             "imap://j@/b/;UID=1;URLAUTH=authuser",                 //
+             "http://j@h/b/;UID=1;URLAUTH=authuser",                //
+             "/b/;UID=1;URLAUTH=authuser",                          // not absolute
+             "imap://j@h/;URLAUTH=authuser",                        // RFC 4467 3: a server
+             "imap://j@h/b;URLAUTH=authuser",                       // a mailbox
+             "imap://j@h/b?SUBJECT%20x;URLAUTH=authuser",           // a search
+             "imap://j@h/;UID=1;URLAUTH=authuser",                  // no mailbox
+             "imap://j@h/b/;UID=0;URLAUTH=authuser",                //
+             "imap://j@h/b;UIDVALIDITY=0/;UID=1;URLAUTH=authuser",  // RFC 5092 11: nz-number
+             "imap://j@h/b/;UID=1/;PARTIAL=0.0;URLAUTH=authuser",   //
+             "imap://j@h/b/;UID=1;URLAUTH=",                        //
+             "imap://j@h/b/;UID=1;URLAUTH=user+",                   //
+             "imap://j@h/b/;UID=1;URLAUTH=friend+x",                //
+             "imap://j@h/b/;UID=1;URLAUTH=authuser:internal",       //
+             "imap://j@h/b/;UID=1;URLAUTH=authuser:internal:",      //
+             "imap://j@h/b/;UID=1;URLAUTH=authuser:internal:0",     //
+             "imap://j@h/b/;UID=1;URLAUTH=authuser:internal:0g",    //
              "imap://j@h/b/;UID=1;URLAUTH=authuser;EXPIRE=2030-01-01T00:00:00Z",
              "imap://j@h/b/;UID=1;EXPIRE=tomorrow;URLAUTH=authuser",    //
              "imap://j@h/b/;UID=1/;SECTION=NONSENSE;URLAUTH=authuser",  //
@@ -200,6 +203,26 @@ TEST_CASE_METHOD(Fixture, "keys are reset") {
     CHECK(client.answer("RESETKEY nowhere").starts_with("NO [NONEXISTENT]"));
 }
 
+TEST_CASE_METHOD(Fixture, "the decoded form needs all of the part, its text the bytes of the URL") {
+    std::string text = "Subject: x\r\nContent-Type: image/png\r\nContent-Transfer-Encoding: base64\r\n\r\n";
+    while (text.size() < 3 * pack::kFrameContent) text += "aGVsbG8h\r\n";
+    store.add(box, text);
+    pack::FrameWriter writer(1);
+    std::string file;
+    size_t first = 0;
+    for (size_t at = 0; at < text.size(); at += pack::kFrameContent) {
+        file += writer.add(std::string_view(text).substr(at, pack::kFrameContent));
+        if (at == 0) first = file.size();
+    }
+    file += writer.finish();
+    store.compressed[2] = file;
+    auto url = authorize("imap://test@host/INBOX/;UID=2/;SECTION=1/;PARTIAL=0.4;URLAUTH=authuser");
+    CHECK(fetch("(" + url + " BINARY)", url) == "(BINARY {4}\r\nhell)");
+    store.compressed[2][first + 20] ^= 1;  // in the second frame
+    CHECK(fetch("(" + url + " BODY)", url) == "(BODY {4}\r\naGVs)");
+    CHECK(fetch("(" + url + " BINARY)", url) == "NIL");
+}
+
 TEST_CASE_METHOD(Fixture, "more of a URL than its text") {
     auto url = authorize("imap://test@host/INBOX/;UID=1/;SECTION=2;URLAUTH=authuser");
     CHECK(fetch("(" + url + ")", url) == "{8}\r\naGVsbG8A");
@@ -211,5 +234,8 @@ TEST_CASE_METHOD(Fixture, "more of a URL than its text") {
     CHECK(fetch("(" + header + " BODYPARTSTRUCTURE)", header) == "NIL");
     CHECK(fetch("(" + header + " BINARY)", header).starts_with("(BINARY {"));
     std::string wrong = url + "00";
-    CHECK(fetch("(" + wrong + " BODY BINARY)", wrong) == "NIL");
+    CHECK(fetch("(" + wrong + " BODYPARTSTRUCTURE BINARY)", wrong) == "NIL");
+    // RFC 5524 3.1
+    for (std::string_view twice : {" BODY BINARY)", " BINARY BINARY)", " BODYPARTSTRUCTURE BODYPARTSTRUCTURE)"})
+        CHECK(client.answer("URLFETCH (" + url + std::string(twice)).starts_with("BAD"));
 }

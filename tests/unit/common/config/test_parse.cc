@@ -22,6 +22,7 @@ TEST_CASE("a minimal mox.conf has the documented defaults") {
     const Listener& l = config->listeners[0];
     CHECK(l.hostname == "h.example");
     CHECK(l.max_message_size == 100 * 1024 * 1024);
+    CHECK(l.message_limit == 0);
     CHECK_FALSE(l.allow_insecure_auth);
     CHECK(l.allow_unauthenticate);
     CHECK(l.tls.source == TlsSource::none);
@@ -59,6 +60,7 @@ listen public {
     allow-insecure-auth yes
     allow-unauthenticate no
     max-message-size 10M
+    message-limit 1000
     max-connections 20
     max-connections-per-address 5
     smtp { port 2525; require-starttls }
@@ -101,6 +103,7 @@ queue {
     CHECK(l.allow_insecure_auth);
     CHECK_FALSE(l.allow_unauthenticate);
     CHECK(l.max_message_size == 10485760);
+    CHECK(l.message_limit == 1000);
     CHECK(l.max_connections == 20);
     CHECK(l.max_connections_per_address == 5);
     const std::vector<Service> services = {
@@ -161,11 +164,13 @@ TEST_CASE("errors in mox.conf are told with place and remedy") {
          "m:2:20: 'example.org' is not an IP address, expected an address like 192.0.2.1 or 2001:db8::1\n"},
         {"listen x { address ::1; admin }",
          "m:2:25: unknown keyword 'admin' in 'listen', expected address, hostname, tls, tls-min-version, "
-         "allow-insecure-auth, allow-unauthenticate, max-message-size, max-connections, max-connections-per-address, "
-         "smtp, submission, "
+         "allow-insecure-auth, allow-unauthenticate, max-message-size, message-limit, max-connections, "
+         "max-connections-per-address, smtp, submission, "
          "submissions, imap, imaps, http, https or metrics\n"},
         {"listen x { address ::1; imaps { require-starttls } }",
          "m:2:33: unknown keyword 'require-starttls' in 'imaps'; it belongs into 'smtp', expected port\n"},
+        {"listen x { address ::1; message-limit 999 }",
+         "m:2:39: '999' is out of range, expected a number from 1000 to 400000\n"},
         {"listen x { address ::1; smtp { port 0 } }",
          "m:2:37: '0' is out of range, expected a number from 1 to 65535\n"},
         {"listen x { address ::1; smtp { no-starttls; require-starttls } }",

@@ -1,5 +1,6 @@
 #include "common/error.h"
 #include "common/text/ascii.h"
+#include "common/text/hash.h"
 #include "tests/unit/catch.h"
 
 using namespace mox;
@@ -23,4 +24,9 @@ TEST_CASE("a result carries the persistence of its error") {
     Result<int> r = temporary(ErrorCode::io, "disk");
     REQUIRE_FALSE(r);
     CHECK(r.error().is_temporary());
+}
+
+TEST_CASE("hashes stay as they are: they are kept") {
+    CHECK(text::hash64("abc") == 0x2b8d2bc691b74acf);
+    CHECK(text::hash64("") != text::hash64(std::string_view("\0", 1)));
 }
