@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <ctime>
 
 #include "common/text/ascii.h"
 #include "storaged/mail_store.h"

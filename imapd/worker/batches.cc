@@ -156,7 +156,11 @@ async::Task<std::vector<Item>> Source<Item>::next() {
         auto reply = co_await *ahead_;
         ahead_.reset();
         if (!reply) fail_storage(reply.error(), "EXPUNGEISSUED");
-        std::ranges::move(take(std::move(*reply)), std::back_inserter(out));
+        auto some = take(std::move(*reply));
+        if (out.empty())
+            out = std::move(some);
+        else
+            std::ranges::move(some, std::back_inserter(out));
         whole = wanted_.empty();
         ask_ahead();
     }

@@ -33,6 +33,7 @@ async::Task<void> learn_messages(Account& account) {
             if (!words) log::warn("a message cannot be learned: it cannot be read", {{"content", content}});
             // Without words: or it would be asked for again and again.
             request.messages.push_back({content, one.was, one.wanted, words.value_or(std::vector<uint64_t>())});
+            co_await async::Yield();  // a large message takes its time: the sessions have their turn
         }
         if (!co_await account.call(std::move(request))) co_return;
     }
