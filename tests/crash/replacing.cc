@@ -82,14 +82,9 @@ struct Steps {
 };
 
 async::Task<bool> deliver(Steps& s, std::string text) {
-    uint64_t spool = 0;
-    if (text.size() > proto::kMaxInlineContent) {
-        auto file = co_await s.w.smtpd->call(proto::CreateSpool{}, async::in(30s));
-        if (!file || write(file->file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
-            co_return false;
-        spool = file->spool;
-    }
-    proto::Deliver message{spool, World::facts(text), {{kCarol, "", ""}}, spool == 0 ? text : std::string()};
+    auto spool = co_await to_spool(*s.w.smtpd, text);
+    if (!spool) co_return false;
+    proto::Deliver message{*spool, World::facts(text), {{kCarol, "", ""}}, *spool == 0 ? text : std::string()};
     auto outcomes = co_await s.w.smtpd->call(std::move(message), async::in(30s));
     co_return outcomes && !outcomes->targets[0].error;
 }
@@ -158,6 +153,15 @@ std::string show(const Texts& texts) {
 }
 
 }  // namespace
+
+async::Task<Result<uint64_t>> to_spool(ipc::Channel& channel, std::string text) {
+    if (text.size() <= proto::kMaxInlineContent) co_return 0;
+    auto file = co_await channel.call(proto::CreateSpool{}, async::in(30s));
+    if (!file) co_return std::unexpected(file.error());
+    if (write(file->file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
+        co_return temporary(ErrorCode::no_space, "the spool is full");
+    co_return file->spool;
+}
 
 Result<Found> read_account(World& w, const std::string& name, std::vector<std::string>& mailboxes) {
     Found found;

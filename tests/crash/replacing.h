@@ -16,6 +16,8 @@ namespace mox::crash {
 using Places = std::vector<std::pair<std::string, uint32_t>>;
 /// Every message of an account: its text, and where it is.
 using Found = std::map<std::string, Places>;
+/// A text that is too large to travel in a request, in a spool file: its number; else 0.
+async::Task<Result<uint64_t>> to_spool(ipc::Channel& channel, std::string text);
 /// All of an account, read through the channel that a worker has. The names of its mailboxes are appended.
 Result<Found> read_account(storaged::test::World& w, const std::string& name, std::vector<std::string>& mailboxes);
 

@@ -67,15 +67,6 @@ struct Run {
     void note(Actor& actor) { note(actor.answered, static_cast<size_t>(&actor - workload.actors.data())); }
 };
 
-async::Task<Result<uint64_t>> to_spool(ipc::Channel& channel, std::string text) {
-    if (text.size() <= proto::kMaxInlineContent) co_return 0;
-    auto file = co_await channel.call(proto::CreateSpool{}, async::in(30s));
-    if (!file) co_return std::unexpected(file.error());
-    if (write(file->file.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()))
-        co_return temporary(ErrorCode::no_space, "the spool is full");
-    co_return file->spool;
-}
-
 /// Of a few bytes only, so that the index is not the larger part of what is written.
 std::string words_of(std::string_view text) {
     text = text.substr(0, 200);
